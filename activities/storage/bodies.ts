@@ -1,0 +1,90 @@
+import { Readable } from 'node:stream';
+
+/**
+ * Settles like `promise`, or throws the signal's reason as soon as it aborts. For waits that cannot be interrupted
+ * themselves, such as a backoff between attempts or a silent peer.
+ */
+export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** A byte stream that asks `next` for one chunk at a time (undefined ends it), and calls `close` once when it is done with. */
+export function pullStream(next: () => Promise<Uint8Array | undefined>, close: () => void): Readable {
+  return new Readable({
+    read() {
+      next().then(
+        (chunk) => this.push(chunk ?? null),
+        (error: unknown) => this.destroy(error instanceof Error ? error : new Error(String(error))),
+      );
+    },
+    destroy(error, callback) {
+      close();
+      callback(error);
+    },
+  });
+}
+
+/**
+ * Passes `source` on, and fails with a TimeoutError when it sends nothing for `idleMs`. Only time in which somebody waits for
+ * bytes counts, so a slow reader is no stall. The source is destroyed as soon as the stream is.
+ */
+export function guardIdle(source: Readable, idleMs: number): Readable {
+  const iterator = source[Symbol.asyncIterator]();
+  return pullStream(
+    async () => {
+      const stalled = setTimeout(() => {
+        // Named as the SDK names its own timeouts, so that it tries again.
+        const message = `The object store sent nothing for ${idleMs} ms.`;
+        source.destroy(Object.assign(new Error(message), { name: 'TimeoutError', code: 'ETIMEDOUT' }));
+      }, idleMs);
+      try {
+        const step = await iterator.next();
+        return step.done === true ? undefined : step.value;
+      } finally {
+        clearTimeout(stalled);
+      }
+    },
+    () => source.destroy(),
+  );
+}
+
+/**
+ * Runs `work` on the items with at most `concurrency` at a time; the next item is pulled only when a hand is free. The first failure (or the
+ * abort of `signal`) aborts the signal given to the others, waits until all have stopped, and is thrown.
+ */
+export async function inParallel<T>(
+  items: Iterable<T> | AsyncIterable<T>,
+  concurrency: number,
+  signal: AbortSignal | undefined,
+  work: (item: T, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const stop = new AbortController();
+  const linked = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+  const hand = async (): Promise<void> => {
+    for (;;) {
+      linked.throwIfAborted();
+      const step = await untilAborted(Promise.resolve(iterator.next()), linked);
+      if (step.done === true) return;
+      await work(step.value, linked);
+    }
+  };
+  const hands = Array.from({ length: concurrency }, () =>
+    hand().catch((error: unknown) => {
+      stop.abort(error);
+    }),
+  );
+  await Promise.all(hands);
+  // Not awaited: a generator that waits for a silent source would hold us up. Its owner destroys the source.
+  if (linked.aborted) Promise.resolve(iterator.return?.()).catch(() => {});
+  linked.throwIfAborted();
+}

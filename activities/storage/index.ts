@@ -1,0 +1,12 @@
+export type { StorageOptions } from './client.ts';
+export type { DownloadCursor, DownloadOptions } from './download.ts';
+export { type StorageCode, StorageError } from './errors.ts';
+export { type Access, type Grant, type Grantee, isGranted } from './grants.ts';
+export type { Listed, OpenUpload } from './list.ts';
+export { MAX_PART_BYTES, MAX_PARTS, MIN_PART_BYTES, partSizeFor } from './multipart.ts';
+export { contentDisposition, safeName } from './names.ts';
+export { type DirectUpload, MAX_LINK_SECONDS } from './presign.ts';
+export type { ObjectInfo, ReadOptions } from './read.ts';
+export { createStorage, type Storage } from './storage.ts';
+export { formatUri, type Location, parsePrefix, parseUri } from './uri.ts';
+export type { UploadOptions, Written } from './write.ts';

@@ -1,0 +1,167 @@
+import { createHash } from 'node:crypto';
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  ListPartsCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { attempt, type Connection } from './client.ts';
+import { StorageError } from './errors.ts';
+import { bareEtag, head } from './read.ts';
+import type { Location } from './uri.ts';
+
+export const MIB = 1024 ** 2;
+/** S3's own limits, https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html; the last part may be smaller. */
+export const MIN_PART_BYTES = 5 * MIB;
+export const MAX_PART_BYTES = 5 * 1024 * MIB;
+export const MAX_PARTS = 10_000;
+export const DEFAULT_PART_BYTES = 8 * MIB;
+
+// A cancelled job ends soon even when the store does not answer.
+const ABORT_DEADLINE_MS = 3_000;
+
+/** An object that is addressed, with its URI for messages. */
+export type Target = Location & { uri: string };
+
+/** A part that the store holds. `etag` as the store gave it, `size` in bytes. */
+export interface StoredPart {
+  etag: string;
+  size: number;
+}
+
+/** The part size (bytes) for an object of `size` bytes: the wanted one, or the least whole MiB with which 10,000 parts suffice. */
+export function partSizeFor(size: number, wanted: number = DEFAULT_PART_BYTES): number {
+  const least = Math.ceil(size / MAX_PARTS / MIB) * MIB;
+  const partSize = Math.max(wanted, least, MIN_PART_BYTES);
+  if (partSize > MAX_PART_BYTES) {
+    throw new StorageError(
+      'too_large',
+      `${size} bytes are more than one object can hold (${MAX_PARTS} parts of 5 GiB).`,
+    );
+  }
+  return partSize;
+}
+
+/** Opens a multipart upload and returns its id. */
+export async function beginUpload(
+  s3: Connection,
+  at: Target,
+  contentType: string,
+  signal?: AbortSignal,
+): Promise<string> {
+  const command = new CreateMultipartUploadCommand({
+    Bucket: at.bucket,
+    Key: at.key,
+    ContentType: contentType,
+  });
+  const reply = await attempt(at.uri, signal, (o) => s3.client.send(command, o));
+  if (reply.UploadId === undefined) {
+    throw new StorageError('storage_refused', `The store opened no multipart upload for ${at.uri}.`);
+  }
+  return reply.UploadId;
+}
+
+/** Sends one part (numbers start at 1). */
+export async function sendPart(
+  s3: Connection,
+  at: Target,
+  uploadId: string,
+  part: { number: number; bytes: Buffer },
+  signal?: AbortSignal,
+): Promise<StoredPart> {
+  const command = new UploadPartCommand({
+    Bucket: at.bucket,
+    Key: at.key,
+    UploadId: uploadId,
+    PartNumber: part.number,
+    Body: part.bytes,
+  });
+  const reply = await attempt(at.uri, signal, (o) =>
+    s3.client.send(command, { ...o, requestTimeout: s3.transferTimeoutMs }),
+  );
+  return { etag: reply.ETag ?? '', size: part.bytes.length };
+}
+
+/** The parts an open upload has by now, by number. Throws StorageError `source_not_found` when there is no such upload. */
+export async function storedParts(
+  s3: Connection,
+  at: Target,
+  uploadId: string,
+  signal?: AbortSignal,
+): Promise<Map<number, StoredPart>> {
+  const parts = new Map<number, StoredPart>();
+  let marker: string | undefined;
+  do {
+    const command = new ListPartsCommand({
+      Bucket: at.bucket,
+      Key: at.key,
+      UploadId: uploadId,
+      ...(marker !== undefined ? { PartNumberMarker: marker } : {}),
+    });
+    const reply = await attempt(at.uri, signal, (o) => s3.client.send(command, o));
+    for (const part of reply.Parts ?? []) {
+      if (part.PartNumber !== undefined)
+        parts.set(part.PartNumber, { etag: part.ETag ?? '', size: part.Size ?? 0 });
+    }
+    marker = reply.IsTruncated === true ? reply.NextPartNumberMarker : undefined;
+  } while (marker !== undefined);
+  return parts;
+}
+
+/** The ETag S3 gives an object made of parts: the MD5 of their MD5s, and their count. */
+function compositeEtag(parts: readonly StoredPart[]): string {
+  const hash = createHash('md5');
+  for (const part of parts) hash.update(Buffer.from(bareEtag(part.etag), 'hex'));
+  return `${hash.digest('hex')}-${parts.length}`;
+}
+
+/**
+ * Makes the object out of parts 1…n and returns its ETag. When the answer to an earlier attempt was lost, the upload is gone
+ * and the object is there: told by its ETag, that counts as done.
+ */
+export async function completeUpload(
+  s3: Connection,
+  at: Target,
+  uploadId: string,
+  parts: readonly StoredPart[],
+  signal?: AbortSignal,
+): Promise<string> {
+  const command = new CompleteMultipartUploadCommand({
+    Bucket: at.bucket,
+    Key: at.key,
+    UploadId: uploadId,
+    MultipartUpload: { Parts: parts.map((part, index) => ({ PartNumber: index + 1, ETag: part.etag })) },
+  });
+  try {
+    const reply = await attempt(at.uri, signal, (o) =>
+      s3.client.send(command, { ...o, requestTimeout: s3.transferTimeoutMs }),
+    );
+    return bareEtag(reply.ETag);
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.code !== 'source_not_found') throw error;
+    const there = await head(s3, at.uri, { signal }).catch(() => undefined);
+    if (there?.etag !== compositeEtag(parts)) throw error;
+    return there.etag;
+  }
+}
+
+/** Drops an open upload and its parts; one that is gone already is fine. */
+export async function abortUpload(
+  s3: Connection,
+  at: Target,
+  uploadId: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const command = new AbortMultipartUploadCommand({ Bucket: at.bucket, Key: at.key, UploadId: uploadId });
+  try {
+    await attempt(at.uri, signal, (o) => s3.client.send(command, o));
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.code !== 'source_not_found') throw error;
+  }
+}
+
+/** Aborts after a failure that is to be reported: an upload that cannot be aborted soon is left to the sweep of old ones. */
+export async function abortQuietly(s3: Connection, at: Target, uploadId: string): Promise<void> {
+  await abortUpload(s3, at, uploadId, AbortSignal.timeout(ABORT_DEADLINE_MS)).catch(() => {});
+}

@@ -1,0 +1,54 @@
+import { type Connection, connect, type StorageOptions } from './client.ts';
+import { copy } from './copy.ts';
+import { downloadToFile } from './download.ts';
+import { ensureBucket, ping } from './health.ts';
+import { list, openUploads } from './list.ts';
+import {
+  abortDirectUpload,
+  beginDirectUpload,
+  completeDirectUpload,
+  linkTo,
+  missingParts,
+  partLinks,
+} from './presign.ts';
+import { get, getBytes, head } from './read.ts';
+import { remove, removePrefix } from './remove.ts';
+import { putBytes, uploadFile, uploadStream } from './write.ts';
+
+/**
+ * The object store, every function bound to one connection. A target is an `s3://bucket/key` URI, or a key in the
+ * platform's bucket; prefixes likewise, ending in `/`. Nothing is sent before the first call; `close` ends idle connections.
+ */
+export function createStorage(options: StorageOptions) {
+  const s3 = connect(options);
+  const bind =
+    <Args extends unknown[], Result>(work: (s3: Connection, ...args: Args) => Result) =>
+    (...args: Args): Result =>
+      work(s3, ...args);
+  return {
+    bucket: s3.bucket,
+    head: bind(head),
+    get: bind(get),
+    getBytes: bind(getBytes),
+    downloadToFile: bind(downloadToFile),
+    putBytes: bind(putBytes),
+    uploadStream: bind(uploadStream),
+    uploadFile: bind(uploadFile),
+    copy: bind(copy),
+    list: bind(list),
+    openUploads: bind(openUploads),
+    remove: bind(remove),
+    removePrefix: bind(removePrefix),
+    linkTo: bind(linkTo),
+    beginDirectUpload: bind(beginDirectUpload),
+    partLinks: bind(partLinks),
+    missingParts: bind(missingParts),
+    completeDirectUpload: bind(completeDirectUpload),
+    abortDirectUpload: bind(abortDirectUpload),
+    ping: bind(ping),
+    ensureBucket: bind(ensureBucket),
+    close: s3.close,
+  };
+}
+
+export type Storage = ReturnType<typeof createStorage>;

@@ -1,0 +1,324 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { inParallel, untilAborted } from './bodies.ts';
+import { attempt, type Connection } from './client.ts';
+import { StorageError } from './errors.ts';
+import {
+  abortQuietly,
+  beginUpload,
+  completeUpload,
+  DEFAULT_PART_BYTES,
+  MAX_PARTS,
+  partSizeFor,
+  type StoredPart,
+  sendPart,
+  storedParts,
+  type Target,
+} from './multipart.ts';
+import { bareEtag, head, requireDigest } from './read.ts';
+import { resolveTarget } from './uri.ts';
+
+/** An object that was written. `size` in bytes, `sha256` in hex of all of it. */
+export interface Written {
+  uri: string;
+  size: number;
+  sha256: string;
+  etag: string;
+}
+
+export interface UploadOptions {
+  contentType: string;
+  /** Bytes; default 8 MiB. */
+  partSize?: number | undefined;
+  /** Parts under way at a time; default 4. */
+  concurrency?: number | undefined;
+  signal?: AbortSignal | undefined;
+  /** Called after each part with the bytes that are stored by now. */
+  onProgress?: ((bytes: number) => void) | undefined;
+  /** Called right before the one request that makes the object visible; throwing prevents it. The place for a fence. */
+  beforePublish?: (() => Promise<void>) | undefined;
+}
+
+interface Part {
+  number: number;
+  bytes: Buffer;
+}
+
+const DEFAULT_CONCURRENCY = 4;
+
+async function put(
+  s3: Connection,
+  at: Target,
+  bytes: Buffer,
+  options: { contentType: string; ifNoneMatch?: '*' | undefined; signal?: AbortSignal | undefined },
+): Promise<string> {
+  const command = new PutObjectCommand({
+    Bucket: at.bucket,
+    Key: at.key,
+    Body: bytes,
+    ContentType: options.contentType,
+    ...(options.ifNoneMatch ? { IfNoneMatch: options.ifNoneMatch } : {}),
+  });
+  try {
+    const reply = await attempt(at.uri, options.signal, (o) =>
+      s3.client.send(command, { ...o, requestTimeout: s3.transferTimeoutMs }),
+    );
+    return bareEtag(reply.ETag);
+  } catch (error) {
+    if (options.ifNoneMatch && error instanceof StorageError && error.code === 'source_changed') {
+      throw new StorageError(
+        'already_exists',
+        `${at.uri} exists already. Choose another name, or delete it first.`,
+        {
+          cause: error,
+        },
+      );
+    }
+    throw error;
+  }
+}
+
+/**
+ * Writes an object in one request, its bytes checked on the way by CRC32. Throws StorageError: `checksum_mismatch` when the bytes do not
+ * have the given SHA-256 (hex), `already_exists` when `ifNoneMatch: '*'` was asked and there is an object.
+ */
+export async function putBytes(
+  s3: Connection,
+  target: string,
+  bytes: Buffer,
+  options: {
+    contentType: string;
+    sha256?: string | undefined;
+    ifNoneMatch?: '*' | undefined;
+    signal?: AbortSignal | undefined;
+  },
+): Promise<Written> {
+  const at = resolveTarget(s3.bucket, target);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  if (options.sha256 !== undefined) requireDigest(at.uri, options.sha256, sha256);
+  const etag = await put(s3, at, bytes, options);
+  return { uri: at.uri, size: bytes.length, sha256, etag };
+}
+
+/** Cuts a stream into parts of equal size; only the last one is `last`, and may be smaller or empty. */
+async function* cut(
+  source: AsyncIterable<Uint8Array>,
+  partSize: number,
+): AsyncGenerator<Part & { last: boolean }, undefined> {
+  let held: Uint8Array[] = [];
+  let bytesHeld = 0;
+  let number = 1;
+  for await (const chunk of source) {
+    held.push(chunk);
+    bytesHeld += chunk.length;
+    // A full part waits until a byte follows it: else the last part would be empty.
+    while (bytesHeld > partSize) {
+      const all = Buffer.concat(held, bytesHeld);
+      held = [all.subarray(partSize)];
+      bytesHeld -= partSize;
+      yield { number: number++, bytes: all.subarray(0, partSize), last: false };
+    }
+  }
+  yield { number, bytes: Buffer.concat(held, bytesHeld), last: true };
+}
+
+/** Counts and hashes what passes; throws StorageError `too_large` at the first byte over `maxBytes`. */
+async function* measure(
+  source: AsyncIterable<Uint8Array>,
+  seen: { size: number },
+  hash: { update(bytes: Uint8Array): unknown },
+  maxBytes: number,
+): AsyncGenerator<Uint8Array, undefined> {
+  for await (const chunk of source) {
+    seen.size += chunk.length;
+    if (seen.size > maxBytes) {
+      throw new StorageError(
+        'too_large',
+        `The upload has more than ${maxBytes} bytes, the limit here. Send a smaller file.`,
+      );
+    }
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+async function* after<T>(first: T, rest: AsyncIterator<T, undefined>): AsyncGenerator<T, undefined> {
+  yield first;
+  for (let step = await rest.next(); step.done !== true; step = await rest.next()) yield step.value;
+}
+
+/** Sends parts side by side, but for those that `have` finds stored already, and returns all of them in order. */
+async function sendParts(
+  s3: Connection,
+  at: Target,
+  uploadId: string,
+  parts: AsyncIterable<Part>,
+  options: UploadOptions,
+  have: (part: Part) => StoredPart | undefined = () => undefined,
+): Promise<StoredPart[]> {
+  const stored: StoredPart[] = [];
+  let bytes = 0;
+  await inParallel(
+    parts,
+    options.concurrency ?? DEFAULT_CONCURRENCY,
+    options.signal,
+    async (part, signal) => {
+      if (part.number > MAX_PARTS) {
+        throw new StorageError(
+          'too_large',
+          `${at.uri} needs more than ${MAX_PARTS} parts. Upload it with a larger partSize.`,
+        );
+      }
+      stored[part.number - 1] = have(part) ?? (await sendPart(s3, at, uploadId, part, signal));
+      bytes += part.bytes.length;
+      options.onProgress?.(bytes);
+    },
+  );
+  return stored;
+}
+
+/**
+ * Uploads a stream of unknown length, hashing and counting it as it passes. What fits into one part is one PutObject. At most
+ * (concurrency + 1) × partSize bytes are held; the source is read no faster than the store takes them. On any failure or abort
+ * the multipart upload is aborted, the source destroyed, and nothing is visible under the key.
+ */
+export async function uploadStream(
+  s3: Connection,
+  target: string,
+  source: AsyncIterable<Uint8Array>,
+  options: UploadOptions & { maxBytes: number },
+): Promise<Written> {
+  const at = resolveTarget(s3.bucket, target);
+  const { contentType, signal } = options;
+  const hash = createHash('sha256');
+  const seen = { size: 0 };
+  const parts = cut(measure(source, seen, hash, options.maxBytes), options.partSize ?? DEFAULT_PART_BYTES);
+  let uploadId: string | undefined;
+  try {
+    signal?.throwIfAborted();
+    const first = await untilAborted(parts.next(), signal);
+    if (first.done === true) throw new Error('a cut stream has at least one part');
+    if (first.value.last) {
+      await options.beforePublish?.();
+      const etag = await put(s3, at, first.value.bytes, { contentType, signal });
+      options.onProgress?.(seen.size);
+      return { uri: at.uri, size: seen.size, sha256: hash.digest('hex'), etag };
+    }
+    uploadId = await beginUpload(s3, at, contentType, signal);
+    const stored = await sendParts(s3, at, uploadId, after(first.value, parts), options);
+    await options.beforePublish?.();
+    const etag = await completeUpload(s3, at, uploadId, stored, signal);
+    return { uri: at.uri, size: seen.size, sha256: hash.digest('hex'), etag };
+  } catch (error) {
+    if (source instanceof Readable) source.destroy();
+    if (uploadId !== undefined) await abortQuietly(s3, at, uploadId);
+    throw error;
+  }
+}
+
+async function readPart(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await file.read(bytes, filled, length - filled, position + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return bytes.subarray(0, filled);
+}
+
+async function* fileParts(
+  file: FileHandle,
+  size: number,
+  partSize: number,
+  hash: { update(bytes: Uint8Array): unknown },
+): AsyncGenerator<Part, undefined> {
+  for (let number = 1, position = 0; number === 1 || position < size; number++, position += partSize) {
+    const bytes = await readPart(file, position, Math.min(partSize, size - position));
+    hash.update(bytes);
+    yield { number, bytes };
+  }
+}
+
+/** The parts of an interrupted upload, or a new upload when it is gone by now. */
+async function resumeOrBegin(
+  s3: Connection,
+  at: Target,
+  options: UploadOptions & { resume?: { uploadId: string } | undefined },
+): Promise<{ uploadId: string; parts: Map<number, StoredPart> }> {
+  if (options.resume) {
+    const { uploadId } = options.resume;
+    try {
+      return { uploadId, parts: await storedParts(s3, at, uploadId, options.signal) };
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.code !== 'source_not_found') throw error;
+    }
+  }
+  return { uploadId: await beginUpload(s3, at, options.contentType, options.signal), parts: new Map() };
+}
+
+/**
+ * Uploads a file in parts. With `resume`, parts that the store has, of the same MD5, are not sent again (stores whose
+ * ETags are no MD5 get them all again). `onUploadId` tells the id to resume with; `keepPartial` leaves the upload open on failure for that,
+ * else it is aborted. Throws StorageError `source_changed` when the file changes meanwhile.
+ */
+export async function uploadFile(
+  s3: Connection,
+  target: string,
+  path: string,
+  options: UploadOptions & {
+    resume?: { uploadId: string } | undefined;
+    onUploadId?: ((uploadId: string) => void) | undefined;
+    keepPartial?: boolean | undefined;
+  },
+): Promise<Written> {
+  const at = resolveTarget(s3.bucket, target);
+  const { signal } = options;
+  const hash = createHash('sha256');
+  await using file = await open(path, 'r');
+  const before = await file.stat();
+  const { size } = before;
+  const partSize = partSizeFor(size, options.partSize);
+  const requireUnchanged = async (): Promise<void> => {
+    const now = await file.stat();
+    if (now.size === size && now.mtimeMs === before.mtimeMs) return;
+    throw new StorageError(
+      'source_changed',
+      `${path} changed while it was uploaded to ${at.uri}. Upload it again.`,
+    );
+  };
+  if (size <= partSize && !options.resume) {
+    const bytes = await readPart(file, 0, size);
+    await requireUnchanged();
+    await options.beforePublish?.();
+    const etag = await put(s3, at, bytes, options);
+    options.onProgress?.(size);
+    return { uri: at.uri, size, sha256: hash.update(bytes).digest('hex'), etag };
+  }
+  const { uploadId, parts } = await resumeOrBegin(s3, at, options);
+  options.onUploadId?.(uploadId);
+  try {
+    const have = ({ number, bytes }: Part): StoredPart | undefined => {
+      const part = parts.get(number);
+      if (part?.size !== bytes.length) return undefined;
+      return bareEtag(part.etag) === createHash('md5').update(bytes).digest('hex') ? part : undefined;
+    };
+    const stored = await sendParts(s3, at, uploadId, fileParts(file, size, partSize, hash), options, have);
+    await requireUnchanged();
+    await options.beforePublish?.();
+    const etag = await completeUpload(s3, at, uploadId, stored, signal);
+    const there = await head(s3, at.uri, { ifMatch: etag, signal });
+    if (there.size !== size) {
+      throw new StorageError(
+        'checksum_mismatch',
+        `${at.uri} has ${there.size} of ${size} bytes. Upload it again.`,
+      );
+    }
+    return { uri: at.uri, size, sha256: hash.digest('hex'), etag };
+  } catch (error) {
+    if (options.keepPartial !== true) await abortQuietly(s3, at, uploadId);
+    throw error;
+  }
+}

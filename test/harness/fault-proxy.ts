@@ -1,0 +1,162 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+
+/**
+ * What happens to a request. `status`: answered at once, the server behind sees nothing. `ok-error`: status 200 with an S3 error as its
+ * body. `truncate`: the connection ends after that many bytes of the answer. `shorten`: a well-formed answer that holds fewer bytes.
+ * `stall`: silence after that many bytes, for ever (before the headers when `afterBytes` is absent). `reset`: the connection is
+ * reset. `lose`: the server does its work, but the connection is reset instead of the answer. `corrupt`: one bit of the answer is flipped.
+ */
+export type Fault =
+  | { kind: 'status'; status: number; code: string }
+  | { kind: 'ok-error'; code: string }
+  | { kind: 'truncate'; afterBytes: number }
+  | { kind: 'shorten'; toBytes: number }
+  | { kind: 'stall'; afterBytes?: number }
+  | { kind: 'reset' }
+  | { kind: 'lose' }
+  | { kind: 'corrupt' };
+
+/** A fault for the next `times` requests of that method whose path and query match. */
+export interface Rule {
+  method?: string;
+  path?: RegExp;
+  times: number;
+  fault: Fault;
+}
+
+export interface FaultProxy {
+  endpoint: string;
+  /** Adds a rule; the first that matches and has times left acts. */
+  inject(rule: Rule): void;
+  /** Forgets all rules and the requests seen. */
+  clear(): void;
+  /** `METHOD /path?query` of every request since the start or `clear`. */
+  requests: string[];
+  stop(): Promise<void>;
+}
+
+function errorBody(code: string): string {
+  return `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>injected</Message></Error>`;
+}
+
+function answerWith(response: ServerResponse, status: number, code: string): void {
+  const body = errorBody(code);
+  response.writeHead(status, {
+    'content-type': 'application/xml',
+    'content-length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+/** Bytes [0, limit) of a stream; the rest is drained. */
+async function* firstBytes(source: AsyncIterable<Buffer>, limit: number): AsyncGenerator<Buffer, undefined> {
+  let left = limit;
+  for await (const chunk of source) {
+    if (left > 0) yield chunk.subarray(0, left);
+    left -= chunk.length;
+    if (left <= 0) return;
+  }
+}
+
+async function reply(
+  upstream: IncomingMessage,
+  response: ServerResponse,
+  fault: Fault | undefined,
+): Promise<void> {
+  const headers = { ...upstream.headers };
+  const status = upstream.statusCode ?? 502;
+  if (fault?.kind === 'shorten') headers['content-length'] = String(fault.toBytes);
+  response.writeHead(status, headers);
+  response.flushHeaders();
+  if (fault?.kind === 'shorten') {
+    for await (const chunk of firstBytes(upstream, fault.toBytes)) response.write(chunk);
+    response.end();
+  } else if (fault?.kind === 'truncate' || fault?.kind === 'stall') {
+    for await (const chunk of firstBytes(upstream, fault.afterBytes ?? 0)) response.write(chunk);
+    if (fault.kind === 'truncate') response.socket?.end();
+  } else {
+    let flip = fault?.kind === 'corrupt';
+    for await (const chunk of upstream) {
+      const bytes: Buffer = chunk;
+      if (flip && bytes[0] !== undefined) bytes[0] ^= 1;
+      flip = false;
+      if (!response.write(bytes)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    }
+    response.end();
+  }
+}
+
+/** An HTTP proxy in front of the S3 server at `target` that passes requests on unchanged (so signatures hold), but for the injected faults. */
+export async function startFaultProxy(target: string): Promise<FaultProxy> {
+  const { hostname, port } = new URL(target);
+  let rules: Rule[] = [];
+  const requests: string[] = [];
+
+  const faultFor = (incoming: IncomingMessage): Fault | undefined => {
+    const rule = rules.find(
+      ({ method, path, times }) =>
+        times > 0 &&
+        (method === undefined || method === incoming.method) &&
+        (path === undefined || path.test(incoming.url ?? '')),
+    );
+    if (rule) rule.times--;
+    return rule?.fault;
+  };
+
+  const server = createServer((incoming, response) => {
+    requests.push(`${incoming.method} ${incoming.url}`);
+    const fault = faultFor(incoming);
+    incoming.on('error', () => {});
+    response.on('error', () => {});
+    if (fault?.kind === 'reset') {
+      incoming.socket.resetAndDestroy();
+      return;
+    }
+    if (fault?.kind === 'status' || fault?.kind === 'ok-error') {
+      incoming.resume();
+      incoming.on('end', () =>
+        answerWith(response, fault.kind === 'status' ? fault.status : 200, fault.code),
+      );
+      return;
+    }
+    if (fault?.kind === 'stall' && fault.afterBytes === undefined) {
+      incoming.resume();
+      return;
+    }
+    const passed = request(
+      { hostname, port, method: incoming.method, path: incoming.url, headers: incoming.headers },
+      (upstream) => {
+        if (fault?.kind === 'lose') {
+          upstream.resume();
+          upstream.on('end', () => incoming.socket.resetAndDestroy());
+          return;
+        }
+        reply(upstream, response, fault).catch(() => response.destroy());
+      },
+    );
+    passed.on('error', () => incoming.socket.destroy());
+    response.on('close', () => passed.destroy());
+    incoming.pipe(passed);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no TCP port was given');
+  return {
+    endpoint: `http://127.0.0.1:${address.port}`,
+    requests,
+    inject(rule) {
+      rules.push({ ...rule });
+    },
+    clear() {
+      rules = [];
+      requests.length = 0;
+    },
+    async stop() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

@@ -1,0 +1,129 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createStorage } from '@darkroom/storage';
+
+/** A running S3 server of its own, with one bucket. `directory` is where it keeps objects, as files. */
+export interface TestS3 {
+  endpoint: string;
+  accessKeyId: string;
+  secretAccessKey: string;
+  bucket: string;
+  region: string;
+  directory: string;
+  pid: number;
+  stop(): Promise<void>;
+}
+
+const REPOSITORY = resolve(import.meta.dirname, '../..');
+
+/** The server's program: from the tools folder of DARKROOM_HOME or of the repository, else from the PATH. */
+function findVersitygw(): string {
+  const homes = [process.env.DARKROOM_HOME, join(REPOSITORY, '.darkroom')].filter(
+    (home) => home !== undefined,
+  );
+  for (const tools of homes.map((home) => join(home, 'tools'))) {
+    if (!existsSync(tools)) continue;
+    const name = readdirSync(tools).find((entry) => /^versitygw(-[\d.]+)?$/.test(entry));
+    if (name !== undefined) return join(tools, name);
+  }
+  for (const directory of (process.env.PATH ?? '').split(delimiter)) {
+    const candidate = join(directory, 'versitygw');
+    if (existsSync(candidate)) return candidate;
+  }
+  throw new Error('versitygw is missing. Run `npm start` once: it builds the servers into .darkroom/tools/.');
+}
+
+/** A TCP port of the loopback address that was free just now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no TCP port was given');
+  return address.port;
+}
+
+async function untilItAnswers(child: ChildProcess, url: string, output: () => string): Promise<void> {
+  for (let left = 200; left > 0; left--) {
+    if (child.exitCode !== null) break;
+    const answer = await fetch(url).catch(() => undefined);
+    await answer?.body?.cancel();
+    if (answer?.ok) return;
+    await sleep(50);
+  }
+  throw new Error(`versitygw did not come up:\n${output()}`);
+}
+
+/** Starts versitygw on a free loopback port over an empty temporary directory, and makes its bucket. `stop` removes all of it. */
+export async function startS3(): Promise<TestS3> {
+  const home = await mkdtemp(join(tmpdir(), 'darkroom-s3-'));
+  const directory = join(home, 'objects');
+  await mkdir(directory);
+  const port = await freePort();
+  const accessKeyId = `test${randomBytes(6).toString('hex')}`;
+  const secretAccessKey = randomBytes(20).toString('hex');
+  const region = 'us-east-1';
+  const child = spawn(
+    findVersitygw(),
+    [
+      '--port',
+      `127.0.0.1:${port}`,
+      '--region',
+      region,
+      '--keep-alive',
+      '--quiet',
+      '--health',
+      '/health',
+      'posix',
+      directory,
+    ],
+    {
+      env: { ...process.env, ROOT_ACCESS_KEY_ID: accessKeyId, ROOT_SECRET_ACCESS_KEY: secretAccessKey },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  const lines: string[] = [];
+  child.stdout.on('data', (bytes: Buffer) => lines.push(bytes.toString()));
+  child.stderr.on('data', (bytes: Buffer) => lines.push(bytes.toString()));
+  // A test run that dies takes its server along.
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  const stop = async (): Promise<void> => {
+    process.off('exit', kill);
+    if (child.exitCode === null && child.signalCode === null) {
+      const gone = once(child, 'exit');
+      child.kill('SIGTERM');
+      const patience = setTimeout(kill, 3_000);
+      await gone;
+      clearTimeout(patience);
+    }
+    await rm(home, { recursive: true, force: true });
+  };
+  const endpoint = `http://127.0.0.1:${port}`;
+  const bucket = 'darkroom-test';
+  try {
+    await untilItAnswers(child, `${endpoint}/health`, () => lines.join(''));
+    const storage = createStorage({
+      endpoint,
+      region,
+      accessKeyId,
+      secretAccessKey,
+      forcePathStyle: true,
+      bucket,
+    });
+    await storage.ensureBucket();
+    storage.close();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { endpoint, accessKeyId, secretAccessKey, bucket, region, directory, pid: child.pid ?? 0, stop };
+}
