@@ -1,0 +1,103 @@
+/** The sweep: what the records say and what engine and store have is brought together again. */
+
+import { problemOf } from '@darkroom/contract';
+import { finishJob, getJobRow, getStages, type JobRow, sweepQueries as rows } from '@darkroom/records';
+import type { DispatchDeps } from './index.ts';
+import { removeOutputs } from './removal.ts';
+import { abandon, startRun } from './submit.ts';
+
+/** Rows looked at in one pass, of each sort. */
+const most = 200;
+/** A row is left alone this long after its last change, so that the sweep does not race its submitter. */
+const settledMs = 5000;
+/** More runs gone at once than this is no accident of a run: a wrong namespace, a lost store. */
+const mostGone = 5;
+
+export interface SweepReport {
+  started: number;
+  cancelled: number;
+  requeued: number;
+  closed: number;
+  abandoned: number;
+  expired: number;
+  removals: number;
+  /** Set when more runs were gone than can be an accident; nothing was queued again. */
+  alarm?: string;
+}
+
+/** One pass; safe to run twice at once. `beat` is called between rows. */
+export async function sweepOnce(deps: DispatchDeps, beat: () => void = () => {}): Promise<SweepReport> {
+  const { db } = deps.records;
+  const report: SweepReport = {
+    started: 0,
+    cancelled: 0,
+    requeued: 0,
+    closed: 0,
+    abandoned: 0,
+    expired: 0,
+    removals: 0,
+  };
+
+  for (const job of await rows.queuedUndispatched(db, settledMs, most)) {
+    beat();
+    const [first] = await getStages(db, job.id);
+    await startRun(deps, job, first?.total ?? 0);
+    report.started++;
+  }
+  for (const job of await rows.waitingCancels(db, most)) {
+    beat();
+    await deps.engine.cancel(job.id, job.cancelReason ?? 'cancelled');
+    await rows.markCancelDispatched(db, job.id);
+    report.cancelled++;
+  }
+  await settleGone(deps, report, beat);
+  const stale = new Date(Date.now() - deps.config.sweep.receivingTimeoutMinutes * 60_000);
+  for (const job of await rows.staleReceiving(db, stale, most)) {
+    beat();
+    await abandon(deps, job.id);
+    report.abandoned++;
+  }
+  for (const job of await rows.expired(db, new Date(), most)) {
+    beat();
+    await removeOutputs(deps, job);
+    await rows.markResultsRemoved(db, job.id);
+    report.expired++;
+  }
+  for (const job of await rows.deleting(db, most)) {
+    beat();
+    await deps.engine.startRemoval(job.id);
+    report.removals++;
+  }
+  return report;
+}
+
+/** Rows that wait for a run which is not there any more. */
+async function settleGone(deps: DispatchDeps, report: SweepReport, beat: () => void): Promise<void> {
+  const { db } = deps.records;
+  const gone: { job: JobRow; state: 'closed' | 'absent' }[] = [];
+  for (const job of await rows.openRuns(db, 60_000, most)) {
+    beat();
+    const state = await deps.engine.describe(job.id);
+    if (state !== 'running') gone.push({ job, state });
+  }
+  const absent = gone.filter(({ state }) => state === 'absent');
+  if (absent.length > mostGone) {
+    report.alarm = `${absent.length} running jobs have no run in the engine. Check TEMPORAL_NAMESPACE and the engine's store; nothing was queued again.`;
+    deps.logger.error({ jobs: absent.map(({ job }) => job.id) }, report.alarm);
+  }
+  for (const { job, state } of gone) {
+    const now = await getJobRow(db, job.id);
+    if (now === undefined || now.run !== job.run || now.finishedAt !== null) continue;
+    if (now.state === 'cancelling') {
+      await finishJob(db, { jobId: job.id, run: job.run, state: 'cancelled' });
+      report.closed++;
+    } else if (state === 'closed') {
+      const problem = problemOf('internal', 'The run was ended in the engine before it could end the job.');
+      await finishJob(db, { jobId: job.id, run: job.run, state: 'failed', problem });
+      report.closed++;
+    } else if (report.alarm === undefined) {
+      await rows.requeue(db, job.id, job.run);
+      report.requeued++;
+    }
+  }
+}

@@ -1,0 +1,122 @@
+/** The end of a job: its manifest is written last, then its row; what was not finished is not to be seen. */
+import { createHash } from 'node:crypto';
+import {
+  type Call,
+  type EndState,
+  type ManifestFile,
+  type ProblemCode,
+  ProblemError,
+  problemOf,
+} from '@darkroom/contract';
+import { failpoint } from '@darkroom/platform';
+import { allFiles, countItems, Fenced, finishJob, getJobRow, listItems } from '@darkroom/records';
+import { cancellationSignal } from '@temporalio/activity';
+import type { Attempt, FrameDeps } from './attempt.ts';
+import type { ItemObject } from './items.ts';
+
+/**
+ * Writes the job's own files and its manifest, then ends the job as succeeded, with warnings where items failed.
+ * Throws the items' problem when none succeeded.
+ */
+export async function publishJob(
+  attempt: Attempt,
+  job: { stage: string; objects: readonly ItemObject[]; result: Record<string, unknown> },
+): Promise<{ state: EndState }> {
+  const { records, storage } = attempt.deps;
+  const { jobId, run } = attempt.call;
+  const counts = await countItems(records.db, jobId, job.stage);
+  if (counts.total > 0 && counts.succeeded === 0)
+    throw await nothingSucceeded(attempt, job.stage, counts.total);
+
+  await attempt.assertHeld();
+  const files: ManifestFile[] = [];
+  for await (const file of allFiles(records.db, jobId)) files.push(file);
+  for (const object of job.objects) files.push({ ...(await put(attempt, object)), item: null });
+  await failpoint('job.before-manifest', jobId);
+  const manifest = Buffer.from(JSON.stringify({ job: jobId, kind: attempt.job.kind, files }, null, 1));
+  const [home] = outputsOf(attempt.deps, attempt.job.kind, jobId);
+  await attempt.assertHeld();
+  const { uri } = await storage.putBytes(`${home}manifest.json`, manifest, {
+    contentType: 'application/json',
+    signal: attempt.signal,
+  });
+  await failpoint('job.before-finish', jobId);
+  const state: EndState = counts.failed > 0 ? 'succeeded_with_warnings' : 'succeeded';
+  await attempt.progress.close();
+  const finished = await finishJob(records.db, {
+    jobId,
+    run,
+    state,
+    warnings: counts.failed,
+    result: { ...job.result, manifest: uri, files: files.length },
+  });
+  // A repeated attempt finds its own end; anybody else's means that this one lost.
+  if (!finished && (await getJobRow(records.db, jobId))?.state !== state)
+    throw new Fenced('The job has ended otherwise.');
+  return { state };
+}
+
+async function put(
+  attempt: Attempt,
+  { key, path, body, contentType }: ItemObject,
+): Promise<Omit<ManifestFile, 'item'>> {
+  const sha256 = createHash('sha256').update(body).digest('hex');
+  const { uri } = await attempt.deps.storage.putBytes(key, body, { contentType, signal: attempt.signal });
+  return { path, uri, bytes: body.length, sha256, contentType };
+}
+
+/** The one item's own problem; of several, how many and the first. */
+async function nothingSucceeded(attempt: Attempt, stage: string, total: number): Promise<ProblemError> {
+  const [first] = await listItems(attempt.deps.records.db, attempt.call.jobId, {
+    stage,
+    state: 'failed',
+    limit: 1,
+  });
+  const problem = first?.problem ?? problemOf('internal', 'The item failed without a reason.');
+  if (total === 1) return new ProblemError(problem.code, problem.detail);
+  return new ProblemError(
+    'no_item_succeeded',
+    `All ${total} items failed; the first: ${problem.title}. ${problem.detail}`,
+  );
+}
+
+function outputsOf(deps: FrameDeps, kind: string, jobId: string): readonly [string, ...string[]] {
+  const definition = deps.kinds[kind];
+  if (definition === undefined) throw new TypeError(`This worker does not know the kind ${kind}.`);
+  return definition.outputs(jobId);
+}
+
+/** Activities that end a job that did not end itself; every worker's light queue has them. */
+export function frameActivities(deps: FrameDeps) {
+  return {
+    /** Removes what was half-published, then ends the job. Idempotent; an older run changes nothing. */
+    async finish(
+      call: Call,
+      end: { state: EndState; code?: ProblemCode; detail?: string; reason?: string },
+    ): Promise<void> {
+      const row = await getJobRow(deps.records.db, call.jobId);
+      if (row === undefined || row.run !== call.run || row.finishedAt !== null) return;
+      await removeUnpublished(deps, row.kind, call.jobId, cancellationSignal());
+      await finishJob(deps.records.db, {
+        jobId: call.jobId,
+        run: call.run,
+        state: end.state,
+        ...(end.code !== undefined && { problem: problemOf(end.code, end.detail ?? '') }),
+      });
+    },
+  };
+}
+
+/** Deletes objects of the job that no finished item owns, and uploads that were under way. */
+async function removeUnpublished(
+  deps: FrameDeps,
+  kind: string,
+  jobId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const published = new Set<string>();
+  for await (const file of allFiles(deps.records.db, jobId)) published.add(file.uri);
+  for (const prefix of outputsOf(deps, kind, jobId)) {
+    await deps.storage.removePrefix(prefix, { keep: published, signal });
+  }
+}

@@ -1,0 +1,291 @@
+/**
+ * The records. State of a job lives in `jobs` alone; `job_items` is the ledger behind counts, resume,
+ * partial success and the manifest; `tasks`, `task_segments`, `recognition_results` hold what analysis found.
+ */
+import type { PhotoSource, ProblemRecord } from '@darkroom/contract';
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  bigserial,
+  boolean,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  real,
+  smallint,
+  text,
+  timestamp,
+  unique,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core';
+
+const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 3 });
+
+export const jobs = pgTable(
+  'jobs',
+  {
+    /** UUIDv7: its text sorts by creation. Also the workflow id. */
+    id: text().primaryKey(),
+    kind: text().notNull(),
+    state: text().notNull(),
+    owner: text().notNull(),
+    group: text('group_name'),
+    role: text().notNull(),
+    /** 1 (first) to 5. */
+    priority: smallint().notNull(),
+    idempotencyKey: text('idempotency_key'),
+    /** SHA-256 of the canonical request, its files' digests included. */
+    fingerprint: text(),
+    input: jsonb().notNull().$type<Record<string, unknown>>(),
+    /** Version of the model or program, pinned by the first attempt that works on the job. */
+    pinned: jsonb().$type<Record<string, unknown>>(),
+    /** Job whose input objects this one reads (rerun); null for its own. */
+    sourceJobId: text('source_job_id'),
+    rerunOf: text('rerun_of'),
+    /** Fencing counter: raised by each submit and resume; an older one loses. */
+    run: integer().notNull().default(0),
+    /** Last claim given to an attempt; claims order attempts within a run. */
+    claims: bigint({ mode: 'number' }).notNull().default(0),
+    /** Raised by each change somebody may follow; the id of the event that tells of it. */
+    version: bigint({ mode: 'number' }).notNull().default(0),
+    /** Whether the engine was told to start this run. */
+    dispatched: boolean().notNull().default(false),
+    waiting: text(),
+    warnings: integer().notNull().default(0),
+    problem: jsonb().$type<ProblemRecord>(),
+    result: jsonb().$type<Record<string, unknown>>(),
+    cancelRequestedAt: at('cancel_requested_at'),
+    cancelReason: text('cancel_reason'),
+    cancelDispatched: boolean('cancel_dispatched').notNull().default(false),
+    deleteRequestedAt: at('delete_requested_at'),
+    /** Set when objects and rows of the job were proven gone; the row stays as a tombstone. */
+    deletedAt: at('deleted_at'),
+    traceparent: text(),
+    traceId: text('trace_id'),
+    logBytes: integer('log_bytes').notNull().default(0),
+    createdAt: at('created_at').notNull().defaultNow(),
+    updatedAt: at('updated_at').notNull().defaultNow(),
+    startedAt: at('started_at'),
+    finishedAt: at('finished_at'),
+    resultsExpireAt: at('results_expire_at'),
+    resultsRemovedAt: at('results_removed_at'),
+  },
+  (t) => [
+    uniqueIndex('jobs_owner_idempotency')
+      .on(t.owner, t.idempotencyKey)
+      .where(sql`${t.idempotencyKey} is not null`),
+    index('jobs_by_owner').on(t.owner, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
+    index('jobs_by_owner_state').on(t.owner, t.state, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
+    index('jobs_by_state').on(t.state, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
+    index('jobs_by_kind').on(t.kind, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
+    index('jobs_open')
+      .on(t.state, t.updatedAt)
+      .where(sql`${t.state} in ('receiving', 'queued', 'running', 'cancelling')`),
+    index('jobs_expiring')
+      .on(t.resultsExpireAt)
+      .where(sql`${t.resultsExpireAt} is not null and ${t.resultsRemovedAt} is null`),
+    index('jobs_deleting')
+      .on(t.deleteRequestedAt)
+      .where(sql`${t.deleteRequestedAt} is not null and ${t.deletedAt} is null`),
+    index('jobs_source_job').on(t.sourceJobId).where(sql`${t.sourceJobId} is not null`),
+  ],
+);
+
+const ofJob = () =>
+  text('job_id')
+    .notNull()
+    .references(() => jobs.id, { onDelete: 'cascade' });
+
+export const jobStages = pgTable(
+  'job_stages',
+  {
+    jobId: ofJob(),
+    name: text().notNull(),
+    ordinal: smallint().notNull(),
+    unit: text().notNull(),
+    weight: real().notNull(),
+    state: text().notNull().default('pending'),
+    done: integer().notNull().default(0),
+    failed: integer().notNull().default(0),
+    total: integer(),
+    queueMs: bigint('queue_ms', { mode: 'number' }).notNull().default(0),
+    workMs: bigint('work_ms', { mode: 'number' }).notNull().default(0),
+    attempts: integer().notNull().default(0),
+    startedAt: at('started_at'),
+    finishedAt: at('finished_at'),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.name] })],
+);
+
+export const jobItems = pgTable(
+  'job_items',
+  {
+    jobId: ofJob(),
+    /** The stage whose activity works on the item. */
+    stage: text().notNull(),
+    /** Order of the item within its stage, from 1. */
+    ordinal: integer().notNull(),
+    key: text().notNull(),
+    input: jsonb().notNull().$type<PhotoSource | Record<string, unknown>>(),
+    /** SHA-256 of canonical parameters, source etag, model or program version; what a resume compares. */
+    inputDigest: text('input_digest'),
+    state: text().notNull().default('pending'),
+    /** Ordinal of the last stage the item has been through; never falls, so that percent does not. */
+    reached: smallint().notNull().default(-1),
+    resultUri: text('result_uri'),
+    sha256: text(),
+    bytes: bigint({ mode: 'number' }),
+    /** Files of the item for the manifest: `[{path, uri, bytes, sha256, contentType}]`. */
+    files: jsonb().$type<Record<string, unknown>[]>(),
+    run: integer().notNull().default(0),
+    claim: bigint({ mode: 'number' }).notNull().default(0),
+    /** Attempts at this item in this run. */
+    attempt: integer().notNull().default(0),
+    /** Attempts whose process died under the item in this run. */
+    deaths: integer().notNull().default(0),
+    problem: jsonb().$type<ProblemRecord>(),
+    updatedAt: at('updated_at').notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.jobId, t.stage, t.ordinal] }),
+    unique('job_items_key').on(t.jobId, t.stage, t.key),
+  ],
+);
+
+/** One row an attempt of an activity: fence of late starters, and the durations the stages sum up. */
+export const jobAttempts = pgTable(
+  'job_attempts',
+  {
+    jobId: ofJob(),
+    run: integer().notNull(),
+    /** Temporal run id and activity id. */
+    activity: text().notNull(),
+    attempt: integer().notNull(),
+    stage: text().notNull(),
+    claim: bigint({ mode: 'number' }).notNull(),
+    worker: text().notNull(),
+    outcome: text(),
+    queueMs: bigint('queue_ms', { mode: 'number' }).notNull().default(0),
+    workMs: bigint('work_ms', { mode: 'number' }),
+    startedAt: at('started_at').notNull().defaultNow(),
+    finishedAt: at('finished_at'),
+    problem: jsonb().$type<ProblemRecord>(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.run, t.activity, t.attempt] })],
+);
+
+export const jobEvents = pgTable(
+  'job_events',
+  {
+    jobId: ofJob(),
+    /** The job's version that this event made. */
+    id: bigint({ mode: 'number' }).notNull(),
+    /** `state`, `progress`, `item` or `log`. */
+    type: text().notNull(),
+    data: jsonb().notNull().$type<Record<string, unknown>>(),
+    at: at('at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.id] })],
+);
+
+export const jobLogs = pgTable(
+  'job_logs',
+  {
+    jobId: ofJob(),
+    id: bigserial({ mode: 'number' }).notNull(),
+    at: at('at').notNull().defaultNow(),
+    run: integer().notNull(),
+    stage: text(),
+    level: text().notNull(),
+    attempt: integer(),
+    line: text().notNull(),
+    traceId: text('trace_id'),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.id] })],
+);
+
+export const apiKeys = pgTable('api_keys', {
+  id: text().primaryKey(),
+  /** First characters of the key, to tell keys apart in a list. */
+  prefix: text().notNull(),
+  /** SHA-256 of the key (32 random bytes need no slow hash), hex. */
+  hash: text().notNull().unique(),
+  owner: text().notNull(),
+  group: text('group_name'),
+  role: text().notNull(),
+  priority: smallint().notNull(),
+  createdAt: at('created_at').notNull().defaultNow(),
+  lastUsedAt: at('last_used_at'),
+  revokedAt: at('revoked_at'),
+});
+
+export const uploads = pgTable(
+  'uploads',
+  {
+    id: text().primaryKey(),
+    owner: text().notNull(),
+    filename: text().notNull(),
+    key: text().notNull(),
+    bytes: bigint({ mode: 'number' }).notNull(),
+    partBytes: bigint('part_bytes', { mode: 'number' }).notNull(),
+    multipartId: text('multipart_id'),
+    /** `open`, `complete`, `used` or `removed`. */
+    state: text().notNull().default('open'),
+    etag: text(),
+    createdAt: at('created_at').notNull().defaultNow(),
+    completedAt: at('completed_at'),
+  },
+  (t) => [index('uploads_by_state').on(t.state, t.createdAt)],
+);
+
+export const tasks = pgTable('tasks', {
+  jobId: ofJob().primaryKey(),
+  media: text().notNull(),
+  segments: integer().notNull(),
+  modelName: text('model_name'),
+  modelVersion: text('model_version'),
+  modelDigest: text('model_digest'),
+  scoreThreshold: real('score_threshold').notNull(),
+});
+
+export const taskSegments = pgTable(
+  'task_segments',
+  {
+    jobId: ofJob(),
+    segmentId: integer('segment_id').notNull(),
+    owner: text().notNull(),
+    filename: text().notNull(),
+    sourceUri: text('source_uri').notNull(),
+    width: integer().notNull(),
+    height: integer().notNull(),
+    imageUri: text('image_uri'),
+    annotatedUri: text('annotated_uri'),
+    resultUri: text('result_uri').notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.segmentId] })],
+);
+
+export const recognitionResults = pgTable(
+  'recognition_results',
+  {
+    jobId: ofJob(),
+    segmentId: integer('segment_id').notNull(),
+    ordinal: integer().notNull(),
+    owner: text().notNull(),
+    label: text().notNull(),
+    score: real().notNull(),
+    x: real().notNull(),
+    y: real().notNull(),
+    width: real().notNull(),
+    height: real().notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.jobId, t.segmentId, t.ordinal] }),
+    index('recognition_by_label').on(t.owner, t.label, t.jobId.desc(), t.segmentId.desc()),
+    index('recognition_by_label_score').on(t.owner, t.label, t.score.desc()),
+  ],
+);

@@ -1,0 +1,7 @@
+/** The contract: what API, records, workflows and activities say to each other. */
+export * from './analysis.ts';
+export * from './call.ts';
+export * from './job.ts';
+export * from './kind.ts';
+export * from './kinds.ts';
+export * from './problem.ts';

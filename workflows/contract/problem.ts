@@ -1,0 +1,238 @@
+/**
+ * The closed list of what can go wrong, the same in API, record, log, trace and console.
+ *
+ * `fault` says whose it is, `retryable` whether the same request or job can succeed later unchanged,
+ * `next` what the reader should do now.
+ */
+import { z } from 'zod';
+
+export type Fault = 'yours' | 'ours' | 'limit';
+
+export interface ProblemKind {
+  /** HTTP status when the API answers with it; for a job's or item's problem, what it would be. */
+  readonly status: number;
+  readonly title: string;
+  readonly fault: Fault;
+  readonly retryable: boolean;
+  readonly next: string;
+}
+
+const yours = (status: number, title: string, next: string): ProblemKind => ({
+  status,
+  title,
+  fault: 'yours',
+  retryable: false,
+  next,
+});
+const limit = (status: number, title: string, next: string): ProblemKind => ({
+  status,
+  title,
+  fault: 'limit',
+  retryable: false,
+  next,
+});
+const ours = (status: number, title: string, next: string): ProblemKind => ({
+  status,
+  title,
+  fault: 'ours',
+  retryable: true,
+  next,
+});
+
+export const problemKinds = {
+  // Requests
+  invalid_request: yours(400, 'The request could not be read', 'Compare the request with /openapi.json.'),
+  validation_failed: yours(422, 'A field has an invalid value', 'Correct the fields listed under `errors`.'),
+  invalid_page_token: yours(400, 'The page token is not valid here', 'Start again without pageToken.'),
+  unauthorized: yours(
+    401,
+    'A valid API key is needed',
+    'Send `Authorization: Bearer KEY`; an operator makes keys with `npm run key -- create`.',
+  ),
+  forbidden: yours(403, 'This key may not do that', 'Use a key with the role named in `detail`.'),
+  not_found: yours(404, 'There is nothing here', 'Check the id, and that it belongs to this key.'),
+  method_not_allowed: yours(405, 'The method is not allowed here', 'Compare the request with /openapi.json.'),
+  conflict: yours(409, 'The job is not in a state for that', 'Read the job first; `detail` names its state.'),
+  idempotency_key_reused: yours(
+    422,
+    'This Idempotency-Key was used for another request',
+    'Send a new key for a new request.',
+  ),
+  payload_too_large: limit(
+    413,
+    'The request is larger than the limit',
+    'Send less, or ask the operator to raise the limit named in `detail`.',
+  ),
+  too_many_items: limit(
+    422,
+    'The task has more items than the limit',
+    'Split the task, or ask the operator to raise the limit named in `detail`.',
+  ),
+  results_not_ready: yours(
+    409,
+    'There are no results yet',
+    'Wait until the job has finished; follow /v1/jobs/{id}/events.',
+  ),
+  results_removed: yours(410, 'The results were removed', 'Submit the job again with /v1/jobs/{id}/rerun.'),
+
+  // Sources
+  source_not_granted: yours(
+    403,
+    'This key was not granted that source',
+    'Upload the file, or ask the operator for a grant on its prefix.',
+  ),
+  source_not_found: yours(
+    422,
+    'The source does not exist',
+    'Check bucket and key; the URI has the form s3://bucket/key.',
+  ),
+  source_changed: yours(
+    409,
+    'The source changed after the job was submitted',
+    'Submit a new job for the new version.',
+  ),
+  upload_incomplete: yours(
+    409,
+    'The upload is not complete',
+    'Send all parts, complete it, then submit again.',
+  ),
+
+  // Media
+  empty_file: yours(422, 'The file is empty', 'Send a file with content.'),
+  unsupported_media: yours(
+    415,
+    'The content is not a supported picture',
+    'Send JPEG, PNG, WebP, TIFF, GIF or AVIF.',
+  ),
+  video_unsupported: yours(
+    415,
+    'Videos are not analysed here yet',
+    'Send pictures: JPEG, PNG, WebP, TIFF, GIF or AVIF.',
+  ),
+  heic_unsupported: yours(
+    415,
+    'HEIC pictures cannot be read here',
+    'Export the picture as JPEG and send that.',
+  ),
+  truncated_image: yours(422, 'The picture is damaged or incomplete', 'Send the whole file again.'),
+  too_large: limit(
+    413,
+    'The file is larger than the limit',
+    'Send a smaller file, or ask the operator to raise LIMIT_UPLOAD_BYTES.',
+  ),
+  too_many_pixels: limit(
+    422,
+    'The picture has more pixels than the limit',
+    'Send it smaller, or ask the operator to raise LIMIT_PHOTO_PIXELS.',
+  ),
+  too_many_frames: limit(
+    422,
+    'The animation has more frames than the limit',
+    'Send fewer frames, or ask the operator to raise LIMIT_PHOTO_FRAMES.',
+  ),
+
+  // Models
+  unknown_model: yours(422, 'There is no such model here', 'Use a model listed in `detail`.'),
+  unsupported_model: ours(
+    503,
+    'The configured model cannot be used',
+    'Set MODEL_PATH to an ONNX file; `detail` says how to convert this one.',
+  ),
+
+  // Jobs and items
+  poisonous_item: yours(
+    422,
+    'This item ends the process that works on it',
+    'Leave the item out; report it with the job id.',
+  ),
+  item_timeout: limit(422, 'This item took longer than an item may', 'Send a smaller item.'),
+  no_item_succeeded: yours(
+    422,
+    'None of the items could be processed',
+    'Read the reason of each item under /v1/jobs/{id}/items.',
+  ),
+  outage: ours(
+    503,
+    'Something the job needs was away for too long',
+    'Resume the job; what was finished is kept.',
+  ),
+  engine_unavailable: ours(
+    503,
+    'The workflow engine does not answer',
+    'Try again after the seconds in Retry-After.',
+  ),
+  records_unavailable: ours(
+    503,
+    'The database does not answer',
+    'Try again after the seconds in Retry-After.',
+  ),
+  storage_unavailable: ours(
+    503,
+    'The object store does not answer',
+    'Try again after the seconds in Retry-After.',
+  ),
+  out_of_space: ours(507, 'There is no space left', 'Ask the operator to free space, then resume the job.'),
+  internal: ours(500, 'Something went wrong here', 'Try again; if it stays, report it with the trace id.'),
+} as const satisfies Record<string, ProblemKind>;
+
+export type ProblemCode = keyof typeof problemKinds;
+
+const codes = Object.keys(problemKinds) as [ProblemCode, ...ProblemCode[]];
+
+export const problemCode = z
+  .enum(codes)
+  .meta({ id: 'ProblemCode', description: 'Stable code of a problem.' });
+
+/** What a job or an item keeps of its failure. */
+export const problemRecord = z
+  .object({
+    code: problemCode,
+    title: z.string(),
+    detail: z.string().meta({ description: 'What happened this time, in words.' }),
+    fault: z.enum(['yours', 'ours', 'limit']),
+    retryable: z.boolean(),
+    next: z.string().meta({ description: 'What to do now.' }),
+  })
+  .meta({ id: 'JobProblem' });
+export type ProblemRecord = z.infer<typeof problemRecord>;
+
+/** RFC 9457 problem details, with the extension members Darkroom always sends. */
+export const problemDocument = problemRecord
+  .extend({
+    type: z
+      .string()
+      .meta({ description: 'URI that identifies the code.', example: '/docs/problems#not_found' }),
+    status: z.int(),
+    instance: z.string().optional(),
+    errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+    traceId: z.string().optional(),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457 problem details.' });
+export type ProblemDocument = z.infer<typeof problemDocument>;
+
+/** The record of a problem: its kind's constant parts with this time's detail. */
+export function problemOf(code: ProblemCode, detail: string): ProblemRecord {
+  const { title, fault, retryable, next } = problemKinds[code];
+  return { code, title, detail, fault, retryable, next };
+}
+
+/** An error that carries a problem; what any layer throws when it knows what is wrong. */
+export class ProblemError extends Error {
+  override readonly name = 'ProblemError';
+  readonly code: ProblemCode;
+  readonly errors: { pointer: string; detail: string }[] | undefined;
+
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    options?: { cause?: unknown; errors?: { pointer: string; detail: string }[] },
+  ) {
+    super(detail, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.errors = options?.errors;
+  }
+
+  get problem(): ProblemRecord {
+    return problemOf(this.code, this.message);
+  }
+}

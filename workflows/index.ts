@@ -1,0 +1,3 @@
+/** Every workflow a worker can run. */
+export { removal, sweep } from './maintenance.ts';
+export { photo } from './photo.ts';
