@@ -147,7 +147,7 @@ export async function get(
 
   let answer: Answer | undefined = first;
   let offset = start;
-  let rest = setTimeout(drop, s3.restTimeoutMs);
+  let rest = setTimeout(drop, s3.restTimeoutMs).unref();
   const stopped = new AbortController();
   function drop(): void {
     answer?.close();
@@ -176,7 +176,7 @@ export async function get(
         const chunk = await nextChunk();
         if (chunk && offset > end)
           throw new StorageError('storage_unavailable', `${at.uri} sent too many bytes. Try again.`);
-        if (chunk) rest = setTimeout(drop, s3.restTimeoutMs);
+        if (chunk) rest = setTimeout(drop, s3.restTimeoutMs).unref();
         return chunk;
       } catch (error) {
         drop();

@@ -102,6 +102,13 @@ export async function putBytes(
   return { uri: at.uri, size: bytes.length, sha256, etag };
 }
 
+/** The chunks as one buffer; a single one is not copied. */
+function joined(chunks: readonly Uint8Array[], length: number): Buffer {
+  const [first] = chunks;
+  if (chunks.length === 1 && first) return Buffer.from(first.buffer, first.byteOffset, first.byteLength);
+  return Buffer.concat(chunks, length);
+}
+
 /** Cuts a stream into parts of equal size; only the last one is `last`, and may be smaller or empty. */
 async function* cut(
   source: AsyncIterable<Uint8Array>,
@@ -115,13 +122,13 @@ async function* cut(
     bytesHeld += chunk.length;
     // A full part waits until a byte follows it: else the last part would be empty.
     while (bytesHeld > partSize) {
-      const all = Buffer.concat(held, bytesHeld);
+      const all = joined(held, bytesHeld);
       held = [all.subarray(partSize)];
       bytesHeld -= partSize;
       yield { number: number++, bytes: all.subarray(0, partSize), last: false };
     }
   }
-  yield { number, bytes: Buffer.concat(held, bytesHeld), last: true };
+  yield { number, bytes: joined(held, bytesHeld), last: true };
 }
 
 /** Counts and hashes what passes; throws StorageError `too_large` at the first byte over `maxBytes`. */

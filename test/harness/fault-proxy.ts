@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
 
 /**
  * What happens to a request. `status`: answered at once, the server behind sees nothing. `ok-error`: status 200 with an S3 error as its
  * body. `truncate`: the connection ends after that many bytes of the answer. `shorten`: a well-formed answer that holds fewer bytes.
  * `stall`: silence after that many bytes, for ever (before the headers when `afterBytes` is absent). `reset`: the connection is
- * reset. `lose`: the server does its work, but the connection is reset instead of the answer. `corrupt`: one bit of the answer is flipped.
+ * reset. `lose`: the server does its work, but the connection is reset instead of the answer. `corrupt`: one bit of the answer is flipped; `corrupt-request`: one of what is sent.
  */
 export type Fault =
   | { kind: 'status'; status: number; code: string }
@@ -15,7 +16,7 @@ export type Fault =
   | { kind: 'stall'; afterBytes?: number }
   | { kind: 'reset' }
   | { kind: 'lose' }
-  | { kind: 'corrupt' };
+  | { kind: 'corrupt' | 'corrupt-request' };
 
 /** A fault for the next `times` requests of that method whose path and query match. */
 export interface Rule {
@@ -59,31 +60,34 @@ async function* firstBytes(source: AsyncIterable<Buffer>, limit: number): AsyncG
   }
 }
 
+/** The stream with one bit of its first chunk flipped. */
+async function* flipped(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, undefined> {
+  let first = true;
+  for await (const chunk of source) {
+    if (first && chunk[0] !== undefined) chunk[0] ^= 1;
+    first = false;
+    yield chunk;
+  }
+}
+
 async function reply(
   upstream: IncomingMessage,
   response: ServerResponse,
   fault: Fault | undefined,
 ): Promise<void> {
   const headers = { ...upstream.headers };
-  const status = upstream.statusCode ?? 502;
   if (fault?.kind === 'shorten') headers['content-length'] = String(fault.toBytes);
-  response.writeHead(status, headers);
+  response.writeHead(upstream.statusCode ?? 502, headers);
   response.flushHeaders();
-  if (fault?.kind === 'shorten') {
-    for await (const chunk of firstBytes(upstream, fault.toBytes)) response.write(chunk);
-    response.end();
-  } else if (fault?.kind === 'truncate' || fault?.kind === 'stall') {
+  if (fault?.kind === 'truncate' || fault?.kind === 'stall') {
     for await (const chunk of firstBytes(upstream, fault.afterBytes ?? 0)) response.write(chunk);
     if (fault.kind === 'truncate') response.socket?.end();
+  } else if (fault?.kind === 'shorten') {
+    await pipeline(firstBytes(upstream, fault.toBytes), response);
+  } else if (fault?.kind === 'corrupt') {
+    await pipeline(flipped(upstream), response);
   } else {
-    let flip = fault?.kind === 'corrupt';
-    for await (const chunk of upstream) {
-      const bytes: Buffer = chunk;
-      if (flip && bytes[0] !== undefined) bytes[0] ^= 1;
-      flip = false;
-      if (!response.write(bytes)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
-    }
-    response.end();
+    await pipeline(upstream, response);
   }
 }
 
@@ -137,7 +141,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     );
     passed.on('error', () => incoming.socket.destroy());
     response.on('close', () => passed.destroy());
-    incoming.pipe(passed);
+    pipeline(fault?.kind === 'corrupt-request' ? flipped(incoming) : incoming, passed).catch(() => {});
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
