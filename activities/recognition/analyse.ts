@@ -1,0 +1,119 @@
+/** One photo from bytes to detections and picture: read once, decoded once. */
+import type { ModelIdentity } from '@darkroom/contract';
+import { annotate } from './annotate.ts';
+import { labelOf } from './card.ts';
+import type { Detection, Outputs } from './detection.ts';
+import { clip, type Fit, type Size, toSource } from './fit.ts';
+import { heads } from './heads/index.ts';
+import { decode, type PhotoLimits, probe, toTensor } from './prepare.ts';
+import type { Model } from './session.ts';
+import type { PhotoFormat } from './sniff.ts';
+import { suppress } from './suppress.ts';
+
+export const stages = ['probe', 'prepare', 'recognise', 'annotate'] as const;
+export type Stage = (typeof stages)[number];
+
+export interface AnalyseOptions {
+  /** Lowest score that is reported, 0–1. */
+  readonly threshold: number;
+  /** Labels wanted; empty or absent means all. Filtering never changes what else is found. */
+  readonly labels?: readonly string[];
+  readonly annotate: boolean;
+  readonly limits: PhotoLimits;
+  readonly signal?: AbortSignal;
+}
+
+export interface Hooks {
+  /**
+   * Called, and waited for, as each stage begins; what it throws ends the analysis. `pid` is the process that does the work.
+   */
+  readonly onStage?: (stage: Stage, pid: number) => void | Promise<void>;
+}
+
+export interface Analysis {
+  /** After EXIF orientation, as boxes are. */
+  readonly width: number;
+  readonly height: number;
+  readonly format: PhotoFormat;
+  readonly model: ModelIdentity;
+  /** Best first; score rounded to 4 decimals, box to hundredths of a pixel. */
+  readonly detections: readonly Detection[];
+  /** JPEG at full size, when asked for. */
+  readonly annotated?: Buffer;
+  /** Milliseconds each stage took. */
+  readonly timings: Readonly<Partial<Record<Stage, number>>>;
+}
+
+/**
+ * Analyses one photo. Throws a `ProblemError` (codes: see `probe`, `decode`) or the signal's reason; the signal is looked at
+ * between stages and while waiting for the model, as a decode or a run cannot be interrupted.
+ */
+export async function analyse(
+  bytes: Buffer,
+  options: AnalyseOptions & { readonly model: Model },
+  hooks: Hooks = {},
+): Promise<Analysis> {
+  const { model, signal } = options;
+  const timings: Partial<Record<Stage, number>> = {};
+  const stage = async <T>(name: Stage, work: () => Promise<T>): Promise<T> => {
+    signal?.throwIfAborted();
+    await hooks.onStage?.(name, process.pid);
+    signal?.throwIfAborted();
+    const start = performance.now();
+    const result = await work();
+    timings[name] = performance.now() - start;
+    return result;
+  };
+
+  const header = await stage('probe', () => probe(bytes, options.limits));
+  const { raster, tensor, placed } = await stage('prepare', async () => {
+    const decoded = await decode(bytes, options.limits);
+    return { raster: decoded, ...(await toTensor(decoded, model.input)) };
+  });
+  const detections = await stage('recognise', async () => {
+    const outputs = await model.infer(tensor, signal);
+    return detect(outputs, model, placed, raster, options);
+  });
+  const drawn = options.annotate
+    ? { annotated: await stage('annotate', () => annotate(raster, detections)) }
+    : {};
+  signal?.throwIfAborted();
+  const { width, height } = raster;
+  return { width, height, format: header.format, model: model.identity, detections, ...drawn, timings };
+}
+
+/** Outputs of a model → detections in pixels of the source: decoded, suppressed, unfitted, clipped, labelled, filtered. */
+export function detect(
+  outputs: Outputs,
+  model: Pick<Model, 'head' | 'input' | 'labels' | 'suppress'>,
+  placed: Fit,
+  source: Size,
+  { threshold, labels = [] }: Pick<AnalyseOptions, 'threshold' | 'labels'>,
+): Detection[] {
+  const { width, height } = model.input;
+  const candidates = heads[model.head].decode(outputs, { width, height, threshold });
+  const wanted = new Set(labels);
+  return suppress(candidates, model.suppress).flatMap((candidate) => {
+    const { classId, score } = candidate;
+    const box = clip(toSource(candidate, placed, source), source);
+    const label = labelOf(model.labels, classId);
+    if (box === undefined || (wanted.size > 0 && !wanted.has(label))) return [];
+    return [
+      {
+        label,
+        classId,
+        score: round(score, 4),
+        box: {
+          x: round(box.x, 2),
+          y: round(box.y, 2),
+          width: round(box.width, 2),
+          height: round(box.height, 2),
+        },
+      },
+    ];
+  });
+}
+
+function round(value: number, decimals: number): number {
+  return Number(value.toFixed(decimals));
+}

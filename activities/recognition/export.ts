@@ -1,0 +1,102 @@
+/** Results of a task in the formats that other tools read: COCO JSON and CSV. Both are made piece by piece. */
+import { COCO_IDS } from './coco.ts';
+import type { Detection } from './detection.ts';
+
+/** One photo of a task. */
+export interface ExportPhoto {
+  readonly segmentId: number;
+  readonly filename: string;
+  readonly width: number;
+  readonly height: number;
+  readonly detections: readonly Pick<Detection, 'label' | 'score' | 'box'>[];
+}
+
+/** Rows that can be gone through more than once, each time in the same order. */
+export type ExportPhotos = () => AsyncIterable<ExportPhoto> | Iterable<ExportPhoto>;
+
+/** COCO's own category ids, so that results can be compared with its annotations. */
+const cocoIds: ReadonlyMap<string, number> = new Map(
+  Object.entries(COCO_IDS).map(([id, label]) => [label, Number(id)]),
+);
+const FIRST_OWN_ID = 91;
+
+/**
+ * COCO JSON (https://cocodataset.org/#format-data) in pieces: `bbox` is x y width height in pixels, `score` as in COCO's results
+ * format. Labels that COCO lacks get the ids from 91 on, in order of appearance. Goes through the photos twice.
+ */
+export async function* cocoJson(photos: ExportPhotos, description: string): AsyncGenerator<string> {
+  yield `{"info":${JSON.stringify({ description })},"images":[`;
+  let separator = '';
+  for await (const { segmentId, filename, width, height } of photos()) {
+    yield `${separator}${JSON.stringify({ id: segmentId, file_name: filename, width, height })}`;
+    separator = ',';
+  }
+  yield '],"annotations":[';
+  separator = '';
+  const categories = new Map<string, number>();
+  let own = FIRST_OWN_ID;
+  let id = 1;
+  for await (const { segmentId, detections } of photos())
+    for (const { label, score, box } of detections) {
+      const category = categories.get(label) ?? cocoIds.get(label) ?? own++;
+      categories.set(label, category);
+      const { x, y, width, height } = box;
+      yield `${separator}${JSON.stringify({
+        id: id++,
+        image_id: segmentId,
+        category_id: category,
+        bbox: [x, y, width, height],
+        area: Number((width * height).toFixed(2)),
+        score,
+        iscrowd: 0,
+      })}`;
+      separator = ',';
+    }
+  const sorted = [...categories]
+    .map(([name, category]) => ({ id: category, name }))
+    .sort((a, b) => a.id - b.id);
+  yield `],"categories":${JSON.stringify(sorted)}}`;
+}
+
+const COLUMNS = [
+  'segment_id',
+  'filename',
+  'image_width',
+  'image_height',
+  'label',
+  'score',
+  'x',
+  'y',
+  'width',
+  'height',
+];
+
+/** CSV (RFC 4180) line by line: a header, then one line per detection. Text can start no formula in a spreadsheet. */
+export async function* csv(photos: ReturnType<ExportPhotos>): AsyncGenerator<string> {
+  yield line(COLUMNS);
+  for await (const photo of photos)
+    for (const { label, score, box } of photo.detections)
+      yield line([
+        photo.segmentId,
+        photo.filename,
+        photo.width,
+        photo.height,
+        label,
+        score,
+        box.x,
+        box.y,
+        box.width,
+        box.height,
+      ]);
+}
+
+function line(values: readonly (string | number)[]): string {
+  return `${values.map(cell).join(',')}\r\n`;
+}
+
+function cell(value: string | number): string {
+  if (typeof value === 'number') return String(value);
+  // What spreadsheets take for the start of a formula: https://owasp.org/www-community/attacks/CSV_Injection
+  const harmless = /^[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+}

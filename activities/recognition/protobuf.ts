@@ -1,0 +1,69 @@
+/**
+ * Protocol Buffers wire format, as much of it as an ONNX file needs.
+ * https://protobuf.dev/programming-guides/encoding/
+ */
+
+const VARINT = 0;
+const FIXED64 = 1;
+const LENGTH_DELIMITED = 2;
+const FIXED32 = 5;
+
+function varint(value: number | bigint): Uint8Array {
+  let rest = BigInt.asUintN(64, BigInt(value));
+  const bytes: number[] = [];
+  while (rest > 0x7fn) {
+    bytes.push(Number(rest & 0x7fn) | 0x80);
+    rest >>= 7n;
+  }
+  bytes.push(Number(rest));
+  return Uint8Array.from(bytes);
+}
+
+const tag = (field: number, wireType: number): Uint8Array => varint((field << 3) | wireType);
+
+/** An integer field (int32, int64, enum); negative values take ten bytes, as the format says. */
+export function integer(field: number, value: number | bigint): Uint8Array {
+  return Buffer.concat([tag(field, VARINT), varint(value)]);
+}
+
+/** A bytes, string or embedded message field. */
+export function bytes(field: number, value: Uint8Array | string): Uint8Array {
+  const content = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
+  return Buffer.concat([tag(field, LENGTH_DELIMITED), varint(content.length), content]);
+}
+
+/** An embedded message of the given fields, in the order given. */
+export function message(field: number, fields: readonly Uint8Array[]): Uint8Array {
+  return bytes(field, Buffer.concat(fields));
+}
+
+/** The top-level fields of a message: number and, for length-delimited ones, content. Throws RangeError on damage. */
+export function* fieldsOf(buffer: Buffer): Generator<{ field: number; content: Buffer | undefined }> {
+  let at = 0;
+  const readVarint = (): number => {
+    let value = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      const byte = buffer.readUInt8(at++);
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+    throw new RangeError('a varint is longer than ten bytes');
+  };
+  while (at < buffer.length) {
+    const key = readVarint();
+    const field = Math.floor(key / 8);
+    const wireType = key % 8;
+    let content: Buffer | undefined;
+    if (wireType === VARINT) readVarint();
+    else if (wireType === FIXED64) at += 8;
+    else if (wireType === FIXED32) at += 4;
+    else if (wireType === LENGTH_DELIMITED) {
+      const length = readVarint();
+      if (at + length > buffer.length) throw new RangeError('a field is longer than the message');
+      content = buffer.subarray(at, at + length);
+      at += length;
+    } else throw new RangeError(`wire type ${wireType} is not valid here`);
+    if (at > buffer.length) throw new RangeError('the message ends inside a field');
+    yield { field, content };
+  }
+}

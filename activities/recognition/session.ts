@@ -1,0 +1,188 @@
+/** Warm models: one ONNX Runtime session per model file and process, shared by all who ask for it. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { basename, extname } from 'node:path';
+import { type ModelIdentity, ProblemError } from '@darkroom/contract';
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { type ModelCard, type ModelInput, type ModelLabels, modelInput, readCard } from './card.ts';
+import type { Outputs } from './detection.ts';
+import { refuseForeignModel } from './foreign.ts';
+import { guess, guessInputShape, imageInput, type Port } from './guess.ts';
+import { type HeadName, heads } from './heads/index.ts';
+import { Lanes } from './lanes.ts';
+import { onnxMetadata } from './onnx.ts';
+import type { Tensor } from './prepare.ts';
+import type { SuppressOptions } from './suppress.ts';
+
+export interface ModelOptions {
+  /** Path of the ONNX file; its card, if any, lies beside it. */
+  readonly modelPath: string;
+  /** `cuda` needs ONNX Runtime's CUDA files and falls to an error, not to the CPU, without them. */
+  readonly provider: 'cpu' | 'cuda';
+  /** How many pictures are inferred at once; the cores are shared out among them. */
+  readonly lanes: number;
+}
+
+export interface Model {
+  readonly identity: ModelIdentity;
+  readonly input: ModelInput;
+  readonly head: HeadName;
+  readonly labels: ModelLabels;
+  readonly suppress: SuppressOptions;
+  /** How the model was understood, in words: what was guessed, or that the card said it. */
+  readonly understood: string;
+  /** Runs the model; waits for a free lane first, and gives up waiting when the signal aborts. */
+  infer(tensor: Tensor, signal?: AbortSignal): Promise<Outputs>;
+}
+
+const opened = new Map<string, Promise<Model>>();
+
+/**
+ * The model at `modelPath`, opened once per process, contents and options. Throws `unsupported_model` when it is no ONNX detector
+ * that is understood; the message says what to do.
+ */
+export async function openModel(options: ModelOptions): Promise<Model> {
+  const path = options.modelPath;
+  const file = await readFile(path).catch((cause: unknown) => {
+    throw new ProblemError('unsupported_model', `The model ${path} cannot be read. Check MODEL_PATH.`, {
+      cause,
+    });
+  });
+  refuseForeignModel(path, file);
+  const card = await readCard(path);
+  const digest = createHash('sha256').update(file).digest('hex');
+  const key = JSON.stringify([digest, card, options]);
+  const known = opened.get(key);
+  if (known !== undefined) return known;
+  const model = createModel(file, digest, card, options);
+  opened.set(key, model);
+  model.catch(() => opened.delete(key));
+  return model;
+}
+
+async function createModel(
+  file: Buffer,
+  digest: string,
+  card: ModelCard,
+  options: ModelOptions,
+): Promise<Model> {
+  const path = options.modelPath;
+  const session = await createSession(options);
+  const metadata = readMetadata(file);
+  const inputs = session.inputMetadata.map(port);
+  const image = imageInput(inputs).name;
+  const shape = { ...guessInputShape(inputs, metadata), ...defined(card.input ?? {}) };
+  const lanes = new Lanes(options.lanes);
+
+  const run = async (tensor: Tensor): Promise<Outputs> => {
+    const feeds: Record<string, OrtTensor> = {
+      [image]:
+        tensor.data instanceof Float32Array
+          ? new OrtTensor('float32', tensor.data, tensor.dims)
+          : new OrtTensor('uint8', tensor.data, tensor.dims),
+    };
+    if (inputs.some(({ name }) => name === 'orig_target_sizes'))
+      feeds.orig_target_sizes = new OrtTensor(
+        'int64',
+        BigInt64Array.of(BigInt(shape.width), BigInt(shape.height)),
+        [1, 2],
+      );
+    const results = await session.run(feeds);
+    return Object.fromEntries(
+      Object.entries(results).map(([name, { dims, data }]) => [name, { dims, data: float32(data) }]),
+    );
+  };
+
+  // The first run is slow in any case, and it tells the real shapes where the file leaves them open.
+  const warm = await run(blank(shape)).catch((cause: unknown) => {
+    throw new ProblemError(
+      'unsupported_model',
+      `The model does not run on an empty picture of ${shape.width} × ${shape.height}: ${String(cause)}. ` +
+        'Put the right input into its model card.',
+      { cause },
+    );
+  });
+  const outputs = Object.entries(warm).map(([name, { dims }]) => ({ name, type: 'float32', dims }));
+  const whole = modelInput.safeParse(card.input);
+  const complete = card.head !== undefined && card.labels !== undefined && whole.success;
+  const guessed = complete ? undefined : guess(inputs, outputs, shape, metadata);
+  const head = card.head ?? guessed?.head;
+  const labels = card.labels ?? guessed?.labels;
+  const input = whole.data ?? (guessed && { ...guessed.input, ...defined(card.input ?? {}) });
+  if (head === undefined || labels === undefined || input === undefined)
+    throw new ProblemError('unsupported_model', 'The model card is incomplete and nothing could be guessed.');
+
+  return {
+    identity: {
+      name: card.name ?? basename(path, extname(path)),
+      version: card.version ?? digest.slice(0, 12),
+      digest,
+    },
+    input,
+    head,
+    labels,
+    suppress: { ...heads[head].suppress, ...defined(card.suppress ?? {}) },
+    understood: guessed === undefined ? `${head}, as its model card says` : `guessed ${guessed.text}`,
+    infer: (tensor, signal) => lanes.run(() => run(tensor), signal),
+  };
+}
+
+async function createSession({ modelPath, provider, lanes }: ModelOptions): Promise<InferenceSession> {
+  try {
+    return await InferenceSession.create(modelPath, {
+      executionProviders: [provider],
+      intraOpNumThreads: Math.max(1, Math.floor(availableParallelism() / lanes)),
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      logSeverityLevel: 3,
+      // Waiting threads that spin take the cores from other sessions and from the decoders.
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
+    });
+  } catch (cause) {
+    throw new ProblemError(
+      'unsupported_model',
+      `ONNX Runtime cannot open ${basename(modelPath)} (${provider}): ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
+  }
+}
+
+function readMetadata(file: Buffer): Record<string, string> {
+  try {
+    return onnxMetadata(file);
+  } catch (cause) {
+    throw new ProblemError('unsupported_model', 'The file is not an ONNX model.', { cause });
+  }
+}
+
+function port(metadata: InferenceSession.ValueMetadata): Port {
+  return metadata.isTensor
+    ? { name: metadata.name, type: metadata.type, dims: metadata.shape }
+    : { name: metadata.name, type: 'not a tensor', dims: [] };
+}
+
+function blank({
+  width,
+  height,
+  layout,
+  dtype,
+}: Pick<ModelInput, 'width' | 'height' | 'layout' | 'dtype'>): Tensor {
+  const dims = layout === 'nchw' ? [1, 3, height, width] : [1, height, width, 3];
+  const length = 3 * width * height;
+  return { dims, data: dtype === 'uint8' ? new Uint8Array(length) : new Float32Array(length) };
+}
+
+function float32(data: OrtTensor['data']): Float32Array {
+  if (data instanceof Float32Array) return data;
+  if (!ArrayBuffer.isView(data))
+    throw new ProblemError('unsupported_model', 'An output of the model is text.');
+  return Float32Array.from(data as Iterable<number | bigint> & ArrayLike<number>, Number);
+}
+
+/** Without the fields that are undefined, so that spreading it over defaults keeps these. */
+function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

