@@ -2,7 +2,7 @@
  * The records. State of a job lives in `jobs` alone; `job_items` is the ledger behind counts, resume,
  * partial success and the manifest; `tasks`, `task_segments`, `recognition_results` hold what analysis found.
  */
-import type { PhotoSource, ProblemRecord } from '@darkroom/contract';
+import type { ManifestFile, ProblemRecord } from '@darkroom/contract';
 import { sql } from 'drizzle-orm';
 import {
   bigint,
@@ -22,6 +22,9 @@ import {
 } from 'drizzle-orm/pg-core';
 
 const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 3 });
+
+/** A file of an item, as the manifest lists it. */
+export type ItemFile = Omit<ManifestFile, 'item'>;
 
 export const jobs = pgTable(
   'jobs',
@@ -79,6 +82,7 @@ export const jobs = pgTable(
     index('jobs_by_owner').on(t.owner, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
     index('jobs_by_owner_state').on(t.owner, t.state, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
     index('jobs_by_state').on(t.state, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
+    index('jobs_by_owner_kind').on(t.owner, t.kind, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
     index('jobs_by_kind').on(t.kind, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
     index('jobs_open')
       .on(t.state, t.updatedAt)
@@ -110,6 +114,8 @@ export const jobStages = pgTable(
     done: integer().notNull().default(0),
     failed: integer().notNull().default(0),
     total: integer(),
+    /** Units that were done already when this run began; the rate of the run does not count them. */
+    resumedFrom: integer('resumed_from').notNull().default(0),
     queueMs: bigint('queue_ms', { mode: 'number' }).notNull().default(0),
     workMs: bigint('work_ms', { mode: 'number' }).notNull().default(0),
     attempts: integer().notNull().default(0),
@@ -128,7 +134,8 @@ export const jobItems = pgTable(
     /** Order of the item within its stage, from 1. */
     ordinal: integer().notNull(),
     key: text().notNull(),
-    input: jsonb().notNull().$type<PhotoSource | Record<string, unknown>>(),
+    /** What the item is made of, as the kind pinned it at submit. */
+    input: jsonb().notNull().$type<object>(),
     /** SHA-256 of canonical parameters, source etag, model or program version; what a resume compares. */
     inputDigest: text('input_digest'),
     state: text().notNull().default('pending'),
@@ -138,7 +145,7 @@ export const jobItems = pgTable(
     sha256: text(),
     bytes: bigint({ mode: 'number' }),
     /** Files of the item for the manifest: `[{path, uri, bytes, sha256, contentType}]`. */
-    files: jsonb().$type<Record<string, unknown>[]>(),
+    files: jsonb().$type<ItemFile[]>(),
     run: integer().notNull().default(0),
     claim: bigint({ mode: 'number' }).notNull().default(0),
     /** Attempts at this item in this run. */
@@ -260,12 +267,16 @@ export const taskSegments = pgTable(
     sourceUri: text('source_uri').notNull(),
     width: integer().notNull(),
     height: integer().notNull(),
-    imageUri: text('image_uri'),
-    annotatedUri: text('annotated_uri'),
-    resultUri: text('result_uri').notNull(),
+    /** Keys in the platform's bucket. */
+    imageKey: text('image_key'),
+    annotatedKey: text('annotated_key'),
+    resultKey: text('result_key').notNull(),
     createdAt: at('created_at').notNull().defaultNow(),
   },
-  (t) => [primaryKey({ columns: [t.jobId, t.segmentId] })],
+  (t) => [
+    primaryKey({ columns: [t.jobId, t.segmentId] }),
+    index('task_segments_by_owner').on(t.owner, t.jobId.desc(), t.segmentId.desc()),
+  ],
 );
 
 export const recognitionResults = pgTable(

@@ -1,0 +1,161 @@
+/** Attempts of activities: each opens under a new claim, which fences off the ones before it. */
+import type { EndState, ProblemRecord } from '@darkroom/contract';
+import { and, eq, inArray, isNull, sql } from 'drizzle-orm';
+import type { Db } from './connection.ts';
+import { bump } from './events.ts';
+import { type Fence, fencedOff } from './fence.ts';
+import { endStages, lockJob } from './lifecycle.ts';
+import type { JobRow } from './rows.ts';
+import { jobAttempts, jobStages, jobs } from './schema.ts';
+import { read, write } from './unavailable.ts';
+
+export interface NewAttempt {
+  readonly jobId: string;
+  readonly run: number;
+  readonly activity: string;
+  /** Temporal's count, from 1. */
+  readonly attempt: number;
+  readonly stage: string;
+  /** Who works: host and process. */
+  readonly worker: string;
+  /** Milliseconds the attempt waited for a worker. */
+  readonly queueMs: number;
+}
+
+/**
+ * Opens an attempt: the job runs, its stage too, earlier attempts of the same activity are fenced off.
+ * Throws {@link Fenced} when the job is at another run, has ended or is deleted, or a later attempt has opened.
+ */
+export const openAttempt = write(
+  async (db: Db, attempt: NewAttempt): Promise<{ fence: Fence; job: JobRow }> => {
+    const { jobId, run, activity, stage } = attempt;
+    return db.transaction(async (tx) => {
+      const [job] = await tx
+        .update(jobs)
+        .set({
+          claims: sql`${jobs.claims} + 1`,
+          state: sql`case when ${jobs.state} = 'queued' then 'running' else ${jobs.state} end`,
+          startedAt: sql`coalesce(${jobs.startedAt}, now())`,
+          waiting: null,
+          dispatched: true,
+        })
+        .where(
+          and(
+            eq(jobs.id, jobId),
+            eq(jobs.run, run),
+            inArray(jobs.state, ['queued', 'running', 'cancelling']),
+            isNull(jobs.deleteRequestedAt),
+          ),
+        )
+        .returning();
+      if (!job) throw fencedOff(attempt);
+      const queueMs = Math.max(0, Math.round(attempt.queueMs));
+      // A statement of its own, so that it sees what was committed while the update waited for the row.
+      const opened = await tx.execute(sql`
+        with mine as (
+          insert into ${jobAttempts} (job_id, run, activity, attempt, stage, claim, worker, queue_ms)
+          select ${jobId}, ${run}, ${activity}, ${attempt.attempt}::int, ${stage}, ${job.claims}::bigint,
+                 ${attempt.worker}, ${queueMs}::bigint
+          where not exists (
+            select 1 from ${jobAttempts} where job_id = ${jobId} and run = ${run} and activity = ${activity}
+              and attempt > ${attempt.attempt})
+          on conflict (job_id, run, activity, attempt) do update
+            set claim = excluded.claim, worker = excluded.worker, outcome = null, work_ms = null,
+                started_at = now(), finished_at = null
+          returning job_id
+        ), older as (
+          update ${jobAttempts} set outcome = 'fenced', finished_at = coalesce(finished_at, now())
+          where job_id = ${jobId} and run = ${run} and activity = ${activity} and attempt < ${attempt.attempt}
+            and exists (select 1 from mine) and outcome is null
+        ), stage as (
+          update ${jobStages} set attempts = attempts + 1, queue_ms = queue_ms + ${queueMs}::bigint,
+            started_at = coalesce(started_at, now()),
+            state = case when state = 'succeeded' then state else 'running' end
+          where job_id = ${jobId} and name = ${stage} and exists (select 1 from mine)
+        )
+        select job_id from mine`);
+      if (opened.length === 0) throw fencedOff(attempt);
+      await bump(tx, jobId, 'state', { state: job.state, run, stage });
+      return { fence: { jobId, run, claim: job.claims, activity, attempt: attempt.attempt }, job };
+    });
+  },
+);
+
+export type Outcome = 'succeeded' | 'failed' | 'cancelled' | 'shutdown' | 'fenced';
+
+export interface AttemptEnd {
+  readonly outcome: Outcome;
+  readonly workMs: number;
+  readonly problem?: ProblemRecord | undefined;
+}
+
+/** Closes an attempt once and adds its work to its stage; an attempt that was fenced off stays so. */
+export const closeAttempt = write(async (db: Db, fence: Fence, end: AttemptEnd): Promise<void> => {
+  const workMs = Math.max(0, Math.round(end.workMs));
+  await db.execute(sql`
+    with job as (
+      select id from ${jobs} where id = ${fence.jobId} for no key update
+    ), closed as (
+      update ${jobAttempts}
+      set outcome = coalesce(outcome, ${end.outcome}), work_ms = ${workMs}::bigint, finished_at = now(),
+          problem = ${end.problem ? JSON.stringify(end.problem) : null}::jsonb
+      from job
+      where job_id = job.id and run = ${fence.run} and activity = ${fence.activity}
+        and attempt = ${fence.attempt} and claim = ${fence.claim} and work_ms is null
+      returning stage
+    )
+    update ${jobStages} set work_ms = job_stages.work_ms + ${workMs}::bigint
+    from closed where job_stages.job_id = ${fence.jobId} and job_stages.name = closed.stage`);
+});
+
+/** Attempts of the fence's activity in this run that ended as failed. */
+export const failedAttempts = read(
+  async (db: Db, { jobId, run, activity }: Fence): Promise<number> =>
+    db.$count(
+      jobAttempts,
+      and(
+        eq(jobAttempts.jobId, jobId),
+        eq(jobAttempts.run, run),
+        eq(jobAttempts.activity, activity),
+        eq(jobAttempts.outcome, 'failed'),
+      ),
+    ),
+);
+
+export interface JobEnd {
+  readonly jobId: string;
+  readonly run: number;
+  readonly state: EndState;
+  readonly problem?: ProblemRecord | undefined;
+  readonly result?: Record<string, unknown> | undefined;
+  /** Items that failed. */
+  readonly warnings?: number | undefined;
+}
+
+/** Ends a run. False when the run is not the job's any more, or has ended already: nothing is written then. */
+export const finishJob = write(
+  async (db: Db, end: JobEnd): Promise<boolean> =>
+    db.transaction(async (tx) => {
+      const job = await lockJob(tx, end.jobId);
+      const open =
+        job !== undefined &&
+        job.run === end.run &&
+        job.deletedAt === null &&
+        ['queued', 'running', 'cancelling'].includes(job.state);
+      if (!open) return false;
+      await tx
+        .update(jobs)
+        .set({
+          state: end.state,
+          waiting: null,
+          problem: end.problem ?? null,
+          result: end.result ?? null,
+          warnings: end.warnings ?? 0,
+          finishedAt: sql`now()`,
+        })
+        .where(eq(jobs.id, end.jobId));
+      await endStages(tx, end.jobId, end.state === 'succeeded_with_warnings' ? 'succeeded' : end.state);
+      await bump(tx, end.jobId, 'state', { state: end.state, run: end.run });
+      return true;
+    }),
+);

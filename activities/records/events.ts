@@ -1,0 +1,55 @@
+/** Events of a job: what a follower has missed, and what wakes it. */
+import { and, asc, eq, gt, min, sql } from 'drizzle-orm';
+import type { Db } from './connection.ts';
+import type { EventRow } from './rows.ts';
+import { jobEvents, jobs } from './schema.ts';
+import { read, write } from './unavailable.ts';
+
+/** NOTIFY channel; the payload is the job's id. */
+export const jobsChannel = 'darkroom_jobs';
+/** Events kept of a job; an older `Last-Event-ID` gets a snapshot instead. */
+export const eventsLimit = 1000;
+
+export type EventType = 'state' | 'progress' | 'item' | 'log';
+
+/**
+ * Raises the job's version, stores the event under it and wakes the followers when the transaction commits.
+ * Versions are without gaps and commit in order, because the job's row stays locked until then.
+ * Returns the version; 0 when the job is gone.
+ */
+export const bump = write(
+  async (tx: Db, jobId: string, type: EventType, data: Record<string, unknown>): Promise<number> => {
+    const rows = await tx.execute<{ version: string }>(sql`
+      with job as (
+        update ${jobs} set version = version + 1, updated_at = now()
+        where id = ${jobId} and deleted_at is null returning version
+      ), event as (
+        insert into ${jobEvents} (job_id, id, type, data)
+        select ${jobId}, version, ${type}, ${JSON.stringify(data)}::jsonb from job
+      ), old as (
+        delete from ${jobEvents} where job_id = ${jobId} and id <= (select version from job) - ${eventsLimit}::bigint
+      )
+      select version, pg_notify(${jobsChannel}, ${jobId}) from job`);
+    return Number(rows[0]?.version ?? 0);
+  },
+);
+
+/** Events after `id`, oldest first. */
+export const eventsAfter = read(
+  async (db: Db, jobId: string, id: number, limit: number): Promise<EventRow[]> =>
+    db
+      .select()
+      .from(jobEvents)
+      .where(and(eq(jobEvents.jobId, jobId), gt(jobEvents.id, id)))
+      .orderBy(asc(jobEvents.id))
+      .limit(limit),
+);
+
+/** Id of the oldest event that is kept; 0 when there is none. */
+export const eventsKept = read(async (db: Db, jobId: string): Promise<number> => {
+  const [row] = await db
+    .select({ oldest: min(jobEvents.id) })
+    .from(jobEvents)
+    .where(eq(jobEvents.jobId, jobId));
+  return Number(row?.oldest ?? 0);
+});

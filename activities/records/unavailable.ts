@@ -1,0 +1,107 @@
+/** What the records say when Postgres does not answer, and how each query of this package fails. */
+import { ProblemError } from '@darkroom/contract';
+import { PgTransaction } from 'drizzle-orm/pg-core';
+import type { Db } from './connection.ts';
+
+/** Longer than `statement_timeout`: reached only when the server itself is silent. */
+export const deadlineMs = 20_000;
+
+const lostCodes = new Set([
+  'CONNECTION_CLOSED',
+  'CONNECTION_DESTROYED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  '57P01',
+  '57P02',
+  '08003',
+  '08006',
+]);
+
+const absentCodes = new Set([
+  'CONNECTION_ENDED',
+  'CONNECT_TIMEOUT',
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT',
+  '57P03',
+  '57P05',
+  '57014',
+  '55P03',
+  '25P03',
+  '53300',
+  '53400',
+]);
+
+/** SQLSTATE or system code of an error, drizzle's wrapping taken off. */
+export function codeOf(error: unknown): string | undefined {
+  const { code } = rootOf(error) as { code?: unknown };
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** Whether an established connection went away under a query. */
+export const connectionLost = (error: unknown): boolean => lostCodes.has(codeOf(error) ?? '');
+
+/** drizzle puts the values of a query into its message; the driver's own error does not. */
+function rootOf(error: unknown): object {
+  let root = error;
+  while (root instanceof Error && root.constructor.name === 'DrizzleQueryError' && root.cause !== undefined) {
+    root = root.cause;
+  }
+  return typeof root === 'object' && root !== null ? root : new Error(String(root));
+}
+
+/** The error a caller sees: `records_unavailable` when Postgres was away or too slow, else the driver's own. */
+export function recordsProblem(error: unknown): unknown {
+  const root = rootOf(error);
+  if (root instanceof ProblemError) return root;
+  const code = codeOf(root) ?? '';
+  if (lostCodes.has(code) || absentCodes.has(code) || code.startsWith('08')) {
+    return new ProblemError('records_unavailable', `Postgres did not answer (${code}).`, { cause: root });
+  }
+  return root;
+}
+
+/** Runs `work` on the records; it ends within {@link deadlineMs}, with `records_unavailable` if Postgres is away. */
+export async function records<R>(work: () => Promise<R>): Promise<R> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () =>
+        reject(new ProblemError('records_unavailable', `Postgres did not answer within ${deadlineMs} ms.`)),
+      deadlineMs,
+    );
+  });
+  try {
+    return await Promise.race([work(), deadline]);
+  } catch (error) {
+    throw recordsProblem(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const repeated =
+  (worthRepeating: (error: unknown) => boolean) =>
+  <A extends [Db, ...unknown[]], R>(query: (...args: A) => Promise<R>) =>
+  (...args: A): Promise<R> =>
+    records(async () => {
+      try {
+        return await query(...args);
+      } catch (error) {
+        // Inside somebody's transaction only the whole of it can be repeated.
+        if (args[0] instanceof PgTransaction || !worthRepeating(error)) throw error;
+        return await query(...args);
+      }
+    });
+
+const rolledBack = (error: unknown) => ['40001', '40P01'].includes(codeOf(error) ?? '');
+
+/** A query that changes nothing: asked again once when its connection was lost. */
+export const read = repeated((error) => connectionLost(error) || rolledBack(error));
+
+/** A unit that changes something: tried again once only when the server says that it was rolled back. */
+export const write = repeated(rolledBack);

@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { migrate } from '@darkroom/records';
+import postgres from 'postgres';
+import { embeddedPostgres, postgresUrl } from '../../apps/local/postgres.ts';
+import { freePort } from './s3.ts';
+
+/** A running Postgres of its own. */
+export interface TestPostgres {
+  readonly url: string;
+  /** Of the postmaster; another one after `restart`. */
+  readonly pid: number;
+  /** SIGKILL to the postmaster: sessions break, recovery waits for the next start. */
+  kill(): Promise<void>;
+  /** Starts it again on the same files and port. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Nothing a test writes has to survive the machine. */
+const careless = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
+
+/** Starts the embedded Postgres on a free port, over a folder that `stop` removes. */
+export async function startPostgres(): Promise<TestPostgres> {
+  const home = await mkdtemp(join(tmpdir(), 'darkroom-postgres-'));
+  await chmod(home, 0o755); // as root, the server is another user
+  const [port, password] = [await freePort(), randomBytes(12).toString('hex')];
+  const logFile = join(home, 'log');
+  const spec = await embeddedPostgres({
+    folder: join(home, 'data'),
+    port,
+    password,
+    logFile,
+    env: { PATH: process.env.PATH ?? '' },
+    say: () => {},
+  });
+  const args = [...spec.args, ...careless.flatMap((setting) => ['-c', setting])];
+  const identity = spec.uid === undefined ? {} : { uid: spec.uid, gid: spec.gid ?? spec.uid };
+  let child: ChildProcess;
+  const said: string[] = [];
+  const reap = () => child.kill('SIGKILL');
+
+  async function start(): Promise<void> {
+    child = spawn(spec.command, args, {
+      cwd: spec.cwd,
+      env: { ...spec.env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      ...identity,
+    });
+    child.stderr?.on('data', (chunk: Buffer) => said.push(chunk.toString()));
+    for (let tries = 0; child.exitCode === null && tries < 300; tries++) {
+      const answers = await spec.probe(AbortSignal.timeout(3000)).then(
+        () => true,
+        () => false,
+      );
+      if (answers) return;
+      await sleep(50);
+    }
+    throw new Error(`Postgres did not start:\n${said.join('').slice(-2000)}`);
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  }
+
+  process.once('exit', reap); // a test run that dies takes its server along
+  await start();
+  return {
+    url: postgresUrl(port, password),
+    get pid() {
+      return child.pid ?? 0;
+    },
+    kill: () => end('SIGKILL'),
+    restart: start,
+    async stop() {
+      await end('SIGQUIT');
+      process.off('exit', reap);
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A new database on that server with the schema in it; its address. */
+export async function freshDatabase(url: string): Promise<string> {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  const client = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    await client.unsafe(`create database ${name}`);
+  } finally {
+    await client.end();
+  }
+  const fresh = new URL(url);
+  fresh.pathname = `/${name}`;
+  await migrate(fresh.href);
+  return fresh.href;
+}
