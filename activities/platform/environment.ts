@@ -1,0 +1,338 @@
+/**
+ * Every environment variable Darkroom reads, what it means, and what it is when it is absent. `.env.example` is generated from here.
+ *
+ * `example` is shown where a value is wrong; `absent` says in words what holds without one, where that is not a plain default;
+ * the value of a `secret` is never shown.
+ */
+import { queues } from '@darkroom/contract';
+import { z } from 'zod';
+import { failpointPlan } from './failpoint.ts';
+
+const MiB = 1024 * 1024;
+
+type Served = Exclude<(typeof queues)[keyof typeof queues], typeof queues.workflows>;
+/** Workflows run beside light steps, so that queue is not named by itself. */
+const served = Object.values(queues).filter((queue) => queue !== queues.workflows) as [Served, ...Served[]];
+
+const text = z.string();
+const address = z.string().regex(/^[^\s/:]+:\d{1,5}$/, 'expected host:port');
+const port = z.coerce.number('expected a port').int().min(0).max(65_535);
+const whole = (least: number, most = Number.MAX_SAFE_INTEGER) =>
+  z.coerce.number('expected a whole number').int().min(least).max(most);
+const amount = (least: number, most: number) => z.coerce.number('expected a number').min(least).max(most);
+const url = z.url({ protocol: /^https?$/, error: 'expected an http or https URL' });
+
+const json = z.string().transform((value, ctx) => {
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    ctx.addIssue({ code: 'custom', message: 'expected JSON' });
+    return z.NEVER;
+  }
+});
+
+const grant = z
+  .strictObject({
+    owner: z.string().min(1).optional(),
+    group: z.string().min(1).optional(),
+    everyone: z.literal(true).optional(),
+    prefix: z.string().regex(/^s3:\/\/[^/]+(\/.*)?$/, 'expected s3://bucket/prefix/'),
+    access: z.enum(['read', 'read-write']),
+  })
+  .refine(
+    ({ owner, group, everyone }) => owner !== undefined || group !== undefined || everyone === true,
+    'expected one of owner, group, everyone',
+  );
+
+const processVariables = {
+  DARKROOM_MODE: z.enum(['development', 'production']).optional().meta({
+    description:
+      'In production no secret has a default and failpoints are refused. NODE_ENV=production means the same.',
+    example: 'production',
+    absent: 'production if NODE_ENV is, else development',
+  }),
+  NODE_ENV: text.optional().meta({
+    description: 'Read where DARKROOM_MODE is absent.',
+    example: 'production',
+    absent: 'development',
+  }),
+  DARKROOM_HOME: text.default('.darkroom').meta({
+    description:
+      'Folder for everything generated: servers, models, data, logs. A relative path starts at the repository.',
+    example: '/var/lib/darkroom',
+  }),
+  DARKROOM_QUEUES: text
+    .transform((value) => value.split(',').map((name) => name.trim()))
+    .pipe(z.array(z.enum(served)).min(1))
+    .optional()
+    .meta({
+      description: 'Task queues that a worker serves, separated by commas.',
+      example: served.join(','),
+      absent: 'all of them',
+    }),
+};
+
+const apiVariables = {
+  API_HOST: text
+    .default('127.0.0.1')
+    .meta({ description: 'Address the API listens on.', example: '0.0.0.0' }),
+  API_PORT: port.default(8000).meta({ description: 'TCP port of the API.', example: '8000' }),
+  PUBLIC_URL: url.optional().meta({
+    description: 'Address under which users reach the API; links carry it.',
+    example: 'https://darkroom.example.org',
+    absent: 'http://localhost:API_PORT',
+  }),
+  LINK_SECRET: z.string().min(32, 'expected at least 32 characters').optional().meta({
+    description:
+      'Signs the short-lived links to results, event streams and pictures. Required in production.',
+    example: '<output of `openssl rand -hex 32`>',
+    absent: 'in development made from DATABASE_URL',
+    secret: true,
+  }),
+  LINK_TTL_SECONDS: whole(10, 604_800)
+    .default(900)
+    .meta({ description: 'How long a signed link works.', example: '900' }),
+  DARKROOM_GRANTS: json
+    .pipe(z.array(grant))
+    .optional()
+    .meta({
+      description:
+        'Who may use which S3 prefixes as source or target besides their own uploads: a JSON array of ' +
+        '{owner | group | everyone: true, prefix, access: read | read-write}.',
+      example: '[{"group":"lab","prefix":"s3://pictures/lab/","access":"read"}]',
+      absent: 'none',
+    }),
+};
+
+const servers = {
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'expected a postgres:// URL' }).meta({
+    description: 'Postgres. `npm start` runs one and sets this by itself.',
+    example: 'postgres://darkroom:password@127.0.0.1:5432/darkroom',
+    absent: 'required',
+    secret: true,
+  }),
+  DATABASE_POOL: whole(1, 1000)
+    .default(10)
+    .meta({ description: 'Most connections to Postgres of one process.', example: '10' }),
+  S3_ENDPOINT: url.optional().meta({
+    description: 'Any S3 server.',
+    example: 'http://127.0.0.1:7070',
+    absent: 'AWS',
+  }),
+  S3_PUBLIC_ENDPOINT: url.optional().meta({
+    description: 'Address under which users reach S3; presigned links carry it.',
+    example: 'https://s3.example.org',
+    absent: 'S3_ENDPOINT',
+  }),
+  S3_REGION: text
+    .default('us-east-1')
+    .meta({ description: 'Region of the bucket.', example: 'eu-central-1' }),
+  S3_BUCKET: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'expected the name of a bucket')
+    .default('darkroom')
+    .meta({ description: 'Bucket that is the platform’s own.', example: 'darkroom' }),
+  AWS_ACCESS_KEY_ID: text.optional().meta({
+    description: 'Credentials of the platform for S3.',
+    example: 'AKIAIOSFODNN7EXAMPLE',
+    absent: 'the AWS SDK’s own chain (profile, container or instance role)',
+    secret: true,
+  }),
+  AWS_SECRET_ACCESS_KEY: text.optional().meta({
+    description: 'Goes with AWS_ACCESS_KEY_ID.',
+    example: '<secret access key>',
+    absent: 'as AWS_ACCESS_KEY_ID',
+    secret: true,
+  }),
+  S3_FORCE_PATH_STYLE: z.stringbool({ error: 'expected true or false' }).optional().meta({
+    description: 'Address buckets as path (http://host/bucket) instead of host name.',
+    example: 'true',
+    absent: 'true if S3_ENDPOINT is set',
+  }),
+  TEMPORAL_ADDRESS: address.default('127.0.0.1:7233').meta({
+    description: 'Temporal. TLS, API key and the rest of TEMPORAL_* are read as Temporal documents them.',
+    example: '127.0.0.1:7233',
+  }),
+  TEMPORAL_NAMESPACE: text
+    .default('default')
+    .meta({ description: 'Namespace of the jobs.', example: 'default' }),
+  TEMPORAL_UI_URL: url
+    .default('http://localhost:8233')
+    .meta({ description: 'Temporal’s Web UI; jobs link to it.', example: 'https://temporal.example.org' }),
+};
+
+const limits = {
+  LIMIT_UPLOAD_BYTES: whole(1)
+    .default(200 * MiB)
+    .meta({ description: 'Size of one photo.', example: '209715200' }),
+  LIMIT_PHOTO_PIXELS: whole(1)
+    .default(100_000_000)
+    .meta({ description: 'Pixels of one photo, width × height.', example: '100000000' }),
+  LIMIT_PHOTO_FRAMES: whole(1)
+    .default(100)
+    .meta({ description: 'Frames of an animation; the first one is analysed.', example: '100' }),
+  LIMIT_PHOTOS_PER_TASK: whole(1).default(1000).meta({ description: 'Photos of one task.', example: '1000' }),
+  LIMIT_JSON_BYTES: whole(1024)
+    .default(64 * 1024)
+    .meta({ description: 'Size of a JSON request.', example: '65536' }),
+  LIMIT_PAGE_SIZE: whole(1, 10_000)
+    .default(1000)
+    .meta({ description: 'Rows of one page of a list.', example: '1000' }),
+  LIMIT_LOG_BYTES: whole(1024)
+    .default(MiB)
+    .meta({ description: 'Size of the log that one job keeps.', example: '1048576' }),
+};
+
+const recognition = {
+  MODEL_PATH: text.optional().meta({
+    description: 'ONNX file to recognise with; a model card may lie beside it.',
+    example: '/models/yolo11n.onnx',
+    absent: 'the detector that set-up makes',
+  }),
+  DARKROOM_MODELS: text.optional().meta({
+    description: 'Folder of the models that set-up makes.',
+    example: '/var/lib/darkroom/models',
+    absent: 'DARKROOM_HOME/models',
+  }),
+  RECOGNITION_DEVICE: z
+    .enum(['cpu', 'cuda'])
+    .default('cpu')
+    .meta({ description: 'Where the model runs.', example: 'cuda' }),
+  RECOGNITION_LANES: whole(1, 64)
+    .default(2)
+    .meta({ description: 'Inferences of one worker at once.', example: '2' }),
+  RECOGNITION_THREADS: whole(0, 256)
+    .default(0)
+    .meta({ description: 'Threads of one inference; 0 shares the cores among the lanes.', example: '0' }),
+};
+
+const jobs = {
+  WORKER_MAX_ACTIVITIES: whole(1, 1000)
+    .default(4)
+    .meta({ description: 'Recognition activities of one worker at once.', example: '4' }),
+  HEARTBEAT_TIMEOUT_SECONDS: amount(1, 600)
+    .default(10)
+    .meta({ description: 'Silence after which a worker counts as dead.', example: '10' }),
+  ITEM_ATTEMPTS: whole(1, 100)
+    .default(3)
+    .meta({ description: 'Attempts at an item before it fails by its own error.', example: '3' }),
+  OUTAGE_HOURS: amount(0.001, 720).default(12).meta({
+    description: 'How long a stage outlives dead workers or a server that is away.',
+    example: '12',
+  }),
+  RETENTION_ANALYSIS_DAYS: amount(0.001, 36_500).optional().meta({
+    description: 'Days after which the results of an analysis are removed.',
+    example: '90',
+    absent: 'kept until deleted',
+  }),
+  SWEEP_INTERVAL_SECONDS: whole(1, 3600).default(15).meta({
+    description: 'How often waiting submits, cancels and removals are carried out.',
+    example: '15',
+  }),
+  RECEIVING_TIMEOUT_MINUTES: amount(0.01, 10_080)
+    .default(60)
+    .meta({ description: 'After how long an upload that stays unfinished is removed.', example: '60' }),
+};
+
+const observation = {
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
+    .default('info')
+    .meta({ description: 'Least level of the JSON logs on stdout.', example: 'debug' }),
+  LOG_DIR: text.optional().meta({
+    description: 'Folder of log files.',
+    example: '/var/log/darkroom',
+    absent: 'DARKROOM_HOME/logs',
+  }),
+  ACCESS_LOG: text.optional().meta({
+    description: 'Access log of the API: one JSON line per request, rotated by size.',
+    example: '/var/log/darkroom/output.log',
+    absent: 'LOG_DIR/output.log',
+  }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url.optional().meta({
+    description: 'Where traces go by OTLP over HTTP; OTEL_EXPORTER_OTLP_HEADERS is read too.',
+    example: 'http://127.0.0.1:4318',
+    absent: 'traces are not exported',
+  }),
+  WORKER_METRICS_PORT: port
+    .default(9464)
+    .meta({ description: 'Prometheus metrics of the worker (/metrics), on loopback.', example: '9464' }),
+  WORKER_SDK_METRICS_PORT: port.default(9465).meta({
+    description: 'Metrics of Temporal’s SDK; the worker’s own /metrics has them too.',
+    example: '9465',
+  }),
+};
+
+const localStack = {
+  DARKROOM_POSTGRES_PORT: port
+    .optional()
+    .meta({ description: 'Port of the embedded Postgres.', example: '54329', absent: '54329' }),
+  DARKROOM_S3_PORT: port
+    .optional()
+    .meta({ description: 'Port of the embedded S3.', example: '7070', absent: '7070' }),
+  DARKROOM_TEMPORAL_PORT: port
+    .optional()
+    .meta({ description: 'Port of the embedded Temporal.', example: '7233', absent: '7233' }),
+  DARKROOM_TEMPORAL_UI_PORT: port
+    .optional()
+    .meta({ description: 'Port of the embedded Temporal’s Web UI.', example: '8233', absent: '8233' }),
+  DARKROOM_STACK: text.optional().meta({
+    description: 'Set by the embedded stack: names the stack that a process belongs to.',
+    example: '1f0c',
+    absent: 'no stack',
+  }),
+  DARKROOM_SERVICE: text.optional().meta({
+    description: 'Set by the embedded stack: names the service that a process is.',
+    example: 'worker',
+    absent: 'none',
+  }),
+};
+
+const testing = {
+  DARKROOM_FAILPOINTS: json.pipe(failpointPlan).optional().meta({
+    description: 'For tests: where the process is to die, stop, wait or fail. Refused in production.',
+    example: '{"seed":1,"points":{"item.before-publish":{"kill":0.1}}}',
+    absent: 'nowhere',
+  }),
+};
+
+/** The variables by theme, in the order of `.env.example`. */
+export const sections = {
+  Process: processVariables,
+  API: apiVariables,
+  'Postgres, S3, Temporal': servers,
+  Limits: limits,
+  Recognition: recognition,
+  'Workers and jobs': jobs,
+  'Logs, traces, metrics': observation,
+  'Embedded stack (`npm start`)': localStack,
+  Tests: testing,
+};
+
+/** The schema of the environment. */
+export const environment = z.object({
+  ...processVariables,
+  ...apiVariables,
+  ...servers,
+  ...limits,
+  ...recognition,
+  ...jobs,
+  ...observation,
+  ...localStack,
+  ...testing,
+});
+
+export type Environment = z.infer<typeof environment>;
+export type VariableName = keyof Environment;
+
+const notes = z.object({
+  description: z.string(),
+  example: z.string(),
+  absent: z.string().optional(),
+  secret: z.boolean().default(false),
+});
+
+/** What is written about a variable: its description, an example, and what holds without it. */
+export function notesOf(schema: z.ZodType): z.infer<typeof notes> {
+  return notes.parse(schema.meta() ?? {});
+}

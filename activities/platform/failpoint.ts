@@ -1,0 +1,132 @@
+/**
+ * Failpoints: named places where a test makes a process die, stop, wait or fail. Off unless DARKROOM_FAILPOINTS holds a plan,
+ * and always in production.
+ */
+import { createHash } from 'node:crypto';
+import { appendFileSync, existsSync, readFileSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ProblemError, problemCode } from '@darkroom/contract';
+import { z } from 'zod';
+
+/** How often a point acts at most; counted over restarts where the plan has a journal. */
+const times = z.int().min(1).optional();
+
+const action = z.union([
+  /** Ends the process by SIGKILL with this probability. */
+  z.strictObject({ kill: z.number().min(0).max(1), times }),
+  /** Ends the process by SIGKILL where the detail contains this text. */
+  z.strictObject({ killWhen: z.string().min(1), times }),
+  z.strictObject({ delayMs: z.int().min(0), times }),
+  /** Stops the process by SIGSTOP; it goes on with SIGCONT. */
+  z.strictObject({ stop: z.literal(true), times }),
+  /** Throws a ProblemError. */
+  z.strictObject({ error: problemCode, times }),
+]);
+type Action = z.infer<typeof action>;
+
+/**
+ * What DARKROOM_FAILPOINTS holds. With the same seed the same hits act. `journal` is a file that gets a line before each act: it
+ * carries `times` over restarts, lets a restarted process draw other chances than the one that died, and is what a test reads.
+ */
+export const failpointPlan = z.strictObject({
+  seed: z.int().default(1),
+  journal: z.string().optional(),
+  points: z.record(z.string(), action),
+});
+export type FailpointPlan = z.infer<typeof failpointPlan>;
+
+/** A line of the journal. */
+export const failpointAct = z.object({
+  at: z.string(),
+  pid: z.int(),
+  point: z.string(),
+  detail: z.string().optional(),
+  action: z.string(),
+});
+
+/**
+ * A place where a test may interfere; `detail` says with what it is reached (a file name, a job id). Await it: it may wait.
+ * @throws ProblemError where the plan says so.
+ */
+export const failpoint: (name: string, detail?: string) => Promise<void> | undefined = armedBy(process.env);
+
+function armedBy(env: NodeJS.ProcessEnv) {
+  const text = env.DARKROOM_FAILPOINTS;
+  const production = (env.DARKROOM_MODE ?? env.NODE_ENV) === 'production';
+  // A plan that cannot be read is loadConfig's to report.
+  const plan = text && !production ? failpointPlan.safeParse(parseJson(text)).data : undefined;
+  return plan === undefined ? () => undefined : createFailpoints(plan);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The failpoints of one process under `plan`. */
+export function createFailpoints(plan: FailpointPlan): (name: string, detail?: string) => Promise<void> {
+  const earlier = plan.journal === undefined ? [] : readJournal(plan.journal);
+  const acted = new Map<string, number>();
+  for (const { point } of earlier) acted.set(point, (acted.get(point) ?? 0) + 1);
+  const hits = new Map<string, number>();
+
+  return async (name, detail) => {
+    const planned = plan.points[name];
+    if (planned === undefined) return;
+    const hit = (hits.get(name) ?? 0) + 1;
+    hits.set(name, hit);
+    const before = acted.get(name) ?? 0;
+    if (planned.times !== undefined && before >= planned.times) return;
+    if (!acts(planned, chance(plan.seed, earlier.length, name, hit), detail)) return;
+    acted.set(name, before + 1);
+    announce(plan.journal, name, detail, planned);
+    await act(planned, name);
+  };
+}
+
+function acts(planned: Action, drawn: number, detail: string | undefined): boolean {
+  if ('kill' in planned) return drawn < planned.kill;
+  if ('killWhen' in planned) return detail?.includes(planned.killWhen) ?? false;
+  return true;
+}
+
+/** A number in [0, 1) that depends on nothing but its arguments. `lives` counts acts before this process began. */
+function chance(seed: number, lives: number, name: string, hit: number): number {
+  const digest = createHash('sha256').update(`${seed}/${lives}/${name}/${hit}`).digest();
+  return digest.readUInt32BE(0) / 2 ** 32;
+}
+
+async function act(planned: Action, name: string): Promise<void> {
+  if ('kill' in planned || 'killWhen' in planned) process.kill(process.pid, 'SIGKILL');
+  else if ('stop' in planned) process.kill(process.pid, 'SIGSTOP');
+  else if ('delayMs' in planned) await sleep(planned.delayMs);
+  else throw new ProblemError(planned.error, `The failpoint ${name} says so.`);
+}
+
+function announce(
+  journal: string | undefined,
+  point: string,
+  detail: string | undefined,
+  planned: Action,
+): void {
+  const { times: _, ...what } = planned;
+  const line = JSON.stringify({
+    at: new Date().toISOString(),
+    pid: process.pid,
+    point,
+    detail,
+    action: Object.keys(what)[0],
+  });
+  // Written before the act, by calls that have ended when they return.
+  if (journal !== undefined) appendFileSync(journal, `${line}\n`);
+  writeSync(2, `failpoint ${line}\n`);
+}
+
+function readJournal(path: string): z.infer<typeof failpointAct>[] {
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
+  return lines.map((line) => failpointAct.parse(JSON.parse(line)));
+}
