@@ -125,14 +125,14 @@ function guessHead(inputs: readonly Port[], outputs: readonly Port[], shape: Inp
 function guessYolo(dims: readonly number[], { width, height }: InputShape, shown: string): HeadGuess {
   const [, rows = 0, columns = 0] = dims;
   const cells = [8, 16, 32].reduce((sum, s) => sum + Math.floor(width / s) * Math.floor(height / s), 0);
-  if (columns === 6 && rows <= 1000)
-    return { head: 'end-to-end', classes: undefined, reason: `rows of box, score, class, ${shown}` };
-  if (columns > rows && rows > 4)
-    return { head: 'yolov8', classes: rows - 4, reason: `classes before boxes as in v8 and 11, ${shown}` };
   if (rows === cells && columns > 5)
     return { head: 'yolox', classes: columns - 5, reason: `one row per grid cell, ${shown}` };
   if (rows === 3 * cells && columns > 5)
     return { head: 'yolov5', classes: columns - 5, reason: `three rows per grid cell, ${shown}` };
+  if (columns === 6 && rows <= 1000)
+    return { head: 'end-to-end', classes: undefined, reason: `rows of box, score, class, ${shown}` };
+  if (columns > rows && rows > 4)
+    return { head: 'yolov8', classes: rows - 4, reason: `classes before boxes as in v8 and 11, ${shown}` };
   throw new ProblemError('unsupported_model', `No YOLO of this input size has the output ${shown}. ${CARD}`);
 }
 

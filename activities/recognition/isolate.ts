@@ -1,6 +1,5 @@
 /** Analyses a photo in a process of its own, for one that is suspected of ending the process that works on it. */
-import { type ChildProcess, execFile, fork } from 'node:child_process';
-import { promisify } from 'node:util';
+import { type ChildProcess, fork } from 'node:child_process';
 import { type ProblemCode, ProblemError } from '@darkroom/contract';
 import type { AnalyseOptions, Analysis, Hooks, Stage } from './analyse.ts';
 import type { ModelOptions } from './session.ts';
@@ -11,8 +10,6 @@ export interface IsolatedOptions extends AnalyseOptions {
   readonly name?: string;
   /** Until the child is ended, milliseconds; its start and the loading of the model count. Two minutes when absent. */
   readonly timeoutMs?: number;
-  /** Limit on the child's own memory (RLIMIT_DATA), where `prlimit` is installed; none when absent. */
-  readonly memoryBytes?: number;
 }
 
 /** Parent → child. The first message is the task; each later one lets the child enter the stage it has named. */
@@ -46,7 +43,6 @@ export async function analyseIsolated(
   });
   const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
   try {
-    if (options.memoryBytes !== undefined) await limitMemory(child, options.memoryBytes);
     return await converse(child, bytes, options, hooks);
   } finally {
     child.kill('SIGKILL');
@@ -110,14 +106,4 @@ function converse(
       options: { threshold, annotate, limits, model, ...(labels === undefined ? {} : { labels }) },
     });
   });
-}
-
-/** RLIMIT_DATA rather than RLIMIT_AS: V8 reserves far more address space than it uses. */
-async function limitMemory(child: ChildProcess, memoryBytes: number): Promise<void> {
-  try {
-    await promisify(execFile)('prlimit', ['--pid', String(child.pid), `--data=${memoryBytes}`]);
-  } catch (error) {
-    // Without util-linux there is no limit; the container's own remains.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
 }

@@ -1,7 +1,6 @@
 /** Warm models: one ONNX Runtime session per model file and process, shared by all who ask for it. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { basename, extname } from 'node:path';
 import { type ModelIdentity, ProblemError } from '@darkroom/contract';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
@@ -13,15 +12,19 @@ import { type HeadName, heads } from './heads/index.ts';
 import { Lanes } from './lanes.ts';
 import { onnxMetadata } from './onnx.ts';
 import type { Tensor } from './prepare.ts';
+import { defaultModelPath } from './setup.ts';
 import type { SuppressOptions } from './suppress.ts';
 
 export interface ModelOptions {
-  /** Path of the ONNX file; its card, if any, lies beside it. */
-  readonly modelPath: string;
-  /** `cuda` needs ONNX Runtime's CUDA files and falls to an error, not to the CPU, without them. */
-  readonly provider: 'cpu' | 'cuda';
-  /** How many pictures are inferred at once; the cores are shared out among them. */
+  /** The ONNX file, its card, if any, beside it; when undefined, the default detector in `modelsDir`. */
+  readonly modelPath: string | undefined;
+  readonly modelsDir: string;
+  /** `cuda` needs ONNX Runtime's CUDA files; without them it is an error, not the CPU. */
+  readonly device: 'cpu' | 'cuda';
+  /** How many pictures are inferred at once. */
   readonly lanes: number;
+  /** Of one inference; lanes × threads should not exceed the cores. */
+  readonly threads: number;
 }
 
 export interface Model {
@@ -43,11 +46,14 @@ const opened = new Map<string, Promise<Model>>();
  * that is understood; the message says what to do.
  */
 export async function openModel(options: ModelOptions): Promise<Model> {
-  const path = options.modelPath;
+  const path = pathOf(options);
   const file = await readFile(path).catch((cause: unknown) => {
-    throw new ProblemError('unsupported_model', `The model ${path} cannot be read. Check MODEL_PATH.`, {
-      cause,
-    });
+    throw new ProblemError(
+      'unsupported_model',
+      `The model ${path} cannot be read. Set MODEL_PATH to an ONNX file, or make the default one with ` +
+        '`node activities/recognition/setup.ts DIR`.',
+      { cause },
+    );
   });
   refuseForeignModel(path, file);
   const card = await readCard(path);
@@ -61,14 +67,16 @@ export async function openModel(options: ModelOptions): Promise<Model> {
   return model;
 }
 
+const pathOf = ({ modelPath, modelsDir }: ModelOptions): string => modelPath ?? defaultModelPath(modelsDir);
+
 async function createModel(
   file: Buffer,
   digest: string,
   card: ModelCard,
   options: ModelOptions,
 ): Promise<Model> {
-  const path = options.modelPath;
-  const session = await createSession(options);
+  const path = pathOf(options);
+  const session = await createSession(path, options);
   const metadata = readMetadata(file);
   const inputs = session.inputMetadata.map(port);
   const image = imageInput(inputs).name;
@@ -128,11 +136,11 @@ async function createModel(
   };
 }
 
-async function createSession({ modelPath, provider, lanes }: ModelOptions): Promise<InferenceSession> {
+async function createSession(path: string, { device, threads }: ModelOptions): Promise<InferenceSession> {
   try {
-    return await InferenceSession.create(modelPath, {
-      executionProviders: [provider],
-      intraOpNumThreads: Math.max(1, Math.floor(availableParallelism() / lanes)),
+    return await InferenceSession.create(path, {
+      executionProviders: [device],
+      intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
       logSeverityLevel: 3,
@@ -142,7 +150,7 @@ async function createSession({ modelPath, provider, lanes }: ModelOptions): Prom
   } catch (cause) {
     throw new ProblemError(
       'unsupported_model',
-      `ONNX Runtime cannot open ${basename(modelPath)} (${provider}): ${cause instanceof Error ? cause.message : String(cause)}`,
+      `ONNX Runtime cannot open ${basename(path)} (${device}): ${cause instanceof Error ? cause.message : String(cause)}`,
       { cause },
     );
   }

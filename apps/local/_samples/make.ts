@@ -3,13 +3,13 @@
  * chelsea.png, coffee.png, rocket.jpg and hubble_deep_field.jpg (see LICENSES.md). JPEGs under 300 kB of several sizes.
  */
 import { join } from 'node:path';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 
 const target = import.meta.dirname;
 
 async function make(originals: string): Promise<void> {
   const original = (name: string) => sharp(join(originals, name)).removeAlpha();
-  const save = (picture: sharp.Sharp, name: string, quality = 85) =>
+  const save = (picture: Sharp, name: string, quality = 85) =>
     picture.jpeg({ quality, mozjpeg: true }).toFile(join(target, name));
 
   await save(original('astronaut.png'), 'astronaut.jpg');
