@@ -59,32 +59,41 @@ export function guardIdle(source: Readable, idleMs: number): Readable {
 
 /**
  * Runs `work` on the items with at most `concurrency` at a time; the next item is pulled only when a hand is free. The first failure (or the
- * abort of `signal`) aborts the signal given to the others, waits until all have stopped, and is thrown.
+ * abort of `signal`) ends the pulling, aborts the signal given to `work` after `graceMs`, waits until all hands have stopped, and is thrown.
  */
 export async function inParallel<T>(
   items: Iterable<T> | AsyncIterable<T>,
-  concurrency: number,
-  signal: AbortSignal | undefined,
+  options: { concurrency: number; graceMs?: number; signal?: AbortSignal | undefined },
   work: (item: T, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  const stop = new AbortController();
-  const linked = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const { concurrency, graceMs = 0 } = options;
+  const failed = new AbortController();
+  const stop = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
+  const hurry = new AbortController();
+  let grace: NodeJS.Timeout | undefined;
+  const onStop = (): void => {
+    if (graceMs === 0) hurry.abort(stop.reason);
+    else grace = setTimeout(() => hurry.abort(stop.reason), graceMs);
+  };
+  stop.addEventListener('abort', onStop, { once: true });
   const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   const hand = async (): Promise<void> => {
     for (;;) {
-      linked.throwIfAborted();
-      const step = await untilAborted(Promise.resolve(iterator.next()), linked);
+      stop.throwIfAborted();
+      const step = await untilAborted(Promise.resolve(iterator.next()), stop);
       if (step.done === true) return;
-      await work(step.value, linked);
+      await work(step.value, hurry.signal);
     }
   };
   const hands = Array.from({ length: concurrency }, () =>
     hand().catch((error: unknown) => {
-      stop.abort(error);
+      failed.abort(error);
     }),
   );
   await Promise.all(hands);
+  clearTimeout(grace);
+  stop.removeEventListener('abort', onStop);
   // Not awaited: a generator that waits for a silent source would hold us up. Its owner destroys the source.
-  if (linked.aborted) Promise.resolve(iterator.return?.()).catch(() => {});
-  linked.throwIfAborted();
+  if (stop.aborted) Promise.resolve(iterator.return?.()).catch(() => {});
+  stop.throwIfAborted();
 }

@@ -5,6 +5,7 @@ import {
   abortQuietly,
   beginUpload,
   completeUpload,
+  GRACE_MS,
   MAX_PART_BYTES,
   MIB,
   partSizeFor,
@@ -50,7 +51,8 @@ export async function copy(
   const uploadId = await beginUpload(s3, at, contentType, signal);
   try {
     const parts: StoredPart[] = [];
-    await inParallel(Array.from({ length: count }).keys(), CONCURRENCY, signal, async (index, linked) => {
+    const pace = { concurrency: CONCURRENCY, graceMs: GRACE_MS, signal };
+    await inParallel(Array.from({ length: count }).keys(), pace, async (index, linked) => {
       const start = index * partSize;
       const end = Math.min(start + partSize, size);
       const command = new UploadPartCopyCommand({

@@ -90,7 +90,8 @@ export async function downloadToFile(
     const file = await open(partial, done.size > 0 ? 'r+' : 'w');
     try {
       await file.truncate(info.size);
-      await inParallel(missing, options.concurrency ?? DEFAULT_CONCURRENCY, signal, async (index, linked) => {
+      const concurrency = options.concurrency ?? DEFAULT_CONCURRENCY;
+      await inParallel(missing, { concurrency, signal }, async (index, linked) => {
         const start = index * partSize;
         const range = { start, length: lengthOf(index) };
         const { stream } = await get(s3, info.uri, { range, ifMatch: info.etag, signal: linked });

@@ -63,6 +63,7 @@ const MISSING_NAMES: ReadonlySet<string> = new Set(['NoSuchKey', 'NotFound', 'No
 
 /** The parts of an SDK or network error that the verdict depends on. */
 interface Symptoms {
+  error: Error;
   name: string;
   message: string;
   code: string;
@@ -79,7 +80,15 @@ function symptomsOf(error: unknown): Symptoms | undefined {
       status = metadata.httpStatusCode;
     }
   }
-  return { name: error.name, message: error.message, code, status };
+  return { error, name: error.name, message: error.message, code, status };
+}
+
+/** The cause without the SDK's whole response (sockets, buffers), which logs and failure records would write out. */
+function slim({ error, name, message }: Symptoms): Error {
+  const cause = new Error(message);
+  cause.name = name;
+  if (error.stack !== undefined) cause.stack = error.stack;
+  return cause;
 }
 
 /**
@@ -93,7 +102,7 @@ export function toStorageError(error: unknown, uri: string): unknown {
   if (!seen) return error;
   const { name, message, code, status } = seen;
   const fail = (kind: StorageCode, text: string): StorageError =>
-    new StorageError(kind, text, { cause: error });
+    new StorageError(kind, text, { cause: slim(seen) });
 
   if (DIGEST_NAMES.has(name) || message.startsWith('Checksum mismatch')) {
     return fail('checksum_mismatch', `The bytes of ${uri} were damaged on the way (${message}). Try again.`);

@@ -52,7 +52,7 @@ describe('a store with faults', () => {
   });
 
   it.each(['status', 'reset', 'lose'] as const)('is asked again after a passing %s', async (kind) => {
-    const fault = kind === 'status' ? ({ kind, status: 503, code: 'SlowDown' } as const) : { kind };
+    const fault = kind === 'status' ? ({ kind, status: 503, code: 'ServiceUnavailable' } as const) : { kind };
     const storage = storageAt(proxy.endpoint);
     proxy.inject({ times: 2, fault });
     expect((await storage.getBytes('faults/x', all)).equals(bytes)).toBe(true);
@@ -131,7 +131,10 @@ describe('a store with faults', () => {
 
   it('whose answer to a completed upload is lost has the upload all the same', async () => {
     const storage = storageAt(proxy.endpoint);
-    proxy.inject({ method: 'POST', path: /uploadId=/, times: 1, fault: { kind: 'lose' } });
+    const completion = { method: 'POST', path: /uploadId=/, times: 1 };
+    proxy.inject({ ...completion, fault: { kind: 'lose' } });
+    // What S3 says of an upload that is completed already.
+    proxy.inject({ ...completion, fault: { kind: 'status', status: 404, code: 'NoSuchUpload' } });
     const source = Readable.from([Buffer.alloc(9 * MIB, 7)]);
     const written = await storage.uploadStream('lost/x', source, { ...binary, maxBytes: 9 * MIB });
     expect(await storage.head('lost/x', { ifMatch: written.etag })).toMatchObject({ size: 9 * MIB });

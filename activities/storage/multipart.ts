@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -6,6 +7,7 @@ import {
   ListPartsCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { untilAborted } from './bodies.ts';
 import { attempt, type Connection } from './client.ts';
 import { StorageError } from './errors.ts';
 import { bareEtag, head } from './read.ts';
@@ -18,8 +20,15 @@ export const MAX_PART_BYTES = 5 * 1024 * MIB;
 export const MAX_PARTS = 10_000;
 export const DEFAULT_PART_BYTES = 8 * MIB;
 
-// A cancelled job ends soon even when the store does not answer.
-const ABORT_DEADLINE_MS = 3_000;
+/**
+ * How long parts under way may finish once their upload is given up. A store may take a part that it was receiving while the
+ * upload was aborted, and then keeps it (S3 says so of itself; versitygw keeps it where no listing shows it).
+ */
+export const GRACE_MS = 1_500;
+
+// With the grace before, a cancelled job ends within 5 s even when the store does not answer.
+const ABORT_DEADLINE_MS = 2_500;
+const LOOK_DELAYS_MS = [100, 200, 400, 800];
 
 /** An object that is addressed, with its URI for messages. */
 export type Target = Location & { uri: string };
@@ -139,14 +148,21 @@ export async function completeUpload(
     );
     return bareEtag(reply.ETag);
   } catch (error) {
-    if (!(error instanceof StorageError) || error.code !== 'source_not_found') throw error;
+    if (!isGone(error)) throw error;
     const there = await head(s3, at.uri, { signal }).catch(() => undefined);
     if (there?.etag !== compositeEtag(parts)) throw error;
     return there.etag;
   }
 }
 
-/** Drops an open upload and its parts; one that is gone already is fine. */
+function isGone(error: unknown): boolean {
+  return error instanceof StorageError && error.code === 'source_not_found';
+}
+
+/**
+ * Drops an open upload and its parts; one that is gone already is fine. A part that was still on its way can keep an upload, or bring it
+ * back, so it is looked for afterwards and dropped again. Throws StorageError.
+ */
 export async function abortUpload(
   s3: Connection,
   at: Target,
@@ -154,11 +170,27 @@ export async function abortUpload(
   signal?: AbortSignal,
 ): Promise<void> {
   const command = new AbortMultipartUploadCommand({ Bucket: at.bucket, Key: at.key, UploadId: uploadId });
-  try {
-    await attempt(at.uri, signal, (o) => s3.client.send(command, o));
-  } catch (error) {
-    if (!(error instanceof StorageError) || error.code !== 'source_not_found') throw error;
+  let failure: unknown;
+  for (const delay of LOOK_DELAYS_MS) {
+    try {
+      await attempt(at.uri, signal, (o) => s3.client.send(command, o));
+    } catch (error) {
+      if (isGone(error)) return;
+      if (!(error instanceof StorageError) || !error.retryable) throw error;
+      failure = error;
+    }
+    await untilAborted(sleep(delay), signal);
+    try {
+      await storedParts(s3, at, uploadId, signal);
+    } catch (error) {
+      if (isGone(error)) return;
+      failure = error;
+    }
   }
+  throw (
+    failure ??
+    new StorageError('storage_unavailable', `The upload of ${at.uri} is still open. Abort it again later.`)
+  );
 }
 
 /** Aborts after a failure that is to be reported: an upload that cannot be aborted soon is left to the sweep of old ones. */

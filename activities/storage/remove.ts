@@ -1,4 +1,5 @@
 import { DeleteObjectsCommand } from '@aws-sdk/client-s3';
+import { inParallel } from './bodies.ts';
 import { attempt, type Connection } from './client.ts';
 import { StorageError } from './errors.ts';
 import { list, openUploads } from './list.ts';
@@ -7,6 +8,7 @@ import { resolvePrefix, resolveTarget } from './uri.ts';
 
 const KEYS_PER_REQUEST = 1000;
 const ROUNDS = 3;
+const CONCURRENCY = 8;
 
 /** Deletes up to 1,000 keys; those that are gone already are fine. */
 async function deleteKeys(
@@ -55,10 +57,11 @@ async function sweepOnce(
 ): Promise<{ objects: number; uploads: number }> {
   const found = { objects: 0, uploads: 0 };
   // Uploads first: one that completes meanwhile is then found as an object.
-  for await (const upload of openUploads(s3, prefix.uri, { signal })) {
-    await abortUpload(s3, upload, upload.uploadId, signal);
+  const uploads = openUploads(s3, prefix.uri, { signal });
+  await inParallel(uploads, { concurrency: CONCURRENCY, signal }, async (upload, linked) => {
+    await abortUpload(s3, upload, upload.uploadId, linked);
     found.uploads++;
-  }
+  });
   let keys: string[] = [];
   for await (const object of list(s3, prefix.uri, { signal })) {
     keys.push(object.key);

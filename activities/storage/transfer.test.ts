@@ -35,6 +35,10 @@ afterAll(async () => {
 async function expectNothingLeft(prefix: string): Promise<void> {
   for await (const upload of storage.openUploads(prefix)) throw new Error(`${upload.uri} is still open`);
   for await (const object of storage.list(prefix)) throw new Error(`${object.uri} is visible`);
+  // The server may keep parts that no listing shows.
+  const parts = join(s3.directory, s3.bucket, '.sgwtmp', 'multipart');
+  const kept = await readdir(parts, { recursive: true, withFileTypes: true });
+  expect(kept.filter((entry) => entry.isFile()).map((entry) => entry.name)).toEqual([]);
 }
 
 const partsSent = (): number => proxy.requests.filter((line) => /^PUT .*partNumber=/.test(line)).length;

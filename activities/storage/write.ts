@@ -10,6 +10,7 @@ import {
   beginUpload,
   completeUpload,
   DEFAULT_PART_BYTES,
+  GRACE_MS,
   MAX_PARTS,
   partSizeFor,
   type StoredPart,
@@ -167,22 +168,22 @@ async function sendParts(
 ): Promise<StoredPart[]> {
   const stored: StoredPart[] = [];
   let bytes = 0;
-  await inParallel(
-    parts,
-    options.concurrency ?? DEFAULT_CONCURRENCY,
-    options.signal,
-    async (part, signal) => {
-      if (part.number > MAX_PARTS) {
-        throw new StorageError(
-          'too_large',
-          `${at.uri} needs more than ${MAX_PARTS} parts. Upload it with a larger partSize.`,
-        );
-      }
-      stored[part.number - 1] = have(part) ?? (await sendPart(s3, at, uploadId, part, signal));
-      bytes += part.bytes.length;
-      options.onProgress?.(bytes);
-    },
-  );
+  const pace = {
+    concurrency: options.concurrency ?? DEFAULT_CONCURRENCY,
+    graceMs: GRACE_MS,
+    signal: options.signal,
+  };
+  await inParallel(parts, pace, async (part, signal) => {
+    if (part.number > MAX_PARTS) {
+      throw new StorageError(
+        'too_large',
+        `${at.uri} needs more than ${MAX_PARTS} parts. Upload it with a larger partSize.`,
+      );
+    }
+    stored[part.number - 1] = have(part) ?? (await sendPart(s3, at, uploadId, part, signal));
+    bytes += part.bytes.length;
+    options.onProgress?.(bytes);
+  });
   return stored;
 }
 
