@@ -1,12 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, expect, it } from 'vitest';
 import { readCard } from './card.ts';
 import { defaultModelPath } from './setup.ts';
-import { defaultModelOptions } from './testing/models.ts';
+import { defaultModelOptions, temporaryFolder } from './testing/models.ts';
 
 const script = join(import.meta.dirname, 'setup.ts');
 let modelsDir: string;
@@ -23,7 +22,7 @@ it('does nothing when the model is there', async () => {
 });
 
 it('says what to do without npm, and leaves nothing behind', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'darkroom-setup-'));
+  const folder = await temporaryFolder();
   await expect(withoutNpm(folder)).rejects.toMatchObject({ stderr: expect.stringContaining('Install npm') });
   expect(await readdir(folder)).toEqual([]);
 });

@@ -1,7 +1,8 @@
 /** Models for tests: the default detector, and small ones that answer the same to every picture. */
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import type { ModelCard } from '../card.ts';
 import type { Output } from '../detection.ts';
 import { encodeOnnx } from '../onnx.ts';
@@ -37,9 +38,16 @@ export interface ConstantModel {
   readonly card?: ModelCard;
 }
 
+/** A folder that lives as long as the test it was made in. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'darkroom-recognition-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
 /** Writes an ONNX file whose outputs are constants; the path of it. */
 export async function constantModel({ input, outputs, metadata, card }: ConstantModel): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'darkroom-model-'));
+  const folder = await temporaryFolder();
   const path = join(folder, 'model.onnx');
   const entries = Object.entries(outputs);
   await writeFile(
