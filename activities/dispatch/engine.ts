@@ -6,6 +6,7 @@ import {
   Connection,
   isGrpcServiceError,
   ScheduleAlreadyRunning,
+  type ScheduleOptions,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
@@ -160,9 +161,9 @@ async function ensureSweep(client: Client, everySeconds: number): Promise<void> 
   const every = everySeconds * 1000;
   const schedule = {
     spec: { intervals: [{ every }] },
-    policies: { overlap: 'SKIP', catchupWindow: '1 minute' },
-    action: { type: 'startWorkflow', workflowType: 'sweep', taskQueue: queues.workflows, args: [] },
-  } as const;
+    policies: { overlap: 'SKIP', catchupWindow: '1 minute' } satisfies ScheduleOptions['policies'],
+    action: { type: 'startWorkflow' as const, workflowType: 'sweep', taskQueue: queues.workflows, args: [] },
+  };
   try {
     await client.schedule.create({ scheduleId: sweepId, ...schedule });
   } catch (error) {

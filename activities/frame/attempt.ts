@@ -66,13 +66,11 @@ export function jobActivity<A extends unknown[], R>(
     const beat = (): void => Context.current().heartbeat(cursor);
     beat();
     const pulse = setInterval(beat, Math.min(1000, (info.heartbeatTimeoutMs ?? 3000) / 3));
-    trace
-      .getActiveSpan()
-      ?.setAttributes({
-        'darkroom.job': call.jobId,
-        'darkroom.stage': call.stage,
-        'darkroom.attempt': info.attempt,
-      });
+    trace.getActiveSpan()?.setAttributes({
+      'darkroom.job': call.jobId,
+      'darkroom.stage': call.stage,
+      'darkroom.attempt': info.attempt,
+    });
 
     let fence: Fence | undefined;
     const db = deps.records.db;

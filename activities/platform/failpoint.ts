@@ -45,10 +45,13 @@ export const failpointAct = z.object({
 });
 
 /**
- * A place where a test may interfere; `detail` says with what it is reached (a file name, a job id). Await it: it may wait.
+ * A place where a test may interfere; `detail` says with what it is reached (a file name, a job id), `pid` which process does the
+ * work where that is a child of this one. Await it: it may wait.
  * @throws ProblemError where the plan says so.
  */
-export const failpoint: (name: string, detail?: string) => Promise<void> | undefined = armedBy(process.env);
+export const failpoint: (name: string, detail?: string, pid?: number) => Promise<void> | undefined = armedBy(
+  process.env,
+);
 
 function armedBy(env: NodeJS.ProcessEnv) {
   const text = env.DARKROOM_FAILPOINTS;
@@ -67,13 +70,15 @@ function parseJson(text: string): unknown {
 }
 
 /** The failpoints of one process under `plan`. */
-export function createFailpoints(plan: FailpointPlan): (name: string, detail?: string) => Promise<void> {
+export function createFailpoints(
+  plan: FailpointPlan,
+): (name: string, detail?: string, pid?: number) => Promise<void> {
   const earlier = plan.journal === undefined ? [] : readJournal(plan.journal);
   const acted = new Map<string, number>();
   for (const { point } of earlier) acted.set(point, (acted.get(point) ?? 0) + 1);
   const hits = new Map<string, number>();
 
-  return async (name, detail) => {
+  return async (name, detail, pid = process.pid) => {
     const planned = plan.points[name];
     if (planned === undefined) return;
     const hit = (hits.get(name) ?? 0) + 1;
@@ -82,8 +87,8 @@ export function createFailpoints(plan: FailpointPlan): (name: string, detail?: s
     if (planned.times !== undefined && before >= planned.times) return;
     if (!acts(planned, chance(plan.seed, earlier.length, name, hit), detail)) return;
     acted.set(name, before + 1);
-    announce(plan.journal, name, detail, planned);
-    await act(planned, name);
+    announce(plan.journal, name, detail, planned, pid);
+    await act(planned, name, pid);
   };
 }
 
@@ -99,9 +104,9 @@ function chance(seed: number, lives: number, name: string, hit: number): number 
   return digest.readUInt32BE(0) / 2 ** 32;
 }
 
-async function act(planned: Action, name: string): Promise<void> {
-  if ('kill' in planned || 'killWhen' in planned) process.kill(process.pid, 'SIGKILL');
-  else if ('stop' in planned) process.kill(process.pid, 'SIGSTOP');
+async function act(planned: Action, name: string, pid: number): Promise<void> {
+  if ('kill' in planned || 'killWhen' in planned) process.kill(pid, 'SIGKILL');
+  else if ('stop' in planned) process.kill(pid, 'SIGSTOP');
   else if ('delayMs' in planned) await sleep(planned.delayMs);
   else throw new ProblemError(planned.error, `The failpoint ${name} says so.`);
 }
@@ -111,11 +116,12 @@ function announce(
   point: string,
   detail: string | undefined,
   planned: Action,
+  pid: number,
 ): void {
   const { times: _, ...what } = planned;
   const line = JSON.stringify({
     at: new Date().toISOString(),
-    pid: process.pid,
+    pid,
     point,
     detail,
     action: Object.keys(what)[0],

@@ -50,11 +50,18 @@ export async function remove(
   }
 }
 
+export interface RemovePrefixOptions {
+  /** URIs of objects that stay. */
+  keep?: ReadonlySet<string> | undefined;
+  signal?: AbortSignal | undefined;
+}
+
 async function sweepOnce(
   s3: Connection,
   prefix: { bucket: string; uri: string },
-  signal: AbortSignal | undefined,
+  options: RemovePrefixOptions,
 ): Promise<{ objects: number; uploads: number }> {
+  const { keep, signal } = options;
   const found = { objects: 0, uploads: 0 };
   // Uploads first: one that completes meanwhile is then found as an object.
   const uploads = openUploads(s3, prefix.uri, { signal });
@@ -64,6 +71,7 @@ async function sweepOnce(
   });
   let keys: string[] = [];
   for await (const object of list(s3, prefix.uri, { signal })) {
+    if (keep?.has(object.uri)) continue;
     keys.push(object.key);
     if (keys.length < KEYS_PER_REQUEST) continue;
     await deleteKeys(s3, prefix.bucket, keys, signal);
@@ -76,14 +84,14 @@ async function sweepOnce(
 }
 
 /**
- * Deletes every object under a prefix and aborts every open multipart upload there, then looks again until nothing is
+ * Deletes every object under a prefix (but those to `keep`) and aborts every open multipart upload there, then looks again until nothing is
  * found, and returns how many there were. Calling it again is harmless. Refuses a whole bucket (StorageError `invalid_uri`); throws
  * `storage_unavailable` when something keeps writing there.
  */
 export async function removePrefix(
   s3: Connection,
   prefix: string,
-  options: { signal?: AbortSignal | undefined } = {},
+  options: RemovePrefixOptions = {},
 ): Promise<{ objects: number; uploads: number }> {
   const at = resolvePrefix(s3.bucket, prefix);
   if (at.key === '') {
@@ -94,7 +102,7 @@ export async function removePrefix(
   }
   const total = { objects: 0, uploads: 0 };
   for (let round = 0; round <= ROUNDS; round++) {
-    const found = await sweepOnce(s3, at, options.signal);
+    const found = await sweepOnce(s3, at, options);
     if (found.objects + found.uploads === 0) return total;
     total.objects += found.objects;
     total.uploads += found.uploads;

@@ -12,7 +12,7 @@ import { createWorkers } from './workers.ts';
 
 const config = loadConfig();
 const logger = createLogger({ service: 'worker', level: config.log.level });
-const telemetry = startTelemetry({ service: 'darkroom-worker', endpoint: config.otlpEndpoint });
+const telemetry = startTelemetry({ service: 'darkroom-worker', endpoint: config.telemetry.endpoint });
 
 const sdkMetrics = config.worker.sdkMetricsPort;
 Runtime.install({
@@ -28,8 +28,8 @@ Runtime.install({
 });
 
 const records = await openRecords({
-  url: config.databaseUrl,
-  pool: config.databasePool,
+  url: config.database.url,
+  pool: config.database.pool,
   application: 'darkroom-worker',
 });
 const storage = createStorage(config.s3);
