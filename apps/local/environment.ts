@@ -1,0 +1,53 @@
+import { serviceVariable, stackVariable } from './orphans.ts';
+import { sampleBucket } from './samples.ts';
+import type { Stack } from './stackfile.ts';
+import type { Plan } from './supervisor.ts';
+
+/** What a server needs of this process' environment; nothing of ours may change how it behaves. */
+const passedOn = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
+
+/** The environment of a server of the stack: little, and the mark that tells whose it is. */
+export function serverEnvironment(
+  stack: string,
+  service: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Record<string, string> {
+  const kept = passedOn.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
+  return { ...Object.fromEntries(kept), [stackVariable]: stack, [serviceVariable]: service };
+}
+
+/**
+ * The environment that makes the API, the worker and the other commands use this stack. What the person set
+ * themselves (a model, a limit, an OTLP endpoint) is kept, except where the stack has its own address or key.
+ */
+export function childEnvironment(
+  stack: Stack,
+  { layout, secrets, ports, env }: Plan,
+): Record<string, string> {
+  const own = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
+  const defaults = {
+    API_HOST: '127.0.0.1',
+    PUBLIC_URL: stack.api,
+    LOG_DIR: layout.logs,
+    DARKROOM_GRANTS: JSON.stringify([{ everyone: true, prefix: `s3://${sampleBucket}/`, access: 'read' }]),
+  };
+  return {
+    ...defaults,
+    ...Object.fromEntries(own),
+    DATABASE_URL: stack.postgres,
+    TEMPORAL_ADDRESS: stack.temporal.address,
+    TEMPORAL_NAMESPACE: stack.temporal.namespace,
+    TEMPORAL_UI_URL: stack.temporal.ui,
+    S3_ENDPOINT: stack.s3.endpoint,
+    S3_BUCKET: stack.s3.bucket,
+    S3_REGION: stack.s3.region,
+    ...(stack.s3.accessKeyId ? { AWS_ACCESS_KEY_ID: stack.s3.accessKeyId } : {}),
+    ...(stack.s3.secretAccessKey ? { AWS_SECRET_ACCESS_KEY: stack.s3.secretAccessKey } : {}),
+    API_PORT: new URL(stack.api).port,
+    WORKER_METRICS_PORT: String(ports.metrics),
+    WORKER_SDK_METRICS_PORT: String(ports.sdkMetrics),
+    LINK_SECRET: env.LINK_SECRET || secrets.linkSecret,
+    DARKROOM_HOME: layout.home,
+    DARKROOM_MODELS: layout.models,
+  };
+}

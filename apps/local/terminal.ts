@@ -1,0 +1,87 @@
+/** An error whose message is the whole story for the person at the terminal: what is wrong and what to do. */
+export class SetupError extends Error {
+  override name = 'SetupError';
+}
+
+/** Where lines go; tests give their own. */
+export interface Terminal {
+  /** One finished line. */
+  say(line: string): void;
+  /** A line that changes in place on a terminal, and is repeated now and then elsewhere. */
+  progress(label: string): Progress;
+  /** Whether lines can be rewritten. */
+  readonly live: boolean;
+  /** Paints text when colour is wanted (`NO_COLOR` and pipes say no). */
+  paint(style: Style, text: string): string;
+}
+
+export interface Progress {
+  update(text: string): void;
+  /** Ends the line; with no text the line disappears from a terminal. */
+  done(text?: string): void;
+}
+
+export type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan';
+
+const codes: Record<Style, number> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 };
+const repeatMilliseconds = 10_000;
+
+/** The terminal of this process. Without a TTY it writes plain lines and repeats progress every ten seconds. */
+export function createTerminal(stream: NodeJS.WriteStream = process.stdout, env = process.env): Terminal {
+  // A terminal that was closed, or a pipe whose reader left, must not end us before the stack has stopped.
+  stream.on('error', () => {});
+  const live = stream.isTTY === true && env.CI === undefined;
+  const coloured = live && !env.NO_COLOR && env.TERM !== 'dumb';
+  let current: string | undefined;
+  const clear = () => live && current !== undefined && stream.write('\r\x1b[K');
+  const draw = () => {
+    if (live && current !== undefined)
+      stream.write(current.slice(0, Math.max(20, (stream.columns ?? 80) - 1)));
+  };
+  const say = (line: string) => {
+    clear();
+    stream.write(`${line}\n`);
+    draw();
+  };
+  return {
+    live,
+    say,
+    paint: (style, text) => (coloured ? `\x1b[${codes[style]}m${text}\x1b[0m` : text),
+    progress(label) {
+      const started = Date.now();
+      const text = (detail: string) => {
+        const seconds = Math.round((Date.now() - started) / 1000);
+        return `${label} ${seconds} s${detail ? `  ${detail}` : ''}`;
+      };
+      let detail = '';
+      const tick = () => {
+        if (!live) return say(text(detail));
+        clear();
+        current = text(detail);
+        draw();
+      };
+      if (!live) say(`${label} …`);
+      const timer = setInterval(tick, live ? 500 : repeatMilliseconds);
+      timer.unref();
+      return {
+        update(next) {
+          detail = next;
+        },
+        done(line) {
+          clearInterval(timer);
+          clear();
+          current = undefined;
+          if (line !== undefined) say(line);
+        },
+      };
+    },
+  };
+}
+
+/** A terminal that keeps silent, for embedding the stack in tests. */
+export const silent: Terminal = {
+  live: false,
+  say: () => {},
+  paint: (_style, text) => text,
+  progress: () => ({ update: () => {}, done: () => {} }),
+};

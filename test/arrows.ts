@@ -1,0 +1,143 @@
+/**
+ * Holds the arrows between the packages as the design draws them: reads every import of every source file and names
+ * those that point the wrong way. Exit code 1 when there are any.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface Import {
+  /** What is imported, as written. */
+  readonly specifier: string;
+  /** Erased before it runs: `import type`, `export type`. */
+  readonly typeOnly: boolean;
+}
+
+const contract = ['contract'];
+const platform = [...contract, 'platform'];
+const storage = [...platform, 'storage'];
+const frame = [...storage, 'records', 'frame'];
+const program = [...frame, 'program'];
+const dispatch = [...storage, 'records', 'dispatch'];
+const capabilities = ['media', 'recognition', 'sky', 'pointcloud', 'raster', 'notify'];
+const everything = [
+  ...program,
+  'dispatch',
+  ...capabilities,
+  'workflows',
+  'api',
+  'worker',
+  'local',
+  'console',
+  'test',
+];
+
+/** Which packages a package may import, itself aside. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  contract: [],
+  platform: contract,
+  storage: platform,
+  records: platform,
+  frame: [...storage, 'records'],
+  program: frame,
+  dispatch: [...storage, 'records'],
+  ...Object.fromEntries(capabilities.map((name) => [name, program])),
+  // As types alone, see below: activities are proxied, never loaded into the workflow bundle.
+  workflows: [...program, ...capabilities, 'dispatch'],
+  api: [...dispatch, ...program, ...capabilities, 'workflows'],
+  worker: [...dispatch, ...program, ...capabilities, 'workflows'],
+  local: [...dispatch, ...program, ...capabilities, 'workflows'],
+  console: contract,
+  test: everything,
+};
+
+/** Only these may hold a Temporal client. */
+const clientHolders = ['dispatch', 'worker', 'test'];
+/** What a workflow's code may load besides its own files: all else would reach the workflow bundle. */
+const workflowRuntime = [
+  '@temporalio/workflow',
+  '@temporalio/common',
+  '@temporalio/interceptors-opentelemetry-v2',
+];
+
+/** The imports of a TypeScript source, static, dynamic and re-exported. Sources are formatted: a statement starts its line. */
+export function readImports(source: string): Import[] {
+  const statement = /^[ \t]*(?:import|export)\s+(type\s+)?(?:[\w*\s{},$]+?\sfrom\s+)?['"]([^'"\n]+)['"]/gm;
+  const call = /\b(?:import|require|import\.meta\.resolve)\(\s*['"]([^'"\n]+)['"]/g;
+  return [
+    ...[...source.matchAll(statement)].map((match) => ({
+      specifier: match[2] ?? '',
+      typeOnly: match[1] !== undefined,
+    })),
+    ...[...source.matchAll(call)].map((match) => ({ specifier: match[1] ?? '', typeOnly: false })),
+  ];
+}
+
+/** The package of a file, by its path from the root; undefined for what belongs to none. */
+export function packageOf(path: string): string | undefined {
+  const [top, second] = path.split(sep);
+  if (top === 'apps' || top === 'activities') return second;
+  if (top === 'workflows') return second === 'contract' ? 'contract' : 'workflows';
+  return top === 'test' ? 'test' : undefined;
+}
+
+/** What is wrong with one import of the file at `path` (from the root), if anything. */
+export function judge(path: string, { specifier, typeOnly }: Import): string | undefined {
+  const from = packageOf(path);
+  if (from === undefined || from === 'test') return undefined;
+  const to = targetOf(path, specifier);
+  const isTest = path.endsWith('.test.ts') || path.endsWith('/testing.ts');
+  if (to === undefined) return judgeForeign(from, specifier, typeOnly, isTest);
+  // A package's own tests may use the fixtures that cross packages.
+  if (to === from || (isTest && to === 'test')) return undefined;
+  const may = allowed[from];
+  if (!may) return `${from} is not in the picture yet: draw its arrows in test/arrows.ts`;
+  if (!may.includes(to)) return `${from} must not import ${to}`;
+  if (from === 'workflows' && !typeOnly && !isTest) return `workflow code may import only types of ${to}`;
+  return undefined;
+}
+
+function judgeForeign(
+  from: string,
+  specifier: string,
+  typeOnly: boolean,
+  isTest: boolean,
+): string | undefined {
+  if (isTest || typeOnly) return undefined;
+  if (specifier.startsWith('@temporalio/client') && !clientHolders.includes(from)) {
+    return 'only dispatch holds a Temporal client';
+  }
+  const runtime = workflowRuntime.some((name) => specifier === name || specifier.startsWith(`${name}/`));
+  if (from === 'workflows' && !runtime) return `${specifier} must not reach the workflow bundle`;
+  return undefined;
+}
+
+function targetOf(path: string, specifier: string): string | undefined {
+  const own = /^@darkroom\/([\w-]+)/.exec(specifier);
+  if (own) return own[1];
+  if (!specifier.startsWith('.')) return undefined;
+  return packageOf(relative('.', resolve(dirname(path), specifier)));
+}
+
+function sources(root: string): string[] {
+  return ['apps', 'activities', 'workflows', 'test'].flatMap((top) =>
+    readdirSync(join(root, top), { recursive: true, encoding: 'utf8' })
+      .filter((file) => /\.(ts|mts|mjs)$/.test(file) && !/(^|\/)(node_modules|dist|\.turbo)\//.test(file))
+      .map((file) => join(top, file)),
+  );
+}
+
+if (import.meta.main) {
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  process.chdir(root);
+  const files = sources(root);
+  const wrong = files.flatMap((file) =>
+    readImports(readFileSync(file, 'utf8')).flatMap((one) => {
+      const problem = judge(file, one);
+      return problem ? [`${file}: ${one.specifier}: ${problem}`] : [];
+    }),
+  );
+  for (const line of wrong) console.error(line);
+  console.log(`${files.length} files, ${wrong.length} arrows that point the wrong way`);
+  process.exitCode = wrong.length === 0 ? 0 : 1;
+}
