@@ -57,6 +57,28 @@ export function guardIdle(source: Readable, idleMs: number): Readable {
   );
 }
 
+/** A signal that aborts `graceMs` after `stop` does, for work that is better finished than cut off. Dispose it when the work is done. */
+export function afterGrace(
+  stop: AbortSignal | undefined,
+  graceMs: number,
+): Disposable & { signal: AbortSignal } {
+  const late = new AbortController();
+  let grace: NodeJS.Timeout | undefined;
+  const onStop = (): void => {
+    if (graceMs === 0) late.abort(stop?.reason);
+    else grace = setTimeout(() => late.abort(stop?.reason), graceMs);
+  };
+  if (stop?.aborted) onStop();
+  else stop?.addEventListener('abort', onStop, { once: true });
+  return {
+    signal: late.signal,
+    [Symbol.dispose]() {
+      clearTimeout(grace);
+      stop?.removeEventListener('abort', onStop);
+    },
+  };
+}
+
 /**
  * Runs `work` on the items with at most `concurrency` at a time; the next item is pulled only when a hand is free. The first failure (or the
  * abort of `signal`) ends the pulling, aborts the signal given to `work` after `graceMs`, waits until all hands have stopped, and is thrown.
@@ -69,20 +91,14 @@ export async function inParallel<T>(
   const { concurrency, graceMs = 0 } = options;
   const failed = new AbortController();
   const stop = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
-  const hurry = new AbortController();
-  let grace: NodeJS.Timeout | undefined;
-  const onStop = (): void => {
-    if (graceMs === 0) hurry.abort(stop.reason);
-    else grace = setTimeout(() => hurry.abort(stop.reason), graceMs);
-  };
-  stop.addEventListener('abort', onStop, { once: true });
+  using late = afterGrace(stop, graceMs);
   const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   const hand = async (): Promise<void> => {
     for (;;) {
       stop.throwIfAborted();
       const step = await untilAborted(Promise.resolve(iterator.next()), stop);
       if (step.done === true) return;
-      await work(step.value, hurry.signal);
+      await work(step.value, late.signal);
     }
   };
   const hands = Array.from({ length: concurrency }, () =>
@@ -91,8 +107,6 @@ export async function inParallel<T>(
     }),
   );
   await Promise.all(hands);
-  clearTimeout(grace);
-  stop.removeEventListener('abort', onStop);
   // Not awaited: a generator that waits for a silent source would hold us up. Its owner destroys the source.
   if (stop.aborted) Promise.resolve(iterator.return?.()).catch(() => {});
   stop.throwIfAborted();

@@ -7,7 +7,7 @@ import {
   ListPartsCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { untilAborted } from './bodies.ts';
+import { afterGrace, untilAborted } from './bodies.ts';
 import { attempt, type Connection } from './client.ts';
 import { StorageError } from './errors.ts';
 import { bareEtag, head } from './read.ts';
@@ -52,7 +52,7 @@ export function partSizeFor(size: number, wanted: number = DEFAULT_PART_BYTES): 
   return partSize;
 }
 
-/** Opens a multipart upload and returns its id. */
+/** Opens a multipart upload and returns its id. An abort meanwhile waits for the id, without which nothing could be dropped. */
 export async function beginUpload(
   s3: Connection,
   at: Target,
@@ -64,9 +64,15 @@ export async function beginUpload(
     Key: at.key,
     ContentType: contentType,
   });
-  const reply = await attempt(at.uri, signal, (o) => s3.client.send(command, o));
+  signal?.throwIfAborted();
+  using late = afterGrace(signal, GRACE_MS);
+  const reply = await attempt(at.uri, late.signal, (o) => s3.client.send(command, o));
   if (reply.UploadId === undefined) {
     throw new StorageError('storage_refused', `The store opened no multipart upload for ${at.uri}.`);
+  }
+  if (signal?.aborted) {
+    await abortQuietly(s3, at, reply.UploadId);
+    throw signal.reason;
   }
   return reply.UploadId;
 }

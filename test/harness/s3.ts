@@ -1,8 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
@@ -51,9 +51,8 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function untilItAnswers(child: ChildProcess, url: string, output: () => string): Promise<void> {
+async function untilItAnswers(url: string, output: () => string): Promise<void> {
   for (let left = 200; left > 0; left--) {
-    if (child.exitCode !== null) break;
     const answer = await fetch(url).catch(() => undefined);
     await answer?.body?.cancel();
     if (answer?.ok) return;
@@ -61,6 +60,9 @@ async function untilItAnswers(child: ChildProcess, url: string, output: () => st
   }
   throw new Error(`versitygw did not come up:\n${output()}`);
 }
+
+// The shell waits for its input to end, which it does even when the test run is killed, and takes server and folder along.
+const LEASH = '"$@" & echo "pid $!"; cat >/dev/null; kill -9 $!; wait $!; rm -rf "$0"';
 
 /** Starts versitygw on a free loopback port over an empty temporary directory, and makes its bucket. `stop` removes all of it. */
 export async function startS3(): Promise<TestS3> {
@@ -71,46 +73,35 @@ export async function startS3(): Promise<TestS3> {
   const accessKeyId = `test${randomBytes(6).toString('hex')}`;
   const secretAccessKey = randomBytes(20).toString('hex');
   const region = 'us-east-1';
-  const child = spawn(
-    findVersitygw(),
-    [
-      '--port',
-      `127.0.0.1:${port}`,
-      '--region',
-      region,
-      '--keep-alive',
-      '--quiet',
-      '--health',
-      '/health',
-      'posix',
-      directory,
-    ],
-    {
-      env: { ...process.env, ROOT_ACCESS_KEY_ID: accessKeyId, ROOT_SECRET_ACCESS_KEY: secretAccessKey },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
-  const lines: string[] = [];
-  child.stdout.on('data', (bytes: Buffer) => lines.push(bytes.toString()));
-  child.stderr.on('data', (bytes: Buffer) => lines.push(bytes.toString()));
-  // A test run that dies takes its server along.
-  const kill = (): void => void child.kill('SIGKILL');
-  process.once('exit', kill);
+  const listen = [
+    '--port',
+    `127.0.0.1:${port}`,
+    '--region',
+    region,
+    '--keep-alive',
+    '--quiet',
+    '--health',
+    '/health',
+  ];
+  const leash = spawn('sh', ['-c', LEASH, home, findVersitygw(), ...listen, 'posix', directory], {
+    env: { ...process.env, ROOT_ACCESS_KEY_ID: accessKeyId, ROOT_SECRET_ACCESS_KEY: secretAccessKey },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [leash.stdout, leash.stderr]) {
+    stream.on('data', (bytes: Buffer) => {
+      output += bytes.toString();
+    });
+  }
   const stop = async (): Promise<void> => {
-    process.off('exit', kill);
-    if (child.exitCode === null && child.signalCode === null) {
-      const gone = once(child, 'exit');
-      child.kill('SIGTERM');
-      const patience = setTimeout(kill, 3_000);
-      await gone;
-      clearTimeout(patience);
-    }
-    await rm(home, { recursive: true, force: true });
+    const gone = leash.exitCode === null ? once(leash, 'exit') : undefined;
+    leash.stdin.end();
+    await gone;
   };
   const endpoint = `http://127.0.0.1:${port}`;
   const bucket = 'darkroom-test';
   try {
-    await untilItAnswers(child, `${endpoint}/health`, () => lines.join(''));
+    await untilItAnswers(`${endpoint}/health`, () => output);
     const storage = createStorage({
       endpoint,
       region,
@@ -125,5 +116,6 @@ export async function startS3(): Promise<TestS3> {
     await stop();
     throw error;
   }
-  return { endpoint, accessKeyId, secretAccessKey, bucket, region, directory, pid: child.pid ?? 0, stop };
+  const pid = Number(/^pid (\d+)$/m.exec(output)?.[1]);
+  return { endpoint, accessKeyId, secretAccessKey, bucket, region, directory, pid, stop };
 }
