@@ -56,10 +56,9 @@ export interface NewSegment {
   /** Pixels, EXIF orientation applied. */
   readonly width: number;
   readonly height: number;
-  /** Keys in the platform's bucket. */
-  readonly imageKey?: string | null | undefined;
-  readonly annotatedKey?: string | null | undefined;
-  readonly resultKey: string;
+  readonly imageUri?: string | null | undefined;
+  readonly annotatedUri?: string | null | undefined;
+  readonly resultUri: string;
   readonly detections: readonly Detection[];
 }
 
@@ -71,8 +70,8 @@ export const insertSegment = write(async (tx: Db, segment: NewSegment): Promise<
   const row = {
     ...fields,
     owner: job.owner,
-    imageKey: fields.imageKey ?? null,
-    annotatedKey: fields.annotatedKey ?? null,
+    imageUri: fields.imageUri ?? null,
+    annotatedUri: fields.annotatedUri ?? null,
   };
   await tx
     .insert(taskSegments)

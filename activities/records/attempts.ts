@@ -51,7 +51,7 @@ export const openAttempt = write(
       if (!job) throw fencedOff(attempt);
       const queueMs = Math.max(0, Math.round(attempt.queueMs));
       // A statement of its own, so that it sees what was committed while the update waited for the row.
-      const opened = await tx.execute(sql`
+      const { rows: opened } = await tx.execute(sql`
         with mine as (
           insert into ${jobAttempts} (job_id, run, activity, attempt, stage, claim, worker, queue_ms)
           select ${jobId}, ${run}, ${activity}, ${attempt.attempt}::int, ${stage}, ${job.claims}::bigint,

@@ -19,7 +19,7 @@ export type EventType = 'state' | 'progress' | 'item' | 'log';
  */
 export const bump = write(
   async (tx: Db, jobId: string, type: EventType, data: Record<string, unknown>): Promise<number> => {
-    const rows = await tx.execute<{ version: string }>(sql`
+    const { rows } = await tx.execute<{ version: string }>(sql`
       with job as (
         update ${jobs} set version = version + 1, updated_at = now()
         where id = ${jobId} and deleted_at is null returning version

@@ -49,12 +49,12 @@ export const fenceOf = (fence: Fence, lock: 'share' | 'no key update'): SQL => s
 
 /** Whether the attempt may still write: asked right before an object is written. */
 export const holdsFence = read(async (db: Db, fence: Fence): Promise<boolean> => {
-  const rows = await db.execute(sql`with ${fenceOf(fence, 'share')} select 1 from fence`);
+  const { rows } = await db.execute(sql`with ${fenceOf(fence, 'share')} select 1 from fence`);
   return rows.length > 0;
 });
 
 /** Locks the fence for the rest of the transaction; throws {@link Fenced}. */
 export async function lockFence(tx: Db, fence: Fence): Promise<void> {
-  const rows = await tx.execute(sql`with ${fenceOf(fence, 'no key update')} select 1 from fence`);
+  const { rows } = await tx.execute(sql`with ${fenceOf(fence, 'no key update')} select 1 from fence`);
   if (rows.length === 0) throw fencedOff(fence);
 }

@@ -43,7 +43,7 @@ const segment = (jobId: string) => ({
   sourceUri: 's3://b/a.jpg',
   width: 1,
   height: 1,
-  resultKey: 'r',
+  resultUri: 's3://b/r',
   detections: [{ label: 'cat', score: 0.5, box: { x: 0, y: 0, width: 1, height: 1 } }],
 });
 

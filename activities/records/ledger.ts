@@ -22,7 +22,7 @@ export const claimItem = write(
   async (db: Db, fence: Fence, stage: string, ordinal: number): Promise<ItemRow | undefined> => {
     const sameRun = sql`item.run = ${fence.run}`;
     const again = sql`${sameRun} and item.claim = ${fence.claim} and item.state = 'running'`;
-    const claimed = await db.execute(sql`
+    const { rows: claimed } = await db.execute(sql`
       with ${fenceOf(fence, 'share')}
       update ${jobItems} as item
       set state = 'running', run = ${fence.run}, claim = ${fence.claim}, updated_at = now(),
@@ -50,12 +50,12 @@ export const claimItem = write(
 );
 
 const stillHolds = async (db: Db, fence: Fence) =>
-  (await db.execute(sql`with ${fenceOf(fence, 'share')} select 1 from fence`)).length > 0;
+  (await db.execute(sql`with ${fenceOf(fence, 'share')} select 1 from fence`)).rows.length > 0;
 
 /** Whether the attempt holds the item: asked right before the item's object is written. */
 export const holdsItem = read(
   async (db: Db, fence: Fence, stage: string, ordinal: number): Promise<boolean> => {
-    const rows = await db.execute(sql`
+    const { rows } = await db.execute(sql`
       with ${fenceOf(fence, 'share')}
       select 1 from ${jobItems}, fence
       where job_items.job_id = fence.job_id and stage = ${stage} and ordinal = ${ordinal} and ${mine(fence)}`);
@@ -127,7 +127,7 @@ export const retryItem = write(
 );
 
 async function endItem(db: Db, fence: Fence, stage: string, ordinal: number, change: SQL): Promise<void> {
-  const rows = await db.execute(sql`
+  const { rows } = await db.execute(sql`
     with ${fenceOf(fence, 'share')}
     update ${jobItems} as item set ${change}, updated_at = now()
     from fence

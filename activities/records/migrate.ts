@@ -1,9 +1,9 @@
 /** Applies the generated SQL of `migrations/`: `DATABASE_URL=… node activities/records/migrate.ts`. */
 import { fileURLToPath } from 'node:url';
-import { drizzle } from 'drizzle-orm/postgres-js';
-import { migrate as applyMigrations } from 'drizzle-orm/postgres-js/migrator';
-import postgres from 'postgres';
-import { records } from './unavailable.ts';
+import { drizzle } from 'drizzle-orm/node-postgres';
+import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
+import pg from 'pg';
+import { records, recordsProblem } from './unavailable.ts';
 
 const migrationsFolder = fileURLToPath(new URL('./migrations', import.meta.url));
 /** Any number, the same for everybody who migrates this schema. */
@@ -11,14 +11,18 @@ const lockId = 720_115_005;
 
 /** Brings the schema of the database up to date; of several at once, one does it and the others wait. */
 export async function migrate(url: string): Promise<void> {
-  const client = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {} });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 });
+  client.on('error', () => {}); // the query that runs fails with it
+  await records(async () => {
+    await client.connect();
+  });
   try {
-    await client`select pg_advisory_lock(${lockId})`;
-    await applyMigrations(drizzle(client), { migrationsFolder });
+    await client.query('select pg_advisory_lock($1)', [lockId]);
+    await applyMigrations(drizzle({ client }), { migrationsFolder });
   } catch (error) {
-    await records(() => Promise.reject(error));
+    throw recordsProblem(error);
   } finally {
-    await client.end({ timeout: 5 });
+    await client.end();
   }
 }
 

@@ -267,10 +267,9 @@ export const taskSegments = pgTable(
     sourceUri: text('source_uri').notNull(),
     width: integer().notNull(),
     height: integer().notNull(),
-    /** Keys in the platform's bucket. */
-    imageKey: text('image_key'),
-    annotatedKey: text('annotated_key'),
-    resultKey: text('result_key').notNull(),
+    imageUri: text('image_uri'),
+    annotatedUri: text('annotated_uri'),
+    resultUri: text('result_uri').notNull(),
     createdAt: at('created_at').notNull().defaultNow(),
   },
   (t) => [

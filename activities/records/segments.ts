@@ -30,10 +30,24 @@ export const listSegments = read(
   async (
     db: Db,
     jobId: string,
-    { limit, after }: { readonly limit: number; readonly after?: number | undefined },
+    {
+      limit,
+      after,
+      state,
+    }: {
+      readonly limit: number;
+      readonly after?: number | undefined;
+      readonly state?: string | undefined;
+    },
   ): Promise<SegmentRecord[]> => {
     const page = await joined(db)
-      .where(and(eq(jobItems.jobId, jobId), after === undefined ? undefined : gt(jobItems.ordinal, after)))
+      .where(
+        and(
+          eq(jobItems.jobId, jobId),
+          after === undefined ? undefined : gt(jobItems.ordinal, after),
+          state === undefined ? undefined : eq(jobItems.state, state),
+        ),
+      )
       .orderBy(asc(jobItems.ordinal))
       .limit(limit);
     return await withDetections(db, jobId, page);

@@ -1,4 +1,5 @@
 /** What the records say when Postgres does not answer, and how each query of this package fails. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ProblemError } from '@darkroom/contract';
 import { PgTransaction } from 'drizzle-orm/pg-core';
 import type { Db } from './connection.ts';
@@ -6,40 +7,30 @@ import type { Db } from './connection.ts';
 /** Longer than `statement_timeout`: reached only when the server itself is silent. */
 export const deadlineMs = 20_000;
 
-const lostCodes = new Set([
-  'CONNECTION_CLOSED',
-  'CONNECTION_DESTROYED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  '57P01',
-  '57P02',
-  '08003',
-  '08006',
+/** Codes of a connection that went away under a query. */
+const lostCodes = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', '57P01', '57P02', '08003', '08006']);
+
+/** Codes of a server that is not there, not ready, too busy, or has cut a query off. */
+const absentCodes = new Set([
+  ...['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT'],
+  ...['57P03', '57P05', '57014', '55P03', '25P03', '53300', '53400'],
 ]);
 
-const absentCodes = new Set([
-  'CONNECTION_ENDED',
-  'CONNECT_TIMEOUT',
-  'ECONNREFUSED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ENOENT',
-  '57P03',
-  '57P05',
-  '57014',
-  '55P03',
-  '25P03',
-  '53300',
-  '53400',
-]);
+/** What the driver says without a code, and the code it would be. */
+const codeByMessage: readonly (readonly [RegExp, string])[] = [
+  [/^Connection terminated due to connection timeout/, 'ECONNREFUSED'],
+  [/^Connection terminated/, 'ECONNRESET'],
+  [/^Client .* is not queryable/, 'ECONNRESET'],
+  [/^Query read timeout/, 'ETIMEDOUT'],
+  [/^timeout e/, 'ECONNREFUSED'], // expired, exceeded when trying to connect
+  [/^Cannot use a pool after calling end/, 'ECONNREFUSED'],
+];
 
 /** SQLSTATE or system code of an error, drizzle's wrapping taken off. */
 export function codeOf(error: unknown): string | undefined {
-  const { code } = rootOf(error) as { code?: unknown };
-  return typeof code === 'string' ? code : undefined;
+  const { code, message } = rootOf(error) as { code?: unknown; message?: unknown };
+  if (typeof code === 'string') return code;
+  return codeByMessage.find(([pattern]) => pattern.test(String(message)))?.[1];
 }
 
 /** Whether an established connection went away under a query. */
@@ -84,6 +75,8 @@ export async function records<R>(work: () => Promise<R>): Promise<R> {
   }
 }
 
+const repeatAfterMs = 50;
+
 const repeated =
   (worthRepeating: (error: unknown) => boolean) =>
   <A extends [Db, ...unknown[]], R>(query: (...args: A) => Promise<R>) =>
@@ -94,6 +87,7 @@ const repeated =
       } catch (error) {
         // Inside somebody's transaction only the whole of it can be repeated.
         if (args[0] instanceof PgTransaction || !worthRepeating(error)) throw error;
+        await sleep(repeatAfterMs); // the pool's other connections are most likely lost too, and noticed by then
         return await query(...args);
       }
     });

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { migrate } from '@darkroom/records';
-import postgres from 'postgres';
+import pg from 'pg';
 import { embeddedPostgres, postgresUrl } from '../../apps/local/postgres.ts';
 import { freePort } from './s3.ts';
 
@@ -45,7 +45,8 @@ export async function startPostgres(): Promise<TestPostgres> {
   const said: string[] = [];
   const reap = () => child.kill('SIGKILL');
 
-  async function start(): Promise<void> {
+  /** Whether it serves; false when it ended instead. */
+  async function start(): Promise<boolean> {
     child = spawn(spec.command, args, {
       cwd: spec.cwd,
       env: { ...spec.env },
@@ -58,8 +59,17 @@ export async function startPostgres(): Promise<TestPostgres> {
         () => true,
         () => false,
       );
-      if (answers) return;
+      if (answers) return true;
       await sleep(50);
+    }
+    return false;
+  }
+
+  async function startOrSay(): Promise<void> {
+    // After a SIGKILL the sessions of the old server hold its memory for a moment, and a new one ends at once.
+    for (let tries = 0; tries < 20; tries++) {
+      if (await start()) return;
+      await sleep(200);
     }
     throw new Error(`Postgres did not start:\n${said.join('').slice(-2000)}`);
   }
@@ -72,14 +82,14 @@ export async function startPostgres(): Promise<TestPostgres> {
   }
 
   process.once('exit', reap); // a test run that dies takes its server along
-  await start();
+  await startOrSay();
   return {
     url: postgresUrl(port, password),
     get pid() {
       return child.pid ?? 0;
     },
     kill: () => end('SIGKILL'),
-    restart: start,
+    restart: startOrSay,
     async stop() {
       await end('SIGQUIT');
       process.off('exit', reap);
@@ -91,9 +101,10 @@ export async function startPostgres(): Promise<TestPostgres> {
 /** A new database on that server with the schema in it; its address. */
 export async function freshDatabase(url: string): Promise<string> {
   const name = `test_${randomBytes(6).toString('hex')}`;
-  const client = postgres(url, { max: 1, onnotice: () => {} });
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
   try {
-    await client.unsafe(`create database ${name}`);
+    await client.query(`create database ${name}`);
   } finally {
     await client.end();
   }

@@ -154,9 +154,9 @@ CREATE TABLE "task_segments" (
 	"source_uri" text NOT NULL,
 	"width" integer NOT NULL,
 	"height" integer NOT NULL,
-	"image_key" text,
-	"annotated_key" text,
-	"result_key" text NOT NULL,
+	"image_uri" text,
+	"annotated_uri" text,
+	"result_uri" text NOT NULL,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "task_segments_job_id_segment_id_pk" PRIMARY KEY("job_id","segment_id")
 );
