@@ -13,7 +13,8 @@ import {
 } from './presign.ts';
 import { get, getBytes, head } from './read.ts';
 import { remove, removePrefix } from './remove.ts';
-import { putBytes, uploadFile, uploadStream } from './write.ts';
+import { putBytes, uploadStream } from './write.ts';
+import { uploadFile } from './write-file.ts';
 
 /**
  * The object store, every function bound to one connection. A target is an `s3://bucket/key` URI, or a key in the
