@@ -62,7 +62,7 @@ async function untilItAnswers(url: string, output: () => string): Promise<void> 
 }
 
 // The shell waits for its input to end, which it does even when the test run is killed, and takes server and folder along.
-const LEASH = '"$@" & echo "pid $!"; cat >/dev/null; kill -9 $!; wait $!; rm -rf "$0"';
+const LEASH = '"$@" & echo "pid $!"; cat >/dev/null; exec >/dev/null 2>&1; kill -9 $!; wait $!; rm -rf "$0"';
 
 /** Starts versitygw on a free loopback port over an empty temporary directory, and makes its bucket. `stop` removes all of it. */
 export async function startS3(): Promise<TestS3> {
