@@ -1,5 +1,6 @@
 /** What may be done to a job that exists: cancel, resume, run again, remove. */
 import { ProblemError } from '@darkroom/contract';
+import { currentTraceId, linkTo, withSpan } from '@darkroom/platform';
 import {
   type Caller,
   copyItems,
@@ -28,14 +29,33 @@ export async function cancel(deps: DispatchDeps, jobId: string, reason: string):
   }
 }
 
-/** Runs a failed or cancelled job again as a new run of itself; items whose inputs are the same are kept. */
+/**
+ * Runs a failed or cancelled job again as a new run of itself; items whose inputs are the same are kept.
+ * The new run is a trace of its own, linked to the one before.
+ */
 export async function resume(deps: DispatchDeps, jobId: string): Promise<void> {
-  const job = await requestResume(deps.records.db, jobId, traceFields());
-  if (job === undefined) {
-    const state = (await getJobRow(deps.records.db, jobId))?.state ?? 'unknown';
-    throw new ProblemError('conflict', `The job is ${state}; only a failed or cancelled job can be resumed.`);
-  }
-  await dispatchRun(deps, jobId);
+  const before = await getJobRow(deps.records.db, jobId);
+  const link = linkTo(before?.traceparent ?? undefined);
+  const options = {
+    root: link !== undefined && link.context.traceId === currentTraceId(),
+    ...(link !== undefined && { links: [link] }),
+  };
+  await withSpan(
+    'resume job',
+    { 'darkroom.job': jobId },
+    async () => {
+      const job = await requestResume(deps.records.db, jobId, traceFields());
+      if (job === undefined) {
+        const state = before?.state ?? 'unknown';
+        throw new ProblemError(
+          'conflict',
+          `The job is ${state}; only a failed or cancelled job can be resumed.`,
+        );
+      }
+      await dispatchRun(deps, jobId);
+    },
+    options,
+  );
 }
 
 /**

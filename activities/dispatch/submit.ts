@@ -3,7 +3,7 @@
  * means that the row exists, exactly once; the engine is told afterwards, by us or by the sweep.
  */
 import { type JobStart, type KindDefinition, ProblemError } from '@darkroom/contract';
-import { currentTraceparent } from '@darkroom/platform';
+import { currentTraceparent, withTraceparent } from '@darkroom/platform';
 import {
   abandonReceiving,
   type Caller,
@@ -126,10 +126,12 @@ export async function startRun(deps: DispatchDeps, job: JobRow, items: number): 
       outageHours: deps.config.items.outageHours,
     },
   };
-  await deps.engine.start(start, {
+  const how = {
     workflow: kind.workflow,
     priority: { priorityKey: job.priority, fairnessKey: fairnessKeyOf(job.owner) },
-  });
+  };
+  // The sweep starts runs too: the run joins its job's trace, whoever starts it.
+  await withTraceparent(job.traceparent ?? undefined, () => deps.engine.start(start, how));
   await markDispatched(deps.records.db, job.id, job.run);
 }
 
