@@ -43,8 +43,12 @@ export function embeddedS3(settings: S3Settings): ProcessSpec {
 }
 
 /** Resolves when a GET of `url` is answered with a 2xx. */
-export async function answers(url: string, signal: AbortSignal): Promise<void> {
-  const response = await fetch(url, { signal });
+export async function answers(
+  url: string,
+  signal: AbortSignal,
+  headers: Record<string, string> = {},
+): Promise<void> {
+  const response = await fetch(url, { signal, headers });
   await response.arrayBuffer();
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);
 }

@@ -201,6 +201,7 @@ export class Supervisor {
     await all([prepared, run('activities/records/migrate.ts')]);
     const before = this.#running.key;
     this.#running.key = await firstKey(this.#running.postgres, before);
+    const authorization = { authorization: `Bearer ${this.#running.key}` };
     const node = process.execPath;
     const spec = (name: 'api' | 'worker', probe: ProcessSpec['probe']): ProcessSpec => ({
       name,
@@ -213,7 +214,7 @@ export class Supervisor {
       stop: { signal: 'SIGTERM', graceMilliseconds: 20_000 },
     });
     await all([
-      this.#run(spec('api', (signal) => answers(`${this.#running.api}/status/ready`, signal))),
+      this.#run(spec('api', (signal) => answers(`${this.#running.api}/status/ready`, signal, authorization))),
       // The worker opens this port when it polls its queues.
       this.#run(
         spec('worker', (signal) => answers(`http://127.0.0.1:${plan.ports.metrics}/metrics`, signal)),

@@ -9,6 +9,8 @@ export interface Terminal {
   say(line: string): void;
   /** A line that changes in place on a terminal, and is repeated now and then elsewhere. */
   progress(label: string): Progress;
+  /** Lines that change in place on a terminal; nothing elsewhere. */
+  block(): Block;
   /** Whether lines can be rewritten. */
   readonly live: boolean;
   /** Paints text when colour is wanted (`NO_COLOR` and pipes say no). */
@@ -19,6 +21,12 @@ export interface Progress {
   update(text: string): void;
   /** Ends the line; with no text the line disappears from a terminal. */
   done(text?: string): void;
+}
+
+export interface Block {
+  draw(lines: readonly string[]): void;
+  /** Leaves the last lines standing. */
+  done(): void;
 }
 
 export type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan';
@@ -47,6 +55,7 @@ export function createTerminal(stream: NodeJS.WriteStream = process.stdout, env 
     live,
     say,
     paint: (style, text) => (coloured ? `\x1b[${codes[style]}m${text}\x1b[0m` : text),
+    block: () => (live ? liveBlock(stream) : { draw: () => {}, done: () => {} }),
     progress(label) {
       const started = Date.now();
       const text = (detail: string) => {
@@ -78,10 +87,25 @@ export function createTerminal(stream: NodeJS.WriteStream = process.stdout, env 
   };
 }
 
+function liveBlock(stream: NodeJS.WriteStream): Block {
+  let height = 0;
+  return {
+    draw(lines) {
+      const up = height > 0 ? `\x1b[${height}A` : '';
+      stream.write(`${up}${lines.map((line) => `\x1b[2K${line}\n`).join('')}\x1b[0J`);
+      height = lines.length;
+    },
+    done() {
+      height = 0;
+    },
+  };
+}
+
 /** A terminal that keeps silent, for embedding the stack in tests. */
 export const silent: Terminal = {
   live: false,
   say: () => {},
   paint: (_style, text) => text,
+  block: () => ({ draw: () => {}, done: () => {} }),
   progress: () => ({ update: () => {}, done: () => {} }),
 };

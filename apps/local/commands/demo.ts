@@ -1,2 +1,141 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join, parse, relative } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { parseArgs } from 'node:util';
+import type { Job, Segment } from '@darkroom/contract';
 import type { Command } from '../cli.ts';
-export const demo: Command = { help: '', run: async () => 2 };
+import { homeFolder } from '../layout.ts';
+import { findingsTable, jobLines, plainNews } from '../report.ts';
+import { samplePhotos } from '../samples.ts';
+import { Service } from '../service.ts';
+import { withStack } from '../stopping.ts';
+import type { RunningStack } from '../supervisor.ts';
+import { createTerminal, SetupError, type Terminal } from '../terminal.ts';
+
+/** How long the photos may take; then something hangs. */
+const patienceMilliseconds = 10 * 60_000;
+
+/** `npm run demo`: the whole journey of some photos, from nothing to nothing left running. */
+export const demo: Command = {
+  help: `npm run demo [-- options]
+
+Brings the stack up in a folder of its own (.darkroom/demo), sends the sample photos to the API as a user would, shows
+what each stage does, what was found, and stops everything again. Free ports are used where the usual ones are taken.
+
+  --keep    stay up afterwards, to look around, until Ctrl-C`,
+  async run(args) {
+    const { values } = parseArgs({ args: [...args], options: { keep: { type: 'boolean', default: false } } });
+    const terminal = createTerminal();
+    const home = join(homeFolder(), 'demo');
+    terminal.say(terminal.paint('bold', 'Darkroom: a photo goes in over HTTP, what is on it comes out.'));
+    terminal.say('Starting Postgres, S3 and Temporal, then the API and a worker.');
+    const began = Date.now();
+    const succeeded = await withStack(
+      { home, ports: 'prefer', parts: 'all', terminal },
+      async (running, interrupted) => {
+        terminal.say(`Ready in ${((Date.now() - began) / 1000).toFixed(1)} s.`);
+        const signal = AbortSignal.any([interrupted, AbortSignal.timeout(patienceMilliseconds)]);
+        const ok = await journey(running, terminal, signal);
+        if (values.keep) {
+          terminal.say('Ctrl-C stops it.');
+          await once(interrupted, 'abort');
+        }
+        return ok;
+      },
+    );
+    terminal.say('Everything is stopped, nothing is left running.');
+    terminal.say(`To keep it up: ${terminal.paint('bold', 'npm start')}`);
+    return succeeded || (values.keep && succeeded === undefined) ? 0 : 1;
+  },
+};
+
+interface Task {
+  readonly title: string;
+  readonly id: string;
+  job?: Job;
+}
+
+/** Returns whether every job succeeded. */
+async function journey(running: RunningStack, terminal: Terminal, signal: AbortSignal): Promise<boolean> {
+  const { stack, layout } = running;
+  const service = new Service(stack.api, stack.key ?? '');
+  const tasks = await submit(service, terminal, signal);
+  await follow(service, tasks, terminal, signal);
+
+  const segments = (await Promise.all(tasks.map(({ id }) => service.segments(id, signal)))).flat();
+  terminal.say('');
+  for (const line of findingsTable(segments, terminal.paint)) terminal.say(line);
+  terminal.say('');
+  const pictures = join(layout.home, 'pictures');
+  const saved = await savePictures(segments, pictures, signal);
+  terminal.say(`${saved} annotated pictures: ${relative(process.cwd(), pictures)}`);
+  terminal.say(`API reference:      ${stack.api}/docs`);
+  for (const { title, job } of tasks) terminal.say(`In Temporal's UI:   ${job?.temporalUrl}  (${title})`);
+  for (const { title, job } of tasks) {
+    if (job?.problem)
+      terminal.say(terminal.paint('red', `${title}: ${job.problem.title}. ${job.problem.next}`));
+  }
+  return tasks.every(({ job }) => job?.state === 'succeeded');
+}
+
+/** All samples as one task, and one of them once more by itself. */
+async function submit(service: Service, terminal: Terminal, signal: AbortSignal): Promise<Task[]> {
+  const photos = await samplePhotos();
+  const single = photos.find(({ name }) => name === 'cat.jpg') ?? photos[0];
+  if (!single)
+    throw new SetupError('There are no photos in apps/local/_samples. Restore the folder from git.');
+  const many = { title: `${photos.length} photos`, id: await service.analyse('files', photos, signal) };
+  terminal.say(`POST /analysis  ${photos.length} × files=@…   → ${many.id}`);
+  const one = { title: `${single.name} alone`, id: await service.analyse('file', [single], signal) };
+  terminal.say(`POST /analysis  file=@${single.name}  → ${one.id}`);
+  return [many, one];
+}
+
+async function follow(
+  service: Service,
+  tasks: Task[],
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const block = terminal.block();
+  const one = async (task: Task) => {
+    for await (const job of service.follow(task.id, signal)) {
+      const news = plainNews(task.title, task.job, job);
+      task.job = job;
+      if (!terminal.live && news) terminal.say(news);
+      block.draw(
+        tasks.flatMap(({ title, job: known }) => (known ? jobLines(title, known, terminal.paint) : [])),
+      );
+    }
+  };
+  try {
+    await Promise.all(tasks.map(one));
+  } finally {
+    block.done();
+  }
+}
+
+/** Saves the annotated pictures under the names of their photos; returns how many. */
+async function savePictures(
+  segments: readonly Segment[],
+  folder: string,
+  signal: AbortSignal,
+): Promise<number> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  const names = new Set<string>();
+  for (const { filename, links } of segments) {
+    if (!links.annotated) continue;
+    const name = `${parse(filename).name}.jpg`;
+    if (names.has(name)) continue;
+    const response = await fetch(links.annotated, { signal });
+    if (!response.ok || !response.body)
+      throw new SetupError(`The picture of ${filename} was answered ${response.status}.`);
+    await pipeline(Readable.from(response.body), createWriteStream(join(folder, name)));
+    names.add(name);
+  }
+  return names.size;
+}

@@ -1,0 +1,91 @@
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { hasEnded, type Job, job, progress, type Segment, segment } from '@darkroom/contract';
+import { z } from 'zod';
+import { readEvents } from './events.ts';
+import { SetupError } from './terminal.ts';
+
+const accepted = z.object({ task_id: z.string() });
+const segmentPage = z.object({ segments: z.array(segment), nextPageToken: z.string().nullable() });
+const pollMilliseconds = 500;
+
+/** A user of the API, as any program would be: it knows an address and a key. */
+export class Service {
+  readonly #base: string;
+  readonly #headers: Record<string, string>;
+
+  constructor(base: string, key: string) {
+    this.#base = base;
+    this.#headers = { authorization: `Bearer ${key}` };
+  }
+
+  /** Submits photos as one task: `file` carries one, `files` several. Returns the task's id. */
+  async analyse(
+    field: 'file' | 'files',
+    photos: readonly { path: string; type: string }[],
+    signal: AbortSignal,
+  ): Promise<string> {
+    const form = new FormData();
+    for (const { path, type } of photos) {
+      form.append(field, new Blob([await readFile(path)], { type }), basename(path));
+    }
+    const response = await this.#fetch('/analysis', { method: 'POST', body: form, signal });
+    return accepted.parse(await response.json()).task_id;
+  }
+
+  /**
+   * Follows a job to its end by its event stream, and by asking where the stream breaks off. Yields the job at each change.
+   */
+  async *follow(id: string, signal: AbortSignal): AsyncGenerator<Job, void, undefined> {
+    let current = await this.job(id, signal);
+    yield current;
+    while (!hasEnded(current.state)) {
+      try {
+        const response = await this.#fetch(`/v1/jobs/${id}/events`, { signal });
+        for await (const event of readEvents(response.body ?? [])) {
+          if (event.type === 'item') continue;
+          current =
+            event.type === 'progress'
+              ? { ...current, progress: progress.parse(event.data) }
+              : job.parse(event.data);
+          yield current;
+        }
+      } catch (error) {
+        if (signal.aborted || !(error instanceof TypeError)) throw error;
+      }
+      if (hasEnded(current.state)) return;
+      await new Promise((resolve) => setTimeout(resolve, pollMilliseconds));
+      current = await this.job(id, signal);
+      yield current;
+    }
+  }
+
+  async job(id: string, signal: AbortSignal): Promise<Job> {
+    return job.parse(await (await this.#fetch(`/v1/jobs/${id}`, { signal })).json());
+  }
+
+  /** All segments of a task, with links to their pictures. */
+  async segments(id: string, signal: AbortSignal): Promise<Segment[]> {
+    const all: Segment[] = [];
+    for (let token: string | null = ''; token !== null; ) {
+      const page: z.infer<typeof segmentPage> = segmentPage.parse(
+        await (
+          await this.#fetch(`/analysis/${id}/segments${token && `?pageToken=${encodeURIComponent(token)}`}`, {
+            signal,
+          })
+        ).json(),
+      );
+      all.push(...page.segments);
+      token = page.nextPageToken;
+    }
+    return all;
+  }
+
+  async #fetch(path: string, init: RequestInit): Promise<Response> {
+    const response = await fetch(`${this.#base}${path}`, { ...init, headers: this.#headers });
+    if (response.ok) return response;
+    throw new SetupError(
+      `${init.method ?? 'GET'} ${path} was answered ${response.status}: ${await response.text()}`,
+    );
+  }
+}
