@@ -111,9 +111,11 @@ export async function remove(deps: DispatchDeps, jobId: string): Promise<{ done:
 
 function validationFailed(error: z.ZodError): ProblemError {
   return new ProblemError('validation_failed', 'The changes do not fit the job.', {
-    errors: error.issues.map((issue) => ({
-      pointer: `/${issue.path.map(String).join('/')}`,
-      detail: issue.message,
-    })),
+    errors: error.issues.flatMap((issue) => {
+      const unknown = issue.code === 'unrecognized_keys' ? issue.keys : [];
+      const at = issue.path.map((part) => `/${String(part)}`).join('');
+      if (unknown.length === 0) return [{ pointer: at, detail: issue.message }];
+      return unknown.map((key) => ({ pointer: `${at}/${key}`, detail: 'is not known here' }));
+    }),
   });
 }

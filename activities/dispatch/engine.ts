@@ -63,7 +63,7 @@ export function connectEngine(config: Config, logger: Logger, telemetry: Telemet
         try {
           await client.workflow.start(workflow, {
             workflowId: start.jobId,
-            taskQueue: queues.workflows,
+            taskQueue: queues.light,
             args: [start],
             priority,
             workflowIdReusePolicy: 'ALLOW_DUPLICATE',
@@ -104,7 +104,7 @@ export function connectEngine(config: Config, logger: Logger, telemetry: Telemet
       ask(async () => {
         await client.workflow.start('removal', {
           workflowId: `removal/${jobId}`,
-          taskQueue: queues.workflows,
+          taskQueue: queues.light,
           args: [jobId],
           workflowIdReusePolicy: 'ALLOW_DUPLICATE',
           workflowIdConflictPolicy: 'USE_EXISTING',
@@ -162,7 +162,7 @@ async function ensureSweep(client: Client, everySeconds: number): Promise<void> 
   const schedule = {
     spec: { intervals: [{ every }] },
     policies: { overlap: 'SKIP', catchupWindow: '1 minute' } satisfies ScheduleOptions['policies'],
-    action: { type: 'startWorkflow' as const, workflowType: 'sweep', taskQueue: queues.workflows, args: [] },
+    action: { type: 'startWorkflow' as const, workflowType: 'sweep', taskQueue: queues.light, args: [] },
   };
   try {
     await client.schedule.create({ scheduleId: sweepId, ...schedule });

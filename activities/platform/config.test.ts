@@ -27,7 +27,6 @@ describe('what is absent', () => {
     expect(config.s3.forcePathStyle).toBe(false);
     expect(config.s3.accessKeyId).toBeUndefined();
     expect(config.queues).toContain('recognition');
-    expect(config.queues).not.toContain('workflows');
     expect(config.limits.uploadBytes).toBe(209_715_200);
     expect(config.recognition.threads).toBeGreaterThanOrEqual(1);
   });

@@ -123,7 +123,7 @@ function configOf(env: Environment) {
     /** Folder of everything generated, absolute. */
     home,
     /** Task queues a worker serves. */
-    queues: env.DARKROOM_QUEUES ?? Object.values(queues).filter((queue) => queue !== queues.workflows),
+    queues: env.DARKROOM_QUEUES ?? Object.values(queues),
     api: {
       host: env.API_HOST,
       port: env.API_PORT,

@@ -10,9 +10,9 @@ import { failpointPlan } from './failpoint.ts';
 
 const MiB = 1024 * 1024;
 
-type Served = Exclude<(typeof queues)[keyof typeof queues], typeof queues.workflows>;
+type Served = (typeof queues)[keyof typeof queues];
 /** Workflows run beside light steps, so that queue is not named by itself. */
-const served = Object.values(queues).filter((queue) => queue !== queues.workflows) as [Served, ...Served[]];
+const served = Object.values(queues) as [Served, ...Served[]];
 
 const text = z.string();
 const address = z.string().regex(/^[^\s/:]+:\d{1,5}$/, 'expected host:port');

@@ -1,5 +1,6 @@
 /** A worker process: serves the queues named in DARKROOM_QUEUES until it is told to stop. */
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { kinds } from '@darkroom/contract';
 import { createDispatch } from '@darkroom/dispatch';
 import { createLogger, loadConfig, serveMetrics, startTelemetry } from '@darkroom/platform';
@@ -7,7 +8,7 @@ import { openRecords } from '@darkroom/records';
 import { createStorage } from '@darkroom/storage';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime } from '@temporalio/worker';
-import { bundleWorkflows } from './bundle.ts';
+import { cachedBundle } from './bundle.ts';
 import { createWorkers } from './workers.ts';
 
 const config = loadConfig();
@@ -39,7 +40,7 @@ const workers = await createWorkers(
   { records, storage, config, logger, telemetry, dispatch, kinds, worker: `${hostname()}/${process.pid}` },
   config.queues,
   connection,
-  await bundleWorkflows(telemetry, logger),
+  await cachedBundle(telemetry, logger, join(config.recognition.modelsDir, '../bundles')),
 );
 const metricsServer = await serveMetrics(config.worker.metricsPort, '127.0.0.1', {
   append: `http://127.0.0.1:${sdkMetrics}/metrics`,

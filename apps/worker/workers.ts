@@ -57,7 +57,7 @@ function maintenanceActivities({ sweepOnce, removal }: Dispatch): MaintenanceAct
   };
 }
 
-/** Makes the workers of `names`; workflows run on the one that also serves light steps. */
+/** Makes the workers of `names`; workflows run on the one that serves light steps. */
 export async function createWorkers(
   deps: WorkerDeps,
   names: readonly string[],
@@ -89,18 +89,10 @@ export async function createWorkers(
         taskQueue: name,
         activities: await definition.activities(deps),
         maxConcurrentActivityTaskExecutions: definition.slots(deps.config),
+        // Workflows are light steps too.
+        ...(name === queues.light && { workflowBundle: bundle, maxCachedWorkflows: 200 }),
       }),
     );
-    if (name === queues.light) {
-      workers.push(
-        await Worker.create({
-          ...shared,
-          taskQueue: queues.workflows,
-          workflowBundle: bundle,
-          maxCachedWorkflows: 200,
-        }),
-      );
-    }
   }
   return workers;
 }

@@ -25,5 +25,9 @@ export interface KindDefinition {
 }
 
 /** Task queues by what their machines are good at. */
-export const queues = { workflows: 'workflows', light: 'light', recognition: 'recognition' } as const;
+export const queues = {
+  /** Workflows, and the steps of every kind that cost next to nothing. */
+  light: 'light',
+  recognition: 'recognition',
+} as const;
 export type Queue = (typeof queues)[keyof typeof queues];

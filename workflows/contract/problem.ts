@@ -63,6 +63,11 @@ export const problemKinds = {
     'The request is larger than the limit',
     'Send less, or ask the operator to raise the limit named in `detail`.',
   ),
+  unsupported_content_type: yours(
+    415,
+    'The request has a Content-Type that is not taken here',
+    'Send it as one of the types named in `detail`.',
+  ),
   too_many_items: limit(
     422,
     'The task has more items than the limit',
