@@ -17,7 +17,8 @@ import {
 import type { Storage } from '@darkroom/storage';
 import { trace } from '@opentelemetry/api';
 import { activityInfo, Context, cancellationSignal } from '@temporalio/activity';
-import { isCancellation } from '@temporalio/workflow';
+import { CancelledFailure } from '@temporalio/common';
+
 import { failureOf, problemOfError } from './failure.ts';
 import { JobLog } from './log.ts';
 import { ProgressReport } from './progress.ts';
@@ -159,7 +160,7 @@ async function failed(
 ): Promise<unknown> {
   const { error, fence, signal, workMs } = end;
   const db = deps.records.db;
-  const stopped = signal.aborted && isCancellation(signal.reason);
+  const stopped = signal.aborted && signal.reason instanceof CancelledFailure;
   const problem = problemOfError(error);
   const outcome = stopped ? 'cancelled' : error instanceof Fenced ? 'fenced' : 'failed';
   deps.logger[stopped ? 'info' : 'warn'](
