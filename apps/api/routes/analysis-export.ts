@@ -1,0 +1,80 @@
+/** What was found in a task, in the formats other tools read. */
+import { cocoJson, csv } from '@darkroom/recognition/export.ts';
+import { analysedPhotos } from '@darkroom/recognition/published.ts';
+import { contentDisposition } from '@darkroom/storage';
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Api } from '../context.ts';
+import { problems } from '../openapi.ts';
+import { loadTask, taskParam } from './analysis-task.ts';
+
+const formats = {
+  coco: { contentType: 'application/json', filename: 'coco.json' },
+  csv: { contentType: 'text/csv; charset=utf-8', filename: 'results.csv' },
+} as const;
+
+const chunkCharacters = 64 * 1024;
+
+const exportAt = (base: string) =>
+  createRoute({
+    method: 'get',
+    path: `${base}/analysis/{task_id}/export`,
+    operationId: `exportAnalysis${base === '' ? '' : 'V1'}`,
+    tags: ['Photos'],
+    summary: 'Findings of a task as COCO JSON or CSV',
+    description: 'Holds the segments finished so far; of a task that has ended, all. Streamed.',
+    request: {
+      params: taskParam,
+      query: z.strictObject({
+        format: z
+          .enum(['coco', 'csv'])
+          .default('coco')
+          .meta({ description: 'COCO JSON, or CSV with a line per detection.' }),
+        signature: z.string().optional(),
+      }),
+    },
+    responses: {
+      200: {
+        description: 'The file.',
+        content: {
+          'application/json': {
+            schema: z
+              .record(z.string(), z.unknown())
+              .meta({ description: 'https://cocodataset.org/#format-data' }),
+          },
+          'text/csv': { schema: z.string() },
+        },
+      },
+      ...problems('not_found', 'validation_failed'),
+    },
+  });
+
+/** Registers the route under `base`. */
+export function registerAnalysisExport(api: Api, base: string): void {
+  api.openapi(exportAt(base), async (c) => {
+    const id = c.req.valid('param').task_id;
+    const { format } = c.req.valid('query');
+    await loadTask(c, id, 'read');
+    const { db } = c.var.deps.records;
+    const photos = () => analysedPhotos(db, id);
+    const text = format === 'coco' ? cocoJson(photos, 'Darkroom photo recognition') : csv(photos());
+    const { contentType, filename } = formats[format];
+    return new Response(ReadableStream.from(inChunks(text)), {
+      headers: {
+        'content-type': contentType,
+        'content-disposition': contentDisposition(`${id}_${filename}`),
+      },
+    });
+  });
+}
+
+async function* inChunks(pieces: AsyncIterable<string>): AsyncGenerator<Uint8Array, void, undefined> {
+  const encoder = new TextEncoder();
+  let held = '';
+  for await (const piece of pieces) {
+    held += piece;
+    if (held.length < chunkCharacters) continue;
+    yield encoder.encode(held);
+    held = '';
+  }
+  if (held !== '') yield encoder.encode(held);
+}

@@ -1,0 +1,103 @@
+import { createStorage, type Storage } from '@darkroom/storage';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startS3, type TestS3 } from '../../../test/harness/s3.ts';
+import { pinSource, requireGranted } from './analysis-source.ts';
+
+const jpeg = Buffer.concat([Buffer.from([0xff, 0xd8, 0xff, 0xe0]), Buffer.alloc(5000)]);
+const limits = { uploadBytes: 6000, photosPerTask: 3 };
+
+let s3: TestS3;
+let storage: Storage;
+beforeAll(async () => {
+  s3 = await startS3();
+  storage = createStorage({ ...s3, forcePathStyle: true });
+}, 30_000);
+afterAll(async () => {
+  storage.close();
+  await s3.stop();
+});
+
+const put = (key: string, bytes: Buffer) => storage.putBytes(key, bytes, { contentType: 'image/jpeg' });
+const pin = (key: string) => pinSource(storage, `s3://${s3.bucket}/${key}`, limits);
+
+describe('pinSource', () => {
+  it('pins one photo to its ETag and size', async () => {
+    const { etag } = await put('one/cat photo.jpg', jpeg);
+    expect(await pin('one/cat photo.jpg')).toEqual([
+      { uri: `s3://${s3.bucket}/one/cat photo.jpg`, etag, bytes: jpeg.length, filename: 'cat photo.jpg' },
+    ]);
+  });
+
+  it('pins what lies under a prefix in the order of the keys', async () => {
+    for (const key of ['many/b.jpg', 'many/a.jpg', 'many/deep/a.jpg']) await put(key, jpeg);
+    const pinned = await pin('many/');
+    expect(pinned.map(({ uri }) => uri.split('/many/')[1])).toEqual(['a.jpg', 'b.jpg', 'deep/a.jpg']);
+    expect(pinned.map(({ filename }) => filename)).toEqual(['a.jpg', 'b.jpg', 'a.jpg']);
+    await put('many/z.jpg', jpeg);
+    await expect(pin('many/')).rejects.toMatchObject({ code: 'too_many_items' });
+  });
+
+  it.each([
+    ['nothing', 'absent.jpg', undefined, 'source_not_found'],
+    ['nothing under a prefix', 'absent/', undefined, 'source_not_found'],
+    ['an empty object', 'bad/empty.jpg', Buffer.alloc(0), 'empty_file'],
+    ['text', 'bad/text.jpg', Buffer.from('hello'), 'unsupported_media'],
+    ['too many bytes', 'bad/large.jpg', Buffer.concat([jpeg, jpeg]), 'too_large'],
+  ])('refuses %s', async (_what, key, bytes, code) => {
+    if (bytes) await put(key, bytes);
+    await expect(pin(key)).rejects.toMatchObject({ code });
+  });
+
+  it('says source_not_found of a bucket that is not there', async () => {
+    const absent = pinSource(storage, 's3://no-such-bucket/a.jpg', limits);
+    await expect(absent).rejects.toMatchObject({ code: 'source_not_found' });
+  });
+});
+
+describe('requireGranted', () => {
+  const own = { bucket: 'house', uploads: 'uploads/abc/', ownsJob: async (id: string) => id === 'mine' };
+  const grants = [
+    { group: 'lab', prefix: 's3://samples/photos/', access: 'read' as const },
+    { owner: 'bo', prefix: 's3://samples/bo/', access: 'read' as const },
+  ];
+  const ask = (uri: string, groups = ['lab']) => requireGranted(uri, { owner: 'ann', groups }, grants, own);
+
+  it.each([
+    's3://samples/photos/a.jpg',
+    's3://samples/photos/',
+    's3://house/uploads/abc/1/a.jpg',
+    's3://house/input-files/mine/a.jpg',
+    's3://house/input-files/mine/',
+  ])('lets %s pass', async (uri) => {
+    await expect(ask(uri)).resolves.toBeUndefined();
+  });
+
+  it.each([
+    's3://samples/bo/a.jpg',
+    's3://samples/photosets/a.jpg',
+    's3://samples/',
+    's3://house/uploads/abcd/1/a.jpg',
+    's3://house/uploads/',
+    's3://house/input-files/theirs/a.jpg',
+    's3://house/input-files/',
+    's3://house/recognition-results/mine/a.jpg',
+    's3://other/input-files/mine/a.jpg',
+  ])('refuses %s', async (uri) => {
+    await expect(ask(uri)).rejects.toMatchObject({ code: 'source_not_granted' });
+  });
+
+  it('refuses what only another group may read', async () => {
+    await expect(ask('s3://samples/photos/a.jpg', [])).rejects.toMatchObject({ code: 'source_not_granted' });
+  });
+
+  it.each([
+    '',
+    'photo.jpg',
+    'http://x/y',
+    's3://samples',
+    's3://samples/photos/../bo/a.jpg',
+    's3://samples/photos//',
+  ])('says that %j is no URI', async (uri) => {
+    await expect(ask(uri)).rejects.toMatchObject({ code: 'validation_failed' });
+  });
+});

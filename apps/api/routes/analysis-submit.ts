@@ -1,0 +1,143 @@
+/** `POST /analysis`: photos as a form, or where they lie as JSON. */
+import { analysisOptions, analysisRequest, jobState, ProblemError } from '@darkroom/contract';
+import type { Accepted } from '@darkroom/dispatch';
+import { getJobRow } from '@darkroom/records';
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Api, ApiContext } from '../context.ts';
+import { type MultipartLimits, readParts } from '../multipart.ts';
+import { idempotencyHeader, problems, registerSchema } from '../openapi.ts';
+import { discardBody, requestBody } from '../request-body.ts';
+import { analysisLinks } from './analysis-document.ts';
+import { type IntakeCall, submitPhotos, submitSource } from './analysis-intake.ts';
+
+const accepted = z
+  .object({ task_id: z.string(), state: jobState, links: z.record(z.string(), z.string()) })
+  .meta({ id: 'AnalysisAccepted' });
+
+/** By hand, since a form that is streamed is not validated as a whole; the options and their defaults are the contract's own. */
+const form = {
+  type: 'object' as const,
+  description: 'Fields may come before or after the photos; a blank field counts as not sent.',
+  properties: {
+    file: {
+      type: 'string' as const,
+      format: 'binary',
+      description:
+        'One photo: JPEG, PNG, WebP, TIFF, GIF or AVIF, told by content. Kept as `input-files/{task_id}/{filename}`.',
+    },
+    files: {
+      type: 'array' as const,
+      items: { type: 'string' as const, format: 'binary' },
+      description:
+        'Instead of `file`: several photos of one task, the part repeated. Kept as `input-files/{task_id}/{segment_id}/{filename}`, numbered from 1, a single one too.',
+    },
+    ...z.toJSONSchema(z.object(analysisOptions.shape), { io: 'input' }).properties,
+  },
+  additionalProperties: false,
+} as const;
+
+const submitAt = (base: string) =>
+  createRoute({
+    method: 'post',
+    path: `${base}/analysis`,
+    operationId: `submitAnalysis${base === '' ? '' : 'V1'}`,
+    tags: ['Photos'],
+    summary: 'Analyse photos',
+    description: [
+      'Send photos as a form, or name with JSON where they lie: `source` (an object, or with a closing slash all objects under a prefix; it must',
+      'be granted to the key) or `upload` (a completed upload of `/v1/uploads`, which becomes the input of this task and cannot be used twice).',
+      'Every source is pinned to what it is now. With an `Idempotency-Key` the same request again names the first task.',
+    ].join('\n'),
+    request: {
+      headers: idempotencyHeader,
+      body: {
+        required: true,
+        content: {
+          'multipart/form-data': { schema: form, encoding: { labels: { style: 'form', explode: true } } },
+          'application/json': { schema: { $ref: '#/components/schemas/AnalysisRequest' } },
+        },
+      },
+    },
+    responses: {
+      202: {
+        description: 'The task is queued.',
+        headers: z.object({
+          location: z.string().meta({ description: 'Address of the task.' }),
+          'retry-after': z.string().meta({ description: 'Seconds until it is worth a look.' }),
+        }),
+        content: { 'application/json': { schema: accepted } },
+      },
+      ...problems(
+        'invalid_request',
+        'validation_failed',
+        'idempotency_key_reused',
+        'unsupported_content_type',
+        'unsupported_media',
+        'video_unsupported',
+        'heic_unsupported',
+        'empty_file',
+        'too_large',
+        'payload_too_large',
+        'too_many_items',
+        'source_not_granted',
+        'source_not_found',
+        'source_changed',
+        'upload_incomplete',
+        'conflict',
+        'not_found',
+        'storage_unavailable',
+      ),
+    },
+  });
+
+/** Registers the route under `base`. */
+export function registerAnalysisSubmit(api: Api, base: string): void {
+  // A schema with an id of its own would become a reference to itself.
+  registerSchema(api, 'AnalysisRequest', z.strictObject(analysisRequest.shape));
+  api.openapi(submitAt(base), async (c) => {
+    const { deps, caller } = c.var;
+    const { jobId } = await intake(c, {
+      caller,
+      idempotencyKey: c.req.valid('header')['idempotency-key'],
+      signal: c.req.raw.signal,
+    });
+    c.set('jobId', jobId);
+    const state = jobState.parse((await getJobRow(deps.records.db, jobId))?.state ?? 'queued');
+    const links = analysisLinks(deps.config.api.publicUrl, jobId);
+    return c.json({ task_id: jobId, state, links }, 202, { location: links.self ?? '', 'retry-after': '1' });
+  });
+}
+
+async function intake(c: ApiContext, call: IntakeCall): Promise<Accepted> {
+  const { deps } = c.var;
+  const type = c.req.header('content-type') ?? '';
+  if (/^multipart\/form-data\s*(;|$)/i.test(type)) {
+    try {
+      return await submitPhotos(deps, call, readParts(requestBody(c), type, formLimits(c)));
+    } catch (error) {
+      await discardBody(c);
+      throw error;
+    }
+  }
+  if (/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type)) {
+    return submitSource(deps, call, analysisRequest.parse(await jsonOf(c)));
+  }
+  throw new ProblemError(
+    'unsupported_content_type',
+    `Send multipart/form-data with a photo in the field file, or application/json with source or upload, not ${type || 'a body without a type'}.`,
+  );
+}
+
+function formLimits(c: ApiContext): MultipartLimits {
+  const { photosPerTask, jsonBytes } = c.var.deps.config.limits;
+  return { files: photosPerTask, fields: 300, fieldBytes: Math.min(jsonBytes, 65_536), headerBytes: 16_384 };
+}
+
+async function jsonOf(c: ApiContext): Promise<unknown> {
+  try {
+    return await c.req.json();
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new ProblemError('invalid_request', `The body is not JSON: ${error.message}.`, { cause: error });
+  }
+}

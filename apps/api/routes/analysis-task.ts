@@ -1,0 +1,45 @@
+/** What the routes of analysis share: finding a task for its caller, making documents with links. */
+import { setImmediate as turn } from 'node:timers/promises';
+import { photoKind } from '@darkroom/contract';
+import { getJob, type JobWithStages } from '@darkroom/records';
+import { z } from '@hono/zod-openapi';
+import { type Action, authorize } from '../authorize.ts';
+import type { ApiContext } from '../context.ts';
+import type { LinkMaker } from './analysis-document.ts';
+import { requireJobId } from './jobs-shared.ts';
+
+export const taskParam = z.object({
+  task_id: z.string().meta({
+    description: 'Id of the task; also the id of its job.',
+    example: '0197a3c2-7d4e-7c1a-9b1e-2f4f6a8b9c0d',
+    param: { name: 'task_id', in: 'path' },
+  }),
+});
+
+/** The task, if the caller may do `action` to it. Throws `not_found` (for a job of another kind, too), `forbidden`. */
+export async function loadTask(c: ApiContext, id: string, action: Action): Promise<JobWithStages> {
+  const found = await getJob(c.var.deps.records.db, requireJobId(c, id));
+  const task = found?.job.kind === photoKind.kind ? found : undefined;
+  authorize(c.var.caller, action, task?.job);
+  return task!;
+}
+
+export const linkMaker = (c: ApiContext): LinkMaker => ({
+  storage: c.var.deps.storage,
+  ttlSeconds: c.var.deps.config.links.ttlSeconds,
+});
+
+const rowsPerTurn = 10;
+
+/** Makes a document of each row. Signing links is work for the processor: other requests get their turn in between. */
+export async function inTurns<Row, Made>(
+  rows: readonly Row[],
+  make: (row: Row) => Promise<Made>,
+): Promise<Made[]> {
+  const made: Made[] = [];
+  for (let at = 0; at < rows.length; at += rowsPerTurn) {
+    if (at > 0) await turn();
+    made.push(...(await Promise.all(rows.slice(at, at + rowsPerTurn).map(make))));
+  }
+  return made;
+}

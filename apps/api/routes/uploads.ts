@@ -1,0 +1,249 @@
+/** Uploads of large files, straight to the object store: open, send the parts to signed links, complete, then name the id in `POST /analysis`. */
+import { ProblemError } from '@darkroom/contract';
+import {
+  completeUpload,
+  createUpload,
+  getUpload,
+  markUploadRemoved,
+  type UploadRow,
+} from '@darkroom/records';
+import {
+  type DirectUpload,
+  MAX_PART_BYTES,
+  MIN_PART_BYTES,
+  type Storage,
+  StorageError,
+  safeName,
+} from '@darkroom/storage';
+import { createRoute, z } from '@hono/zod-openapi';
+import { v7 as uuid7 } from 'uuid';
+import { authorize } from '../authorize.ts';
+import type { Api, ApiContext, ApiDeps } from '../context.ts';
+import { problems } from '../openapi.ts';
+import { uploadsPrefix } from './uploads-layout.ts';
+
+/** Links to parts in one answer. */
+const linksPerPage = 100;
+
+const upload = z
+  .object({
+    id: z.string(),
+    state: z.enum(['open', 'complete', 'used', 'removed']).meta({
+      description: 'open (parts are expected), complete, used (it has become a task), removed.',
+    }),
+    filename: z.string(),
+    bytes: z.int(),
+    partBytes: z.int().meta({ description: 'Size of every part but the last.' }),
+    partCount: z.int(),
+    missing: z.int().meta({ description: 'Parts that are still to be sent.' }),
+    parts: z.array(z.object({ partNumber: z.int(), url: z.string() })).meta({
+      description: `Links to which the next missing parts are PUT, at most ${linksPerPage}; GET the upload again for more, or when they have expired.`,
+    }),
+    expiresAt: z.iso
+      .datetime()
+      .nullable()
+      .meta({ description: 'When these links expire; null where there are none.' }),
+    createdAt: z.iso.datetime(),
+    links: z.record(z.string(), z.string()),
+  })
+  .meta({ id: 'Upload' });
+type Upload = z.infer<typeof upload>;
+
+const idParam = z.object({
+  id: z.uuid().meta({ description: 'Id of the upload.', param: { name: 'id', in: 'path' } }),
+});
+
+const tags = ['Uploads'];
+const answer = (description: string) => ({
+  description,
+  content: { 'application/json': { schema: upload } },
+});
+
+const openRoute = createRoute({
+  method: 'post',
+  path: '/v1/uploads',
+  operationId: 'openUpload',
+  tags,
+  summary: 'Open an upload',
+  description:
+    'Cut the file into parts of `partBytes` and PUT each to its link, in any order and beside each other; no headers are needed. Then complete it.',
+  request: {
+    body: {
+      required: true,
+      content: {
+        'application/json': {
+          schema: z
+            .strictObject({
+              filename: z.string().min(1).max(1000).meta({ example: 'panorama.tif' }),
+              bytes: z.int().min(1).meta({ description: 'Size of the file.', example: 41943040 }),
+              partBytes: z.int().min(MIN_PART_BYTES).max(MAX_PART_BYTES).optional().meta({
+                description: 'Size of a part; raised where 10,000 parts would not do. Default 8 MiB.',
+              }),
+            })
+            .meta({ id: 'UploadRequest' }),
+        },
+      },
+    },
+  },
+  responses: {
+    201: { ...answer('It is open.'), headers: z.object({ location: z.string() }) },
+    ...problems('invalid_request', 'validation_failed', 'too_large', 'storage_unavailable'),
+  },
+});
+
+const getRoute = createRoute({
+  method: 'get',
+  path: '/v1/uploads/{id}',
+  operationId: 'getUpload',
+  tags,
+  summary: 'State of an upload, with fresh links to the parts that are missing',
+  request: { params: idParam },
+  responses: {
+    200: answer('The upload.'),
+    ...problems('not_found', 'validation_failed', 'storage_unavailable'),
+  },
+});
+
+const completeRoute = createRoute({
+  method: 'post',
+  path: '/v1/uploads/{id}/complete',
+  operationId: 'completeUpload',
+  tags,
+  summary: 'Complete an upload',
+  description:
+    'Needs no body: what counts are the parts that arrived, each in its size. Repeating it is harmless.',
+  request: { params: idParam },
+  responses: {
+    200: answer('It is complete.'),
+    ...problems('not_found', 'validation_failed', 'upload_incomplete', 'storage_unavailable'),
+  },
+});
+
+const deleteRoute = createRoute({
+  method: 'delete',
+  path: '/v1/uploads/{id}',
+  operationId: 'deleteUpload',
+  tags,
+  summary: 'Remove an upload',
+  description:
+    'What was sent of it is removed. A task that was made of it keeps its own copy. Repeating it is harmless.',
+  request: { params: idParam },
+  responses: {
+    204: { description: 'It is gone.' },
+    ...problems('not_found', 'validation_failed', 'storage_unavailable'),
+  },
+});
+
+/** Registers the routes. */
+export function registerUploads(api: Api): void {
+  api.openapi(openRoute, async (c) => {
+    const { records, storage, config } = c.var.deps;
+    const { bytes, partBytes, ...request } = c.req.valid('json');
+    const id = uuid7();
+    const filename = safeName(request.filename);
+    const { owner } = c.var.caller;
+    const key = `${uploadsPrefix(owner)}${id}/${filename}`;
+    const direct = await storage.beginDirectUpload(key, {
+      size: bytes,
+      contentType: 'application/octet-stream',
+      maxBytes: config.limits.uploadBytes,
+      partSize: partBytes,
+    });
+    const { partSize, uploadId: multipartId } = direct;
+    // Nobody holds a link before the row is there, so that no byte comes to be without one.
+    const row = await createUpload(records.db, {
+      id,
+      owner,
+      filename,
+      key,
+      bytes,
+      partBytes: partSize,
+      multipartId,
+    }).catch(async (error: unknown) => {
+      await storage.abortDirectUpload(direct).catch(() => {});
+      throw error;
+    });
+    const body = await document(c.var.deps, row);
+    return c.json(body, 201, { location: body.links.self ?? '' });
+  });
+
+  api.openapi(getRoute, async (c) => {
+    const row = await loadUpload(c, c.req.valid('param').id);
+    return c.json(await document(c.var.deps, row), 200);
+  });
+
+  api.openapi(completeRoute, async (c) => {
+    const row = await loadUpload(c, c.req.valid('param').id);
+    return c.json(await document(c.var.deps, await complete(c.var.deps, row)), 200);
+  });
+
+  api.openapi(deleteRoute, async (c) => {
+    const { records, storage } = c.var.deps;
+    const { id, key } = await loadUpload(c, c.req.valid('param').id);
+    await storage.removePrefix(key.slice(0, key.lastIndexOf('/') + 1));
+    await markUploadRemoved(records.db, id);
+    return c.body(null, 204);
+  });
+}
+
+async function loadUpload(c: ApiContext, id: string): Promise<UploadRow> {
+  const row = await getUpload(c.var.deps.records.db, id);
+  authorize(c.var.caller, 'delete', row);
+  return row;
+}
+
+async function complete({ records, storage }: ApiDeps, row: UploadRow): Promise<UploadRow> {
+  if (row.state === 'complete' || row.state === 'used') return row;
+  if (row.state !== 'open') throw new ProblemError('not_found', 'The upload was removed.');
+  const etag = await assemble(storage, row);
+  const completed = await completeUpload(records.db, row.id, etag);
+  if (completed === undefined) throw new ProblemError('not_found', 'The upload was removed.');
+  return completed;
+}
+
+/** Makes the object out of its parts, or finds that an earlier request, whose answer was lost, has done so. */
+async function assemble(storage: Storage, row: UploadRow): Promise<string> {
+  const direct = directUpload(storage, row);
+  try {
+    return (await storage.completeDirectUpload(direct)).etag;
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    if (error.code === 'storage_refused')
+      throw new ProblemError('upload_incomplete', error.message, { cause: error });
+    if (error.code !== 'source_not_found') throw error;
+    const there = await storage.head(direct.uri);
+    if (there.size !== row.bytes) throw error;
+    return there.etag;
+  }
+}
+
+async function document({ storage, config }: ApiDeps, row: UploadRow): Promise<Upload> {
+  const direct = directUpload(storage, row);
+  const missing = row.state === 'open' ? await storage.missingParts(direct) : [];
+  const { ttlSeconds: expiresInSeconds } = config.links;
+  const signed = await storage.partLinks(direct, missing.slice(0, linksPerPage), { expiresInSeconds });
+  const self = `${config.api.publicUrl}/v1/uploads/${row.id}`;
+  return {
+    id: row.id,
+    state: upload.shape.state.parse(row.state),
+    filename: row.filename,
+    bytes: row.bytes,
+    partBytes: row.partBytes,
+    partCount: direct.partCount,
+    missing: missing.length,
+    parts: signed.map(({ number, url }) => ({ partNumber: number, url })),
+    expiresAt: signed.length === 0 ? null : new Date(Date.now() + expiresInSeconds * 1000).toISOString(),
+    createdAt: row.createdAt.toISOString(),
+    links: { self, complete: `${self}/complete` },
+  };
+}
+
+function directUpload(storage: Storage, row: UploadRow): DirectUpload {
+  return {
+    uri: `s3://${storage.bucket}/${row.key}`,
+    uploadId: row.multipartId ?? '',
+    size: row.bytes,
+    partSize: row.partBytes,
+    partCount: Math.ceil(row.bytes / row.partBytes),
+  };
+}
