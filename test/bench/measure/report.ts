@@ -1,0 +1,74 @@
+/** What a benchmark says: lines while it runs, one table at the end, a JSON file for later comparison. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { homeFolder } from '../../../apps/local/layout.ts';
+
+/** One line of the table. */
+export interface Figure {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  /** The most the value may be; absent where it is told for information. */
+  readonly target?: number;
+}
+
+const started = performance.now();
+
+/** A line of progress, with the seconds since the start. */
+export function say(line: string): void {
+  const seconds = ((performance.now() - started) / 1000).toFixed(0).padStart(4);
+  console.log(`${seconds} s  ${line}`);
+}
+
+/** Where the figures were taken. `load` above the number of cores before the start means that others were at work too. */
+export function machine(): {
+  cpu: string;
+  cores: number;
+  memoryGiB: number;
+  node: string;
+  date: string;
+  load: number;
+} {
+  return {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: availableParallelism(),
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+    date: new Date().toISOString(),
+    load: Number((loadavg()[0] ?? 0).toFixed(2)),
+  };
+}
+
+/** Prints the table and writes all that was measured to `bench/NAME-DATE.json` in the folder of generated files. */
+export async function report(
+  name: string,
+  at: ReturnType<typeof machine>,
+  figures: readonly Figure[],
+  raw: object,
+): Promise<void> {
+  const rows = figures.map(({ name, value, unit, target }) => [
+    name,
+    `${rounded(value)}${unit === '' ? '' : ` ${unit}`}`,
+    target === undefined ? '' : `≤ ${rounded(target)}${unit === '' ? '' : ` ${unit}`}`,
+    target === undefined ? '' : value <= target ? 'met' : 'MISSED',
+  ]);
+  console.log(`\n${table(['figure', 'value', 'target', ''], rows)}\n`);
+  console.log(
+    `${at.cpu}, ${at.cores} cores, ${at.memoryGiB} GiB; Node ${at.node}; ${at.date}; load at the start ${at.load}`,
+  );
+  const folder = join(homeFolder(), 'bench');
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, `${name}-${at.date.replaceAll(':', '-')}.json`);
+  await writeFile(file, `${JSON.stringify({ bench: name, machine: at, figures, raw }, null, 1)}\n`);
+  console.log(file);
+}
+
+const rounded = (value: number): string => String(Number(value.toPrecision(value >= 1000 ? 4 : 3)));
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
+  const line = (cells: readonly string[]): string =>
+    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('   ');
+  return [line(head), widths.map((width) => '─'.repeat(width)).join('   '), ...rows.map(line)].join('\n');
+}
