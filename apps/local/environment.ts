@@ -1,7 +1,7 @@
 import { serviceVariable, stackVariable } from './orphans.ts';
+import type { Plan } from './plan.ts';
 import { sampleBucket } from './samples.ts';
 import type { Stack } from './stackfile.ts';
-import type { Plan } from './supervisor.ts';
 
 /** What a server needs of this process' environment; nothing of ours may change how it behaves. */
 const passedOn = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];

@@ -1,4 +1,4 @@
-import { mkdir, statfs } from 'node:fs/promises';
+import { chmod, mkdir, statfs } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SetupError } from './terminal.ts';
@@ -42,7 +42,7 @@ export function layoutOf(home: string, cache: string = homeFolder()): Layout {
     logs: join(data, 'logs'),
     postgres: join(data, 'postgres'),
     s3: join(data, 's3'),
-    temporal: join(data, 'temporal.db'),
+    temporal: join(data, 'temporal'),
     secrets: join(data, 'secrets.json'),
     stackFile: join(home, 'stack.json'),
   };
@@ -53,10 +53,14 @@ export function layoutOf(home: string, cache: string = homeFolder()): Layout {
  * @throws SetupError when less than 500 MB are free.
  */
 export async function prepareFolders(layout: Layout): Promise<void> {
-  for (const folder of [layout.home, layout.data, layout.logs, layout.s3, layout.tools, layout.models]) {
+  const { home, data, logs, s3, temporal, tools, models } = layout;
+  for (const folder of [home, data, logs, s3, temporal, tools, models]) {
     await mkdir(folder, { recursive: true });
   }
-  await requireRoom(layout.home);
+  // Everybody may pass through to what is another user's (Postgres, when we are root); what is ours nobody else may read.
+  for (const folder of [home, data]) await chmod(folder, 0o711);
+  for (const folder of [s3, logs, temporal]) await chmod(folder, 0o700);
+  await requireRoom(home);
 }
 
 /** @throws SetupError when the disk that holds `folder` has less than 500 MB free. */

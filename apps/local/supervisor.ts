@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { childEnvironment, serverEnvironment } from './environment.ts';
 import { firstKey } from './keys.ts';
@@ -6,17 +5,18 @@ import { type Layout, layoutOf, prepareFolders, repository } from './layout.ts';
 import { type Lock, lockHolder, tryLock } from './lock.ts';
 import { ensureModel } from './model.ts';
 import { endOrphans } from './orphans.ts';
-import { choosePorts, type PortName, type PortPolicy, type Ports } from './ports.ts';
-import { embeddedPostgres, postgresUrl } from './postgres.ts';
+import { describeStack, makePlan, type Plan } from './plan.ts';
+import type { PortPolicy } from './ports.ts';
+import { embeddedPostgres } from './postgres.ts';
 import { type ProcessSpec, SupervisedProcess } from './processes.ts';
 import { runToEnd } from './run.ts';
-import { answers, embeddedS3, s3Region } from './s3.ts';
+import { answers, embeddedS3 } from './s3.ts';
 import { ensureBuckets, putSamples } from './samples.ts';
-import { ensureSecrets, type Secrets } from './secrets.ts';
-import { readStack, type Stack, writeStack } from './stackfile.ts';
+import { ensureSecrets } from './secrets.ts';
+import { type Stack, writeStack } from './stackfile.ts';
 import { embeddedTemporal, ensureSearchAttributes } from './temporal.ts';
 import { SetupError, type Terminal } from './terminal.ts';
-import { ensureProgram, findTool, type Origin, temporalTool, versitygwTool } from './toolchain.ts';
+import { ensureProgram, temporalTool, versitygwTool } from './toolchain.ts';
 
 export interface StackOptions {
   /** The folder of stack.json and data/. */
@@ -38,16 +38,6 @@ export interface RunningStack {
   readonly isNewKey: boolean;
   /** The environment that the API and the worker run with. */
   readonly environment: Readonly<Record<string, string>>;
-}
-
-/** What the stack is made of, once it is known where each server comes from. */
-export interface Plan {
-  readonly layout: Layout;
-  readonly secrets: Secrets;
-  readonly ports: Ports;
-  readonly temporal: Origin;
-  readonly s3: Origin;
-  readonly env: NodeJS.ProcessEnv;
 }
 
 /**
@@ -77,6 +67,7 @@ export class Supervisor {
   readonly #processes: SupervisedProcess[] = [];
   #lock: Lock | undefined;
   #stack: Stack | undefined;
+  #id: string | undefined;
   #writing: Promise<void> = Promise.resolve();
   #ending: Promise<void> | undefined;
 
@@ -92,17 +83,17 @@ export class Supervisor {
    */
   async start(): Promise<RunningStack> {
     const layout = this.#layout;
-    const env = this.#options.env ?? process.env;
     await prepareFolders(layout);
     this.#lock = await tryLock(layout.data);
     if (!this.#lock) throw new SetupError(runningMessage(layout.home, await lockHolder(layout.data)));
     const secrets = await ensureSecrets(layout.secrets);
+    this.#id = secrets.stack;
     const orphans = await endOrphans(secrets.stack);
     if (orphans.length > 0) {
       this.#terminal.say(`Ended ${orphans.length} processes that an earlier stack had left behind.`);
     }
-    const plan = await this.#plan(secrets, env);
-    this.#stack = await describe(plan);
+    const plan = await makePlan(this.#options, layout, secrets);
+    this.#stack = await describeStack(plan);
     await this.#startServers(plan);
     const environment = childEnvironment(this.#stack, plan);
     const isNewKey = this.#options.parts === 'all' && (await this.#startApplications(environment, plan));
@@ -120,24 +111,13 @@ export class Supervisor {
     for (const name of ['api', 'worker', 'temporal', 's3', 'postgres']) {
       await Promise.all(this.#processes.filter((one) => one.spec.name === name).map((one) => one.stop()));
     }
+    // Programs that a worker had started, should it have been killed.
+    if (this.#id) await endOrphans(this.#id);
     if (this.#stack) {
       this.#stack.pids = {};
       await this.#save();
     }
     await this.#lock?.release();
-  }
-
-  async #plan(secrets: Secrets, env: NodeJS.ProcessEnv): Promise<Plan> {
-    const notice = (line: string) => this.#terminal.say(line);
-    const temporal = await findTool(temporalTool, this.#layout.tools, env, notice);
-    const s3 = await findTool(versitygwTool, this.#layout.tools, env, notice);
-    const wanted: PortName[] = [];
-    if (temporal.kind !== 'address') wanted.push('temporal', 'temporalUi');
-    if (s3.kind !== 'address') wanted.push('s3');
-    if (!env.DATABASE_URL) wanted.push('postgres');
-    if (this.#options.parts === 'all') wanted.push('api', 'metrics', 'sdkMetrics');
-    const ports = await choosePorts(wanted, this.#options.ports, env);
-    return { layout: this.#layout, secrets, ports, temporal, s3, env };
   }
 
   async #startServers(plan: Plan): Promise<void> {
@@ -178,7 +158,7 @@ export class Supervisor {
       const serverEnv = serverEnvironment(secrets.stack, 'temporal', env);
       const spec = embeddedTemporal({
         program,
-        file: layout.temporal,
+        file: join(layout.temporal, 'temporal.db'),
         port: ports.temporal,
         uiPort: ports.temporalUi,
         logFile: log('temporal'),
@@ -249,30 +229,6 @@ export class Supervisor {
     this.#writing = this.#writing.then(() => writeStack(this.#layout.stackFile, this.#running));
     return this.#writing;
   }
-}
-
-/** Where everything will be; the key of an earlier start is kept. */
-async function describe(plan: Plan): Promise<Stack> {
-  const { layout, secrets, ports, temporal, s3, env } = plan;
-  const earlier = existsSync(layout.stackFile) ? await readStack(layout.stackFile) : undefined;
-  return {
-    api: `http://localhost:${ports.api}`,
-    ...(earlier?.key === undefined ? {} : { key: earlier.key }),
-    postgres: env.DATABASE_URL || postgresUrl(ports.postgres, secrets.postgresPassword),
-    temporal: {
-      address: temporal.kind === 'address' ? temporal.address : `127.0.0.1:${ports.temporal}`,
-      ui: env.TEMPORAL_UI_URL || `http://localhost:${ports.temporalUi}`,
-      namespace: env.TEMPORAL_NAMESPACE || 'default',
-    },
-    s3: {
-      endpoint: s3.kind === 'address' ? s3.address : `http://127.0.0.1:${ports.s3}`,
-      accessKeyId: s3.kind === 'address' ? (env.AWS_ACCESS_KEY_ID ?? '') : secrets.accessKeyId,
-      secretAccessKey: s3.kind === 'address' ? (env.AWS_SECRET_ACCESS_KEY ?? '') : secrets.secretAccessKey,
-      bucket: env.S3_BUCKET || 'darkroom',
-      region: s3.kind === 'address' ? env.S3_REGION || env.AWS_REGION || s3Region : s3Region,
-    },
-    pids: { supervisor: process.pid },
-  };
 }
 
 /** Waits for all to settle before failing, so that nothing starts behind the back of the stop that follows. */

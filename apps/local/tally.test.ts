@@ -1,0 +1,74 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { packagesWithTests, reportPath, tallyReport, tallyRun } from './tally.ts';
+
+let root: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'darkroom-tally-'));
+  await put(
+    'package.json',
+    JSON.stringify({ workspaces: ['activities/*', 'workflows', 'workflows/contract'] }),
+  );
+  await put('activities/one/package.json', '{}');
+  await put('activities/one/a.test.ts', '');
+  await put('activities/two/package.json', '{}');
+  await put('activities/two/plain.ts', '');
+  await put('workflows/package.json', '{}');
+  await put('workflows/contract/package.json', '{}');
+  await put('workflows/contract/b.test.ts', '');
+});
+afterEach(async () => {
+  await rm(root, { recursive: true, force: true });
+});
+
+async function put(path: string, text: string): Promise<void> {
+  await mkdir(dirname(join(root, path)), { recursive: true });
+  await writeFile(join(root, path), text);
+}
+
+const report = (passed: number, failed: number, testResults: unknown[] = []) =>
+  JSON.stringify({ numPassedTests: passed, numFailedTests: failed, numPendingTests: 0, testResults });
+const task = (taskId: string, directory: string, exitCode: number | undefined) => ({
+  taskId,
+  directory,
+  execution: exitCode === undefined ? null : { exitCode },
+});
+
+it('finds the packages with tests, a nested one once', () => {
+  expect(packagesWithTests(root)).toEqual(['activities/one', 'workflows/contract']);
+});
+
+describe('tallyReport', () => {
+  it('counts tests', () => {
+    expect(tallyReport('x', report(3, 1), 1)).toMatchObject({ passed: 3, failed: 1 });
+  });
+
+  it('counts a file that could not be loaded', () => {
+    const broken = { name: 'c.test.ts', status: 'failed', assertionResults: [] };
+    expect(tallyReport('x', report(3, 0, [broken]), 1)).toMatchObject({ passed: 3, failed: 1 });
+  });
+
+  it('counts an error outside of a test, and a run without tests', () => {
+    expect(tallyReport('x', report(3, 0), 1)).toMatchObject({ passed: 3, failed: 1 });
+    expect(tallyReport('x', report(0, 0), 0)).toMatchObject({ passed: 0, failed: 1 });
+  });
+});
+
+describe('tallyRun', () => {
+  const tasks = [task('//#lint', '', 0), task('//#types', '', 1), task('@x/one#test', 'activities/one', 0)];
+
+  it('counts checks, tests, and what did not run', async () => {
+    await put(join('activities/one', reportPath), report(5, 0));
+    const tally = tallyRun(root, JSON.stringify({ tasks }), ['lint', 'types', 'arrows']);
+    // Passed: lint and five tests. Failed: types, arrows (did not run), workflows/contract (did not run).
+    expect(tally).toMatchObject({ passed: 6, failed: 3 });
+    expect(tally.remarks).toHaveLength(3);
+  });
+
+  it('takes a missing report for a failure', () => {
+    expect(tallyRun(root, JSON.stringify({ tasks }), ['lint'])).toMatchObject({ passed: 1, failed: 2 });
+  });
+});
