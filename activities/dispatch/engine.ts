@@ -21,6 +21,9 @@ const jobState = defineSearchAttributeKey('JobState', 'KEYWORD');
 /** Longest wait for an answer of the engine; a caller behind HTTP must not hang. */
 const deadlineMs = 3000;
 
+/** How long an engine found away is not asked again. */
+const restMs = 2000;
+
 const sweepId = 'darkroom-sweep';
 
 /** How the engine sees a run. */
@@ -55,7 +58,7 @@ export function connectEngine(config: Config, logger: Logger, telemetry: Telemet
     spanProcessor: telemetry.spanProcessor,
   });
   const client = new Client({ connection, namespace: config.temporal.namespace, plugins: [plugin] });
-  const ask = <R>(fn: () => Promise<R>): Promise<R> => answer(client, fn);
+  const ask = boundedCalls(client);
 
   return {
     start: (start, { workflow, priority }) =>
@@ -128,15 +131,26 @@ export function connectEngine(config: Config, logger: Logger, telemetry: Telemet
   };
 }
 
-/** Bounds a call in time and names the engine's absence. */
-async function answer<R>(client: Client, fn: () => Promise<R>): Promise<R> {
-  try {
-    return await client.withDeadline(Date.now() + deadlineMs, fn);
-  } catch (error) {
-    if (isAway(error))
-      throw new ProblemError('engine_unavailable', 'Temporal does not answer.', { cause: error });
-    throw error;
-  }
+/**
+ * Bounds a call in time and names the engine's absence. Callers come one after the other: while the engine was found away a
+ * moment ago, the next one is told at once instead of waiting out the same deadline.
+ */
+function boundedCalls(client: Client): <R>(fn: () => Promise<R>) => Promise<R> {
+  let awayUntil = 0;
+  return async (fn) => {
+    if (Date.now() < awayUntil) throw away();
+    try {
+      return await client.withDeadline(Date.now() + deadlineMs, fn);
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      awayUntil = Date.now() + restMs;
+      throw away(error);
+    }
+  };
+}
+
+function away(cause?: unknown): ProblemError {
+  return new ProblemError('engine_unavailable', 'Temporal does not answer.', { cause });
 }
 
 /** gRPC 4 DEADLINE_EXCEEDED, 14 UNAVAILABLE, 1 CANCELLED; and a connection that could not be made. */

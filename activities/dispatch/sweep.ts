@@ -1,7 +1,15 @@
 /** The sweep: what the records say and what engine and store have is brought together again. */
 
 import { problemOf } from '@darkroom/contract';
-import { finishJob, getJobRow, getStages, type JobRow, sweepQueries as rows } from '@darkroom/records';
+import {
+  finishJob,
+  getJobRow,
+  getStages,
+  type JobRow,
+  markUploadRemoved,
+  sweepQueries as rows,
+  staleUploads,
+} from '@darkroom/records';
 import type { DispatchDeps } from './index.ts';
 import { removeOutputs } from './removal.ts';
 import { abandon, startRun } from './submit.ts';
@@ -12,6 +20,8 @@ const most = 200;
 const settledMs = 5000;
 /** More runs gone at once than this is no accident of a run: a wrong namespace, a lost store. */
 const mostGone = 5;
+/** An upload that no job has used by then is forgotten. */
+const unusedUploadDays = 3;
 
 export interface SweepReport {
   started: number;
@@ -19,6 +29,7 @@ export interface SweepReport {
   requeued: number;
   closed: number;
   abandoned: number;
+  uploads: number;
   expired: number;
   removals: number;
   /** Set when more runs were gone than can be an accident; nothing was queued again. */
@@ -34,6 +45,7 @@ export async function sweepOnce(deps: DispatchDeps, beat: () => void = () => {})
     requeued: 0,
     closed: 0,
     abandoned: 0,
+    uploads: 0,
     expired: 0,
     removals: 0,
   };
@@ -56,6 +68,13 @@ export async function sweepOnce(deps: DispatchDeps, beat: () => void = () => {})
     beat();
     await abandon(deps, job.id);
     report.abandoned++;
+  }
+  const forgotten = new Date(Date.now() - unusedUploadDays * 24 * 3_600_000);
+  for (const { id, key } of await staleUploads(db, forgotten, most)) {
+    beat();
+    await deps.storage.removePrefix(key.slice(0, key.lastIndexOf('/') + 1));
+    await markUploadRemoved(db, id);
+    report.uploads++;
   }
   for (const job of await rows.expired(db, new Date(), most)) {
     beat();
