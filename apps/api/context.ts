@@ -1,0 +1,49 @@
+/** What a request carries, and what the app was given. */
+import type { Dispatch } from '@darkroom/dispatch';
+import type { AccessLog, Config, Logger } from '@darkroom/platform';
+import type { Caller, Records } from '@darkroom/records';
+import type { Storage } from '@darkroom/storage';
+import type { HttpBindings } from '@hono/node-server';
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import type { Follower } from './follower.ts';
+
+export interface ApiDeps {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly records: Records;
+  readonly storage: Storage;
+  readonly dispatch: Dispatch;
+  readonly follower: Follower;
+  readonly accessLog: AccessLog;
+  /** Aborts when the process is told to stop: what streams without an end ends then. */
+  readonly stopping: AbortSignal;
+}
+
+/** Who calls: on whose behalf jobs run, and which key it was. */
+export interface Actor extends Caller {
+  /** Id of the key; absent for a caller who came by a signed link. */
+  readonly keyId?: string;
+}
+
+export interface ApiVariables {
+  deps: ApiDeps;
+  requestId: string;
+  /** Absent where no trace is made. */
+  traceId: string | undefined;
+  /** Bound to request and trace. */
+  logger: Logger;
+  /** Set on all but the public paths, see middleware/authentication.ts. */
+  caller: Actor;
+  /** Set by handlers, for the access log. */
+  jobId: string | undefined;
+}
+
+export interface ApiEnv {
+  Variables: ApiVariables;
+  /** Absent where the app is called without a server. */
+  Bindings: Partial<HttpBindings>;
+}
+
+export type Api = OpenAPIHono<ApiEnv>;
+export type ApiContext = Context<ApiEnv>;

@@ -1,0 +1,24 @@
+/** Errors become problem documents, here and nowhere else. */
+import { problemKinds } from '@darkroom/contract';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import type { ApiContext } from '../context.ts';
+import { problemBody, toProblem } from '../problems.ts';
+
+const retryAfterSeconds = 5;
+
+/** The app's error handler. Our own faults are logged with their cause; the answer never holds a stack. */
+export function answerFailure(error: unknown, c: ApiContext): Response {
+  const problem = toProblem(error);
+  const { status, fault } = problemKinds[problem.code];
+  if (fault === 'ours') {
+    const level = problem.code === 'internal' ? 'error' : 'warn';
+    c.var.logger[level]({ err: problem.cause ?? problem, code: problem.code }, problem.message);
+  }
+  const body = problemBody(problem, { instance: c.req.path, traceId: c.var.traceId });
+  return c.json(body, status as ContentfulStatusCode, {
+    'content-type': 'application/problem+json',
+    'cache-control': 'no-store',
+    ...(status === 401 && { 'www-authenticate': 'Bearer realm="darkroom"' }),
+    ...((status === 503 || status === 507) && { 'retry-after': String(retryAfterSeconds) }),
+  });
+}

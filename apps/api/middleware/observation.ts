@@ -1,0 +1,28 @@
+/** Tells of each request when its answer is complete: access log and histogram. */
+import { metrics } from '@darkroom/platform';
+import type { MiddlewareHandler } from 'hono';
+import type { ApiContext, ApiDeps, ApiEnv } from '../context.ts';
+import { routeOf } from './request.ts';
+
+export function observation({ accessLog }: ApiDeps): MiddlewareHandler<ApiEnv> {
+  return async (c, next) => {
+    const began = performance.now();
+    await next();
+    const { method, path } = c.req;
+    const route = routeOf(c);
+    const { status } = c.res;
+    // The context is not to be kept for as long as a stream lasts.
+    const { caller, jobId, traceId } = c.var;
+    whenComplete(c, () => {
+      const ms = performance.now() - began;
+      accessLog.write({ who: caller?.owner, method, route, path, status, ms, jobId, traceId });
+      metrics.httpSeconds.observe({ method, route, status }, ms / 1000);
+    });
+  };
+}
+
+function whenComplete(c: ApiContext, tell: () => void): void {
+  const { outgoing } = c.env ?? {};
+  if (outgoing === undefined || outgoing.closed) tell();
+  else outgoing.once('close', tell);
+}

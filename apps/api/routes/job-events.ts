@@ -1,0 +1,150 @@
+/** A job's events as they happen. */
+import { hasEnded, type JobState, ProblemError } from '@darkroom/contract';
+import { type EventRow, eventsAfter, getJob, type JobWithStages, progressOf } from '@darkroom/records';
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Api, ApiDeps } from '../context.ts';
+import { jobIdParam, problems } from '../openapi.ts';
+import { formatEvent, heartbeat, heartbeatMs, reconnectAfter, streamed } from '../sse.ts';
+import { jobDocument, loadJob } from './jobs-shared.ts';
+
+const eventsPerRead = 200;
+
+const eventsRoute = createRoute({
+  method: 'get',
+  path: '/v1/jobs/{id}/events',
+  operationId: 'followJob',
+  tags: ['Jobs'],
+  summary: 'Follow a job (server-sent events)',
+  description: `Begins with \`snapshot\` (the job); then \`state\` (the job after a change of state), \`progress\` (its progress) and
+\`item\` as they happen. Each event's id is the job's version: a client that sends it as \`Last-Event-ID\` gets what it
+missed, or a new snapshot when that is no longer kept. A comment comes every 15 s. The stream ends after the end state; to
+a client that has seen it, the answer is 204. A browser's EventSource takes the job's \`links.live\`.`,
+  security: [{ key: [] }, { link: [] }],
+  request: {
+    params: jobIdParam,
+    headers: z.object({
+      'last-event-id': z
+        .string()
+        .regex(/^\d{1,15}$/, 'is the id of an event')
+        .optional()
+        .meta({ description: 'Id of the last event that was received.', example: '17' }),
+    }),
+  },
+  responses: {
+    200: {
+      description: 'The events.',
+      content: {
+        'text/event-stream': { schema: z.string(), example: 'id: 3\nevent: snapshot\ndata: {"id":"…"}\n\n' },
+      },
+    },
+    204: { description: 'The job has ended and there is nothing new.' },
+    ...problems('not_found', 'validation_failed'),
+  },
+});
+
+/** Registers the route. */
+export function registerJobEvents(api: Api): void {
+  api.openapi(eventsRoute, async (c) => {
+    const { deps } = c.var;
+    const found = await loadJob(c, c.req.valid('param').id, 'read');
+    const header = c.req.valid('header')['last-event-id'];
+    const seen = header === undefined ? undefined : Number(header);
+    const { state, version } = found.job;
+    if (seen === version && hasEnded(state as JobState)) return c.body(null, 204);
+    return streamed(c, 'text/event-stream', (signal) => follow(deps, found, seen, signal));
+  });
+}
+
+/** The stream's text. Survives a database that is away for a while: the client sees silence, then what it missed. */
+async function* follow(
+  deps: ApiDeps,
+  first: JobWithStages,
+  lastSeen: number | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<string, void, undefined> {
+  const jobId = first.job.id;
+  // Before the first read, so that nothing falls between.
+  const following = deps.follower.follow(jobId);
+  try {
+    yield reconnectAfter;
+    let seen = lastSeen;
+    while (!signal.aborted) {
+      const news = await unlessAway(() => read(deps, jobId, seen));
+      if (news !== undefined) {
+        yield* news.events;
+        seen = news.version;
+        if (news.ended) return;
+        if (news.more) continue;
+      }
+      if (!(await following.changed(heartbeatMs, signal)) && !signal.aborted) yield heartbeat;
+    }
+  } finally {
+    following.close();
+  }
+}
+
+interface News {
+  readonly events: readonly string[];
+  /** Version of the job that the client has seen after `events`. */
+  readonly version: number;
+  readonly ended: boolean;
+  /** Whether there is more to read at once. */
+  readonly more: boolean;
+}
+
+async function read(deps: ApiDeps, jobId: string, seen: number | undefined): Promise<News> {
+  const { db } = deps.records;
+  const found = await getJob(db, jobId);
+  if (found === undefined) {
+    const events = [formatEvent({ event: 'state', data: { id: jobId, state: 'deleted' } })];
+    return { events, version: seen ?? 0, ended: true, more: false };
+  }
+  const { version } = found.job;
+  const ended = hasEnded(found.job.state as JobState);
+  const missed = seen === undefined ? undefined : await missedEvents(deps, found, seen);
+  if (missed === undefined) {
+    const snapshot = formatEvent({ event: 'snapshot', id: version, data: jobDocument(deps, found) });
+    return { events: [snapshot], version, ended, more: false };
+  }
+  const last = missed.at(-1)?.id ?? seen ?? 0;
+  const more = missed.length === eventsPerRead;
+  return { events: written(deps, found, missed), version: last, ended: ended && last >= version, more };
+}
+
+/** What happened after `seen`; undefined when that cannot be told any more. */
+async function missedEvents(
+  deps: ApiDeps,
+  { job: row }: JobWithStages,
+  seen: number,
+): Promise<EventRow[] | undefined> {
+  if (seen > row.version) return undefined;
+  const events = await eventsAfter(deps.records.db, row.id, seen, eventsPerRead);
+  const [oldest] = events;
+  const complete = oldest === undefined ? seen === row.version : oldest.id === seen + 1;
+  return complete ? events : undefined;
+}
+
+/** Of progress only the newest tells anything, and it is told as it is now. */
+function written(deps: ApiDeps, found: JobWithStages, events: readonly EventRow[]): string[] {
+  const newest = events.findLast(({ type }) => type === 'progress');
+  const lastState = events.findLast(({ type }) => type === 'state');
+  return events.flatMap((event) => {
+    const { id, type, data } = event;
+    if (type === 'progress') {
+      return event === newest
+        ? [formatEvent({ event: type, id, data: progressOf(found.stages, found.job) })]
+        : [];
+    }
+    if (event === lastState) return [formatEvent({ event: type, id, data: jobDocument(deps, found) })];
+    return [formatEvent({ event: type, id, data })];
+  });
+}
+
+async function unlessAway<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof ProblemError && error.code === 'records_unavailable') return undefined;
+    throw error;
+  }
+}
