@@ -4,7 +4,8 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { Db } from './connection.ts';
 import { type Fence, lockFence } from './fence.ts';
 import type { TaskRow } from './rows.ts';
-import { jobs, recognitionResults, taskSegments, tasks } from './schema.ts';
+import { jobs } from './schema.ts';
+import { recognitionResults, taskSegments, tasks } from './schema-analysis.ts';
 import { read, write } from './unavailable.ts';
 
 export interface NewTask {

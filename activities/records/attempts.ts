@@ -5,6 +5,7 @@ import type { Db } from './connection.ts';
 import { bump } from './events.ts';
 import { type Fence, fencedOff } from './fence.ts';
 import { endStages, lockJob } from './lifecycle.ts';
+import { recountAll } from './progress.ts';
 import type { JobRow } from './rows.ts';
 import { jobAttempts, jobStages, jobs } from './schema.ts';
 import { read, write } from './unavailable.ts';
@@ -130,6 +131,8 @@ export interface JobEnd {
   readonly result?: Record<string, unknown> | undefined;
   /** Items that failed. */
   readonly warnings?: number | undefined;
+  /** Why it was cancelled, where the row does not know it yet: the cancel came by the engine. */
+  readonly cancelReason?: string | undefined;
 }
 
 /** Ends a run. False when the run is not the job's any more, or has ended already: nothing is written then. */
@@ -143,6 +146,7 @@ export const finishJob = write(
         job.deletedAt === null &&
         ['queued', 'running', 'cancelling'].includes(job.state);
       if (!open) return false;
+      await recountAll(tx, end.jobId);
       await tx
         .update(jobs)
         .set({
@@ -152,6 +156,10 @@ export const finishJob = write(
           result: end.result ?? null,
           warnings: end.warnings ?? 0,
           finishedAt: sql`now()`,
+          ...(end.state === 'cancelled' && {
+            cancelRequestedAt: sql`coalesce(${jobs.cancelRequestedAt}, now())`,
+            cancelReason: job.cancelReason ?? end.cancelReason ?? null,
+          }),
         })
         .where(eq(jobs.id, end.jobId));
       await endStages(tx, end.jobId, end.state === 'succeeded_with_warnings' ? 'succeeded' : end.state);

@@ -85,6 +85,27 @@ describe('a lost connection', () => {
   });
 });
 
+describe('the pool', () => {
+  it('stays whole: after many cuts under load every connection works again', async () => {
+    const { db } = test.records;
+    for (let round = 0; round < 5; round++) {
+      const load = Array.from({ length: 12 }, (_, i) =>
+        outcome(
+          records(() =>
+            db.transaction(async (tx) => tx.execute(sql`select pg_sleep(${i % 2 === 0 ? 0.2 : 0.001})`)),
+          ),
+        ),
+      );
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await cutConnections(test.url);
+      expect(['done', 'records_unavailable']).toEqual(expect.arrayContaining(await Promise.all(load)));
+    }
+    const before = Date.now();
+    await Promise.all(Array.from({ length: 4 }, () => db.execute(sql`select pg_sleep(0.5)`)));
+    expect(Date.now() - before).toBeLessThan(950);
+  });
+});
+
 describe('Postgres away', () => {
   it('is told at once when nothing listens, and is over as soon as it is back', async () => {
     const { records: ours, postgres } = test;

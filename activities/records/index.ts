@@ -2,7 +2,7 @@
 export * from './analysis.ts';
 export * from './attempts.ts';
 export { type Db, openRecords, type Records, type RecordsOptions } from './connection.ts';
-export * from './document.ts';
+export { type DocumentOptions, progressOf, type StageFacts, toJob } from './document.ts';
 export * from './events.ts';
 export { type Fence, Fenced, holdsFence } from './fence.ts';
 export * from './items.ts';
@@ -40,5 +40,6 @@ export * from './rerun.ts';
 export * from './rows.ts';
 export * from './segments.ts';
 export * as sweepQueries from './sweep.ts';
+export { markResultsRemoved } from './sweep.ts';
 export { records, recordsProblem } from './unavailable.ts';
 export * from './uploads.ts';

@@ -4,7 +4,7 @@ import { and, asc, desc, eq, gte, isNull, lt, lte, type SQL, sql } from 'drizzle
 import type { Db } from './connection.ts';
 import { bump } from './events.ts';
 import type { JobRow, JobWithStages, StageRow } from './rows.ts';
-import { jobItems, jobStages, jobs } from './schema.ts';
+import { byId, jobItems, jobStages, jobs } from './schema.ts';
 import { codeOf, read, write } from './unavailable.ts';
 
 export type Role = 'user' | 'operator' | 'admin';
@@ -214,6 +214,8 @@ export const listJobs = read(async (db: Db, filter: JobFilter): Promise<JobWithS
 
 /** The query behind {@link listJobs}, to be run or explained. */
 export function jobsPage(db: Db, { owner, kind, state, from, to, before, limit }: JobFilter) {
+  const filtered = owner !== undefined || kind !== undefined || state !== undefined;
+  const id = filtered ? sql`${jobs.id} collate "C"` : sql`${jobs.id}`;
   return db
     .select()
     .from(jobs)
@@ -224,13 +226,13 @@ export function jobsPage(db: Db, { owner, kind, state, from, to, before, limit }
         kind === undefined ? undefined : eq(jobs.kind, kind),
         state === undefined ? undefined : eq(jobs.state, state),
         from && gte(jobs.createdAt, from),
-        from && gte(jobs.id, idAt(from.getTime() - clockSkewMs)),
+        from && gte(id, idAt(from.getTime() - clockSkewMs)),
         to && lte(jobs.createdAt, to),
-        to && lt(jobs.id, idAt(to.getTime() + clockSkewMs)),
-        before === undefined ? undefined : lt(jobs.id, before),
+        to && lt(id, idAt(to.getTime() + clockSkewMs)),
+        before === undefined ? undefined : lt(id, before),
       ),
     )
-    .orderBy(desc(jobs.id))
+    .orderBy(filtered ? byId(jobs.id) : desc(jobs.id))
     .limit(limit);
 }
 

@@ -1,19 +1,10 @@
 /** How a job's state changes from outside its run: dispatch, cancel, resume, delete. Each takes the job's row lock first. */
-import { and, eq, inArray, isNull, sql } from 'drizzle-orm';
+import { and, eq, inArray, isNull, ne, sql } from 'drizzle-orm';
 import type { Db } from './connection.ts';
 import { bump, jobsChannel } from './events.ts';
 import type { JobRow } from './rows.ts';
-import {
-  jobAttempts,
-  jobEvents,
-  jobItems,
-  jobLogs,
-  jobStages,
-  jobs,
-  recognitionResults,
-  taskSegments,
-  tasks,
-} from './schema.ts';
+import { jobAttempts, jobEvents, jobItems, jobLogs, jobStages, jobs } from './schema.ts';
+import { recognitionResults, taskSegments, tasks } from './schema-analysis.ts';
 import { write } from './unavailable.ts';
 
 const ended = ['succeeded', 'succeeded_with_warnings', 'failed', 'cancelled'];
@@ -128,17 +119,28 @@ export const requestResume = write(
         })
         .where(eq(jobs.id, id))
         .returning();
-      await tx
-        .update(jobItems)
-        .set({ state: 'pending', attempt: 0, deaths: 0, problem: null, updatedAt: sql`now()` })
-        .where(and(eq(jobItems.jobId, id), inArray(jobItems.state, ['failed', 'running', 'pending'])));
-      await resetStages(tx, id);
+      await beginAgain(tx, id);
       await bump(tx, id, 'state', { state: 'queued', run: job.run + 1 });
       return row;
     }),
 );
 
-/** Stages begin anew with what the ledger holds as done; durations and attempts go on summing over the runs. */
+/**
+ * Makes items that have not succeeded pending, as if nobody had tried, and lets stages begin with what the ledger
+ * holds as done; durations and attempts of stages go on summing over the runs.
+ */
+export async function beginAgain(tx: Db, jobId: string): Promise<void> {
+  await tx
+    .update(jobItems)
+    .set({ state: 'pending', attempt: 0, deaths: 0, problem: null, updatedAt: sql`now()` })
+    .where(and(eq(jobItems.jobId, jobId), inArray(jobItems.state, ['failed', 'running', 'pending'])));
+  await tx
+    .update(jobItems)
+    .set({ counted: jobItems.reached })
+    .where(and(eq(jobItems.jobId, jobId), ne(jobItems.counted, jobItems.reached)));
+  await resetStages(tx, jobId);
+}
+
 async function resetStages(tx: Db, jobId: string): Promise<void> {
   await tx.execute(sql`
     update ${jobStages} as stage

@@ -37,7 +37,7 @@ async function appendToJob(tx: Db, jobId: string, lines: LogLine[], limit: numbe
     .from(jobs)
     .where(and(eq(jobs.id, jobId), sql`${jobs.deleteRequestedAt} is null`))
     .for('no key update');
-  if (!job || job.logBytes >= limit) return;
+  if (!job || job.logBytes > limit) return;
   const { kept, bytes } = fitting(lines, job.logBytes, limit);
   await tx.execute(sql`
     insert into ${jobLogs} (job_id, run, stage, level, attempt, line, trace_id, at)
@@ -49,12 +49,8 @@ async function appendToJob(tx: Db, jobId: string, lines: LogLine[], limit: numbe
     select pg_notify(${jobsChannel}, id) from job`);
 }
 
-/** The lines that fit, NUL taken out (Postgres has no such text), and the job's log bytes after them. */
-export function fitting(
-  lines: readonly LogLine[],
-  used: number,
-  limit: number,
-): { kept: LogLine[]; bytes: number } {
+/** The lines that fit, NUL taken out (Postgres has no such text), and the job's log bytes after them: over the limit once it was told of. */
+function fitting(lines: readonly LogLine[], used: number, limit: number): { kept: LogLine[]; bytes: number } {
   const kept: LogLine[] = [];
   let bytes = used;
   for (const entry of lines) {
@@ -66,7 +62,7 @@ export function fitting(
         level: 'warn',
         line: `The log ends here: it reached its limit of ${limit} bytes.`,
       });
-      return { kept, bytes: limit };
+      return { kept, bytes: limit + 1 };
     }
     kept.push({ ...entry, line });
   }

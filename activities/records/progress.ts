@@ -1,4 +1,4 @@
-/** Progress, written by attempts about once a second: counts come from the ledger, in one statement over all items. */
+/** Progress, written by attempts about once a second: counts follow the ledger by its changes. */
 import type { StageState } from '@darkroom/contract';
 import { asc, eq, sql } from 'drizzle-orm';
 import type { Db } from './connection.ts';
@@ -26,7 +26,7 @@ export const recordProgress = write(
     db.transaction(async (tx) => {
       await lockFence(tx, fence);
       if (report.reached.length > 0) await advanceItems(tx, fence, report);
-      await recount(tx, fence.jobId, report);
+      await recount(tx, fence.jobId, report.itemStage, report.stageStates);
       return await announce(tx, fence);
     }),
 );
@@ -34,30 +34,44 @@ export const recordProgress = write(
 async function advanceItems(tx: Db, fence: Fence, { itemStage, reached }: ProgressReport): Promise<void> {
   await tx.execute(sql`
     update ${jobItems} as item
-    set reached = greatest(item.reached, report.reached), updated_at = now()
+    set reached = report.reached, updated_at = now()
     from jsonb_to_recordset(${JSON.stringify(reached)}::jsonb) as report (ordinal int, reached smallint)
     where item.job_id = ${fence.jobId} and item.stage = ${itemStage} and item.ordinal = report.ordinal
       and item.run = ${fence.run} and item.claim = ${fence.claim} and item.reached < report.reached`);
 }
 
-/** done(stage k) = items that reached k, and those that failed; grouped first, so that the ledger is read once. */
-async function recount(
+/** What `counted` is of a failed item, which counts as done in every stage. */
+const countedAsFailed = sql.raw('32767');
+const countable = sql`case when job_items.state = 'failed' then ${countedAsFailed} else job_items.reached end`;
+
+/**
+ * Brings the counts of the stages up to the ledger: done(stage k) = items that reached k, and those that failed.
+ * Reads only the items that changed since the last time, by an index of those; the job's row is locked, so that each
+ * change is counted once. They are named by an array: of a join the planner expects many rows, and reads the whole ledger.
+ */
+export async function recount(
   tx: Db,
   jobId: string,
-  { itemStage, stageStates = {} }: ProgressReport,
+  itemStage: string,
+  stageStates: Readonly<Record<string, StageState>> = {},
 ): Promise<void> {
   await tx.execute(sql`
-    with counted as materialized (
-      select reached, state = 'failed' as failed, count(*)::int as items
-      from ${jobItems} where job_id = ${jobId} and stage = ${itemStage} group by 1, 2
+    with changed as materialized (
+      select ordinal, counted as before, ${countable} as after
+      from ${jobItems} where job_id = ${jobId} and stage = ${itemStage} and counted < ${countable}
+      for update
+    ), marked as (
+      update ${jobItems} set counted = ${countable}
+      where job_id = ${jobId} and stage = ${itemStage}
+        and ordinal = any(array(select ordinal from changed))
     ), fresh as (
       select s.name, s.total,
-             greatest(s.done, coalesce(sum(c.items) filter (where c.failed or c.reached >= s.ordinal), 0))::int as done,
-             coalesce(sum(c.items) filter (where c.failed), 0)::int as failed
-      from ${jobStages} s left join counted c on true
+             s.done + (count(*) filter (where before < s.ordinal and after >= s.ordinal))::int as done,
+             s.failed + (count(*) filter (where after = ${countedAsFailed}))::int as failed
+      from ${jobStages} s left join changed on true
       where s.job_id = ${jobId}
         and s.unit = (select unit from ${jobStages} where job_id = ${jobId} and name = ${itemStage})
-      group by s.name, s.total, s.done
+      group by s.name, s.total, s.done, s.failed
     ), known as (
       select fresh.*, coalesce(
         ${JSON.stringify(stageStates)}::jsonb ->> fresh.name,
@@ -67,6 +81,13 @@ async function recount(
     update ${jobStages} as stage
     set done = known.done, failed = known.failed, ${stateAs(sql`coalesce(known.next, stage.state)`)}
     from known where stage.job_id = ${jobId} and stage.name = known.name`);
+}
+
+/** Counts what attempts have left uncounted when they ended: for the end of the job. */
+export async function recountAll(tx: Db, jobId: string): Promise<void> {
+  const { rows } = await tx.execute<{ stage: string }>(sql`
+    select distinct stage from ${jobItems} where job_id = ${jobId} and counted < ${countable}`);
+  for (const { stage } of rows) await recount(tx, jobId, stage);
 }
 
 /** Sets a stage's state with the times that belong to it. */

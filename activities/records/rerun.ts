@@ -1,7 +1,8 @@
 /** What a job that is run again takes over from the first one, and what keeps the first one's uploads alive. */
-import { and, asc, eq, isNull } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNull } from 'drizzle-orm';
 import type { Db } from './connection.ts';
-import { jobItems, jobs, tasks } from './schema.ts';
+import { jobItems, jobs } from './schema.ts';
+import { tasks } from './schema-analysis.ts';
 import { read } from './unavailable.ts';
 
 export interface ItemsToRepeat {
@@ -46,3 +47,13 @@ export const liveDependents = read(
   async (db: Db, id: string): Promise<number> =>
     db.$count(jobs, and(eq(jobs.sourceJobId, id), isNull(jobs.deleteRequestedAt))),
 );
+
+/** Which of these ids are jobs whose removal is not proven. */
+export const liveJobIds = read(async (db: Db, ids: readonly string[]): Promise<Set<string>> => {
+  if (ids.length === 0) return new Set();
+  const rows = await db
+    .select({ id: jobs.id })
+    .from(jobs)
+    .where(and(inArray(jobs.id, [...ids]), isNull(jobs.deletedAt)));
+  return new Set(rows.map((row) => row.id));
+});

@@ -7,10 +7,9 @@ import type {
   jobLogs,
   jobStages,
   jobs,
-  taskSegments,
-  tasks,
   uploads,
 } from './schema.ts';
+import type { taskSegments, tasks } from './schema-analysis.ts';
 
 export type JobRow = typeof jobs.$inferSelect;
 export type StageRow = typeof jobStages.$inferSelect;

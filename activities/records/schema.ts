@@ -1,10 +1,11 @@
 /**
  * The records. State of a job lives in `jobs` alone; `job_items` is the ledger behind counts, resume,
- * partial success and the manifest; `tasks`, `task_segments`, `recognition_results` hold what analysis found.
+ * partial success and the manifest.
  */
 import type { ManifestFile, ProblemRecord } from '@darkroom/contract';
 import { sql } from 'drizzle-orm';
 import {
+  type AnyPgColumn,
   bigint,
   bigserial,
   boolean,
@@ -21,7 +22,14 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
 
-const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 3 });
+/** A moment, to the millisecond as JavaScript has it. */
+export const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 3 });
+
+/**
+ * Order of the lists that are filtered. Another collation than the primary key's, so that Postgres cannot choose to walk
+ * that key through everybody's jobs in search of one owner's; ids sort the same in both.
+ */
+export const byId = (id: AnyPgColumn) => sql`${id} collate "C" desc`;
 
 /** A file of an item, as the manifest lists it. */
 export type ItemFile = Omit<ManifestFile, 'item'>;
@@ -79,11 +87,11 @@ export const jobs = pgTable(
     uniqueIndex('jobs_owner_idempotency')
       .on(t.owner, t.idempotencyKey)
       .where(sql`${t.idempotencyKey} is not null`),
-    index('jobs_by_owner').on(t.owner, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
-    index('jobs_by_owner_state').on(t.owner, t.state, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
-    index('jobs_by_state').on(t.state, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
-    index('jobs_by_owner_kind').on(t.owner, t.kind, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
-    index('jobs_by_kind').on(t.kind, t.id.desc()).where(sql`${t.deleteRequestedAt} is null`),
+    index('jobs_by_owner').on(t.owner, byId(t.id)).where(sql`${t.deleteRequestedAt} is null`),
+    index('jobs_by_owner_state').on(t.owner, t.state, byId(t.id)).where(sql`${t.deleteRequestedAt} is null`),
+    index('jobs_by_state').on(t.state, byId(t.id)).where(sql`${t.deleteRequestedAt} is null`),
+    index('jobs_by_owner_kind').on(t.owner, t.kind, byId(t.id)).where(sql`${t.deleteRequestedAt} is null`),
+    index('jobs_by_kind').on(t.kind, byId(t.id)).where(sql`${t.deleteRequestedAt} is null`),
     index('jobs_open')
       .on(t.state, t.updatedAt)
       .where(sql`${t.state} in ('receiving', 'queued', 'running', 'cancelling')`),
@@ -97,7 +105,8 @@ export const jobs = pgTable(
   ],
 );
 
-const ofJob = () =>
+/** The job that a row belongs to. */
+export const ofJob = () =>
   text('job_id')
     .notNull()
     .references(() => jobs.id, { onDelete: 'cascade' });
@@ -141,6 +150,8 @@ export const jobItems = pgTable(
     state: text().notNull().default('pending'),
     /** Ordinal of the last stage the item has been through; never falls, so that percent does not. */
     reached: smallint().notNull().default(-1),
+    /** What the counts of the stages hold of the item: `reached`, or `countedAsFailed`. */
+    counted: smallint().notNull().default(-1),
     resultUri: text('result_uri'),
     sha256: text(),
     bytes: bigint({ mode: 'number' }),
@@ -158,6 +169,10 @@ export const jobItems = pgTable(
   (t) => [
     primaryKey({ columns: [t.jobId, t.stage, t.ordinal] }),
     unique('job_items_key').on(t.jobId, t.stage, t.key),
+    // The items whose change is not in the counts yet: a handful, however many the job has.
+    index('job_items_uncounted')
+      .on(t.jobId, t.stage)
+      .where(sql`${t.counted} < case when ${t.state} = 'failed' then 32767 else ${t.reached} end`),
   ],
 );
 
@@ -245,57 +260,4 @@ export const uploads = pgTable(
     completedAt: at('completed_at'),
   },
   (t) => [index('uploads_by_state').on(t.state, t.createdAt)],
-);
-
-export const tasks = pgTable('tasks', {
-  jobId: ofJob().primaryKey(),
-  media: text().notNull(),
-  segments: integer().notNull(),
-  modelName: text('model_name'),
-  modelVersion: text('model_version'),
-  modelDigest: text('model_digest'),
-  scoreThreshold: real('score_threshold').notNull(),
-});
-
-export const taskSegments = pgTable(
-  'task_segments',
-  {
-    jobId: ofJob(),
-    segmentId: integer('segment_id').notNull(),
-    owner: text().notNull(),
-    filename: text().notNull(),
-    sourceUri: text('source_uri').notNull(),
-    width: integer().notNull(),
-    height: integer().notNull(),
-    imageUri: text('image_uri'),
-    annotatedUri: text('annotated_uri'),
-    resultUri: text('result_uri').notNull(),
-    createdAt: at('created_at').notNull().defaultNow(),
-  },
-  (t) => [
-    primaryKey({ columns: [t.jobId, t.segmentId] }),
-    index('task_segments_by_owner').on(t.owner, t.jobId.desc(), t.segmentId.desc()),
-  ],
-);
-
-export const recognitionResults = pgTable(
-  'recognition_results',
-  {
-    jobId: ofJob(),
-    segmentId: integer('segment_id').notNull(),
-    ordinal: integer().notNull(),
-    owner: text().notNull(),
-    label: text().notNull(),
-    score: real().notNull(),
-    x: real().notNull(),
-    y: real().notNull(),
-    width: real().notNull(),
-    height: real().notNull(),
-    createdAt: at('created_at').notNull().defaultNow(),
-  },
-  (t) => [
-    primaryKey({ columns: [t.jobId, t.segmentId, t.ordinal] }),
-    index('recognition_by_label').on(t.owner, t.label, t.jobId.desc(), t.segmentId.desc()),
-    index('recognition_by_label_score').on(t.owner, t.label, t.score.desc()),
-  ],
 );

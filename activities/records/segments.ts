@@ -4,7 +4,8 @@ import { and, asc, count, desc, eq, gt, gte, lt, lte, max, type SQL, sql } from 
 import type { Db } from './connection.ts';
 import { clockSkewMs, idAt } from './jobs.ts';
 import type { ItemRow, TaskSegmentRow } from './rows.ts';
-import { jobItems, jobs, recognitionResults, taskSegments } from './schema.ts';
+import { jobItems, jobs } from './schema.ts';
+import { recognitionResults, taskSegments } from './schema-analysis.ts';
 import { read } from './unavailable.ts';
 
 export interface SegmentRecord {

@@ -2,7 +2,7 @@
 import { and, asc, eq, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm';
 import type { Db } from './connection.ts';
 import { bump } from './events.ts';
-import { lockJob } from './lifecycle.ts';
+import { beginAgain, lockJob } from './lifecycle.ts';
 import type { JobRow } from './rows.ts';
 import { jobItems, jobs } from './schema.ts';
 import { read, write } from './unavailable.ts';
@@ -130,6 +130,7 @@ export const requeue = write(
         .set({ state, run: run + 1, dispatched: false, cancelDispatched: false, waiting: null })
         .where(eq(jobs.id, id))
         .returning();
+      await beginAgain(tx, id);
       await bump(tx, id, 'state', { state, run: run + 1 });
       return row;
     }),

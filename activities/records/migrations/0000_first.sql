@@ -1,3 +1,43 @@
+CREATE TABLE "recognition_results" (
+	"job_id" text NOT NULL,
+	"segment_id" integer NOT NULL,
+	"ordinal" integer NOT NULL,
+	"owner" text NOT NULL,
+	"label" text NOT NULL,
+	"score" real NOT NULL,
+	"x" real NOT NULL,
+	"y" real NOT NULL,
+	"width" real NOT NULL,
+	"height" real NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "recognition_results_job_id_segment_id_ordinal_pk" PRIMARY KEY("job_id","segment_id","ordinal")
+);
+--> statement-breakpoint
+CREATE TABLE "task_segments" (
+	"job_id" text NOT NULL,
+	"segment_id" integer NOT NULL,
+	"owner" text NOT NULL,
+	"filename" text NOT NULL,
+	"source_uri" text NOT NULL,
+	"width" integer NOT NULL,
+	"height" integer NOT NULL,
+	"image_uri" text,
+	"annotated_uri" text,
+	"result_uri" text NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "task_segments_job_id_segment_id_pk" PRIMARY KEY("job_id","segment_id")
+);
+--> statement-breakpoint
+CREATE TABLE "tasks" (
+	"job_id" text PRIMARY KEY NOT NULL,
+	"media" text NOT NULL,
+	"segments" integer NOT NULL,
+	"model_name" text,
+	"model_version" text,
+	"model_digest" text,
+	"score_threshold" real NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "api_keys" (
 	"id" text PRIMARY KEY NOT NULL,
 	"prefix" text NOT NULL,
@@ -47,6 +87,7 @@ CREATE TABLE "job_items" (
 	"input_digest" text,
 	"state" text DEFAULT 'pending' NOT NULL,
 	"reached" smallint DEFAULT -1 NOT NULL,
+	"counted" smallint DEFAULT -1 NOT NULL,
 	"result_uri" text,
 	"sha256" text,
 	"bytes" bigint,
@@ -131,46 +172,6 @@ CREATE TABLE "jobs" (
 	"results_removed_at" timestamp (3) with time zone
 );
 --> statement-breakpoint
-CREATE TABLE "recognition_results" (
-	"job_id" text NOT NULL,
-	"segment_id" integer NOT NULL,
-	"ordinal" integer NOT NULL,
-	"owner" text NOT NULL,
-	"label" text NOT NULL,
-	"score" real NOT NULL,
-	"x" real NOT NULL,
-	"y" real NOT NULL,
-	"width" real NOT NULL,
-	"height" real NOT NULL,
-	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "recognition_results_job_id_segment_id_ordinal_pk" PRIMARY KEY("job_id","segment_id","ordinal")
-);
---> statement-breakpoint
-CREATE TABLE "task_segments" (
-	"job_id" text NOT NULL,
-	"segment_id" integer NOT NULL,
-	"owner" text NOT NULL,
-	"filename" text NOT NULL,
-	"source_uri" text NOT NULL,
-	"width" integer NOT NULL,
-	"height" integer NOT NULL,
-	"image_uri" text,
-	"annotated_uri" text,
-	"result_uri" text NOT NULL,
-	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "task_segments_job_id_segment_id_pk" PRIMARY KEY("job_id","segment_id")
-);
---> statement-breakpoint
-CREATE TABLE "tasks" (
-	"job_id" text PRIMARY KEY NOT NULL,
-	"media" text NOT NULL,
-	"segments" integer NOT NULL,
-	"model_name" text,
-	"model_version" text,
-	"model_digest" text,
-	"score_threshold" real NOT NULL
-);
---> statement-breakpoint
 CREATE TABLE "uploads" (
 	"id" text PRIMARY KEY NOT NULL,
 	"owner" text NOT NULL,
@@ -185,25 +186,26 @@ CREATE TABLE "uploads" (
 	"completed_at" timestamp (3) with time zone
 );
 --> statement-breakpoint
+ALTER TABLE "recognition_results" ADD CONSTRAINT "recognition_results_job_id_jobs_id_fk" FOREIGN KEY ("job_id") REFERENCES "public"."jobs"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "task_segments" ADD CONSTRAINT "task_segments_job_id_jobs_id_fk" FOREIGN KEY ("job_id") REFERENCES "public"."jobs"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "tasks" ADD CONSTRAINT "tasks_job_id_jobs_id_fk" FOREIGN KEY ("job_id") REFERENCES "public"."jobs"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "job_attempts" ADD CONSTRAINT "job_attempts_job_id_jobs_id_fk" FOREIGN KEY ("job_id") REFERENCES "public"."jobs"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "job_events" ADD CONSTRAINT "job_events_job_id_jobs_id_fk" FOREIGN KEY ("job_id") REFERENCES "public"."jobs"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "job_items" ADD CONSTRAINT "job_items_job_id_jobs_id_fk" FOREIGN KEY ("job_id") REFERENCES "public"."jobs"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "job_logs" ADD CONSTRAINT "job_logs_job_id_jobs_id_fk" FOREIGN KEY ("job_id") REFERENCES "public"."jobs"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "job_stages" ADD CONSTRAINT "job_stages_job_id_jobs_id_fk" FOREIGN KEY ("job_id") REFERENCES "public"."jobs"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "recognition_results" ADD CONSTRAINT "recognition_results_job_id_jobs_id_fk" FOREIGN KEY ("job_id") REFERENCES "public"."jobs"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "task_segments" ADD CONSTRAINT "task_segments_job_id_jobs_id_fk" FOREIGN KEY ("job_id") REFERENCES "public"."jobs"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "tasks" ADD CONSTRAINT "tasks_job_id_jobs_id_fk" FOREIGN KEY ("job_id") REFERENCES "public"."jobs"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "recognition_by_label" ON "recognition_results" USING btree ("owner","label","job_id" DESC NULLS LAST,"segment_id" DESC NULLS LAST);--> statement-breakpoint
+CREATE INDEX "recognition_by_label_score" ON "recognition_results" USING btree ("owner","label","score" DESC NULLS LAST);--> statement-breakpoint
+CREATE INDEX "task_segments_by_owner" ON "task_segments" USING btree ("owner","job_id" DESC NULLS LAST,"segment_id" DESC NULLS LAST);--> statement-breakpoint
+CREATE INDEX "job_items_uncounted" ON "job_items" USING btree ("job_id","stage") WHERE "job_items"."counted" < case when "job_items"."state" = 'failed' then 32767 else "job_items"."reached" end;--> statement-breakpoint
 CREATE UNIQUE INDEX "jobs_owner_idempotency" ON "jobs" USING btree ("owner","idempotency_key") WHERE "jobs"."idempotency_key" is not null;--> statement-breakpoint
-CREATE INDEX "jobs_by_owner" ON "jobs" USING btree ("owner","id" DESC NULLS LAST) WHERE "jobs"."delete_requested_at" is null;--> statement-breakpoint
-CREATE INDEX "jobs_by_owner_state" ON "jobs" USING btree ("owner","state","id" DESC NULLS LAST) WHERE "jobs"."delete_requested_at" is null;--> statement-breakpoint
-CREATE INDEX "jobs_by_state" ON "jobs" USING btree ("state","id" DESC NULLS LAST) WHERE "jobs"."delete_requested_at" is null;--> statement-breakpoint
-CREATE INDEX "jobs_by_owner_kind" ON "jobs" USING btree ("owner","kind","id" DESC NULLS LAST) WHERE "jobs"."delete_requested_at" is null;--> statement-breakpoint
-CREATE INDEX "jobs_by_kind" ON "jobs" USING btree ("kind","id" DESC NULLS LAST) WHERE "jobs"."delete_requested_at" is null;--> statement-breakpoint
+CREATE INDEX "jobs_by_owner" ON "jobs" USING btree ("owner","id" collate "C" desc) WHERE "jobs"."delete_requested_at" is null;--> statement-breakpoint
+CREATE INDEX "jobs_by_owner_state" ON "jobs" USING btree ("owner","state","id" collate "C" desc) WHERE "jobs"."delete_requested_at" is null;--> statement-breakpoint
+CREATE INDEX "jobs_by_state" ON "jobs" USING btree ("state","id" collate "C" desc) WHERE "jobs"."delete_requested_at" is null;--> statement-breakpoint
+CREATE INDEX "jobs_by_owner_kind" ON "jobs" USING btree ("owner","kind","id" collate "C" desc) WHERE "jobs"."delete_requested_at" is null;--> statement-breakpoint
+CREATE INDEX "jobs_by_kind" ON "jobs" USING btree ("kind","id" collate "C" desc) WHERE "jobs"."delete_requested_at" is null;--> statement-breakpoint
 CREATE INDEX "jobs_open" ON "jobs" USING btree ("state","updated_at") WHERE "jobs"."state" in ('receiving', 'queued', 'running', 'cancelling');--> statement-breakpoint
 CREATE INDEX "jobs_expiring" ON "jobs" USING btree ("results_expire_at") WHERE "jobs"."results_expire_at" is not null and "jobs"."results_removed_at" is null;--> statement-breakpoint
 CREATE INDEX "jobs_deleting" ON "jobs" USING btree ("delete_requested_at") WHERE "jobs"."delete_requested_at" is not null and "jobs"."deleted_at" is null;--> statement-breakpoint
 CREATE INDEX "jobs_source_job" ON "jobs" USING btree ("source_job_id") WHERE "jobs"."source_job_id" is not null;--> statement-breakpoint
-CREATE INDEX "recognition_by_label" ON "recognition_results" USING btree ("owner","label","job_id" DESC NULLS LAST,"segment_id" DESC NULLS LAST);--> statement-breakpoint
-CREATE INDEX "recognition_by_label_score" ON "recognition_results" USING btree ("owner","label","score" DESC NULLS LAST);--> statement-breakpoint
-CREATE INDEX "task_segments_by_owner" ON "task_segments" USING btree ("owner","job_id" DESC NULLS LAST,"segment_id" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "uploads_by_state" ON "uploads" USING btree ("state","created_at");
