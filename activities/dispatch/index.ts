@@ -5,6 +5,7 @@ import type { Caller, Records } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';
 import { cancel, remove, rerun, resume } from './control.ts';
 import { connectEngine, type Engine } from './engine.ts';
+import { OrphanSweep } from './orphans.ts';
 import { endRun, removeObjects, removeRows } from './removal.ts';
 import { abandon, commit, type Received, receive, type Submission } from './submit.ts';
 import { sweepOnce } from './sweep.ts';
@@ -21,17 +22,24 @@ export interface DispatchDeps {
   readonly logger: Logger;
   readonly engine: Engine;
   readonly kinds: Kinds;
+  readonly orphans: OrphanSweep;
 }
 
 export type Dispatch = ReturnType<typeof createDispatch>;
 
 /** Binds the package to its connections. Nothing is sent before the first call. */
 export function createDispatch(
-  options: Omit<DispatchDeps, 'engine' | 'kinds'> & { telemetry: Telemetry; kinds?: Kinds; engine?: Engine },
+  options: Omit<DispatchDeps, 'engine' | 'kinds' | 'orphans'> & {
+    telemetry: Telemetry;
+    kinds?: Kinds;
+    engine?: Engine;
+  },
 ) {
+  const kinds = options.kinds ?? allKinds;
   const deps: DispatchDeps = {
     ...options,
-    kinds: options.kinds ?? allKinds,
+    kinds,
+    orphans: new OrphanSweep(options.records.db, options.storage, kinds),
     engine: options.engine ?? connectEngine(options.config, options.logger, options.telemetry),
   };
   return {

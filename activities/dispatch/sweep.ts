@@ -23,70 +23,67 @@ const mostGone = 5;
 /** An upload that no job has used by then is forgotten. */
 const unusedUploadDays = 3;
 
-export interface SweepReport {
-  started: number;
-  cancelled: number;
-  requeued: number;
-  closed: number;
-  abandoned: number;
-  uploads: number;
-  expired: number;
-  removals: number;
+const nothing = {
+  started: 0,
+  cancelled: 0,
+  requeued: 0,
+  closed: 0,
+  abandoned: 0,
+  uploads: 0,
+  expired: 0,
+  removals: 0,
+  orphans: 0,
+};
+type Count = keyof typeof nothing;
+
+export interface SweepReport extends Record<Count, number> {
   /** Set when more runs were gone than can be an accident; nothing was queued again. */
   alarm?: string;
 }
 
-/** One pass; safe to run twice at once. `beat` is called between rows. */
+/** One pass; safe to run twice at once. `beat` is called between rows and throws when the pass is to stop. */
 export async function sweepOnce(deps: DispatchDeps, beat: () => void = () => {}): Promise<SweepReport> {
   const { db } = deps.records;
-  const report: SweepReport = {
-    started: 0,
-    cancelled: 0,
-    requeued: 0,
-    closed: 0,
-    abandoned: 0,
-    uploads: 0,
-    expired: 0,
-    removals: 0,
+  const report: SweepReport = { ...nothing };
+  /** A row that cannot be settled is left for the next pass and holds up no other. */
+  const each = async <R extends { id: string }>(
+    count: Count,
+    found: R[],
+    settle: (row: R) => Promise<unknown>,
+  ) => {
+    for (const row of found) {
+      beat();
+      try {
+        await settle(row);
+        report[count]++;
+      } catch (error) {
+        deps.logger.warn({ id: row.id, err: error }, `sweep: ${count} left for the next pass`);
+      }
+    }
   };
 
-  for (const job of await rows.queuedUndispatched(db, settledMs, most)) {
-    beat();
+  await each('started', await rows.queuedUndispatched(db, settledMs, most), async (job) => {
     const [first] = await getStages(db, job.id);
     await startRun(deps, job, first?.total ?? 0);
-    report.started++;
-  }
-  for (const job of await rows.waitingCancels(db, most)) {
-    beat();
+  });
+  await each('cancelled', await rows.waitingCancels(db, most), async (job) => {
     await deps.engine.cancel(job.id, job.cancelReason ?? 'cancelled');
     await rows.markCancelDispatched(db, job.id);
-    report.cancelled++;
-  }
+  });
   await settleGone(deps, report, beat);
   const stale = new Date(Date.now() - deps.config.sweep.receivingTimeoutMinutes * 60_000);
-  for (const job of await rows.staleReceiving(db, stale, most)) {
-    beat();
-    await abandon(deps, job.id);
-    report.abandoned++;
-  }
+  await each('abandoned', await rows.staleReceiving(db, stale, most), (job) => abandon(deps, job.id));
   const forgotten = new Date(Date.now() - unusedUploadDays * 24 * 3_600_000);
-  for (const { id, key } of await staleUploads(db, forgotten, most)) {
-    beat();
+  await each('uploads', await staleUploads(db, forgotten, most), async ({ id, key }) => {
     await deps.storage.removePrefix(key.slice(0, key.lastIndexOf('/') + 1));
     await markUploadRemoved(db, id);
-    report.uploads++;
-  }
-  for (const job of await rows.expired(db, new Date(), most)) {
-    beat();
+  });
+  await each('expired', await rows.expired(db, new Date(), most), async (job) => {
     await removeOutputs(deps, job);
     await rows.markResultsRemoved(db, job.id);
-    report.expired++;
-  }
-  for (const job of await rows.deleting(db, most)) {
-    beat();
-    await deps.engine.startRemoval(job.id);
-    report.removals++;
-  }
+  });
+  await each('removals', await rows.deleting(db, most), (job) => deps.engine.startRemoval(job.id));
+  report.orphans = await deps.orphans.pass(beat);
   return report;
 }
 

@@ -53,6 +53,24 @@ export async function* list(
   } while (token !== undefined);
 }
 
+/** One page of the folders right under a prefix (both end in `/`), in order, after `after`. Throws StorageError. */
+export async function listFolders(
+  s3: Connection,
+  prefix: string,
+  options: { after?: string | undefined; max?: number | undefined; signal?: AbortSignal | undefined } = {},
+): Promise<string[]> {
+  const { bucket, key, uri } = resolvePrefix(s3.bucket, prefix);
+  const command = new ListObjectsV2Command({
+    Bucket: bucket,
+    Prefix: key,
+    Delimiter: '/',
+    MaxKeys: options.max ?? 1000,
+    ...(options.after !== undefined ? { StartAfter: options.after } : {}),
+  });
+  const page = await attempt(uri, options.signal, (o) => s3.client.send(command, o));
+  return (page.CommonPrefixes ?? []).flatMap(({ Prefix }) => (Prefix === undefined ? [] : [Prefix]));
+}
+
 /** Multipart uploads under a prefix that are still open, begun before `olderThan` where it is given. Throws StorageError. */
 export async function* openUploads(
   s3: Connection,

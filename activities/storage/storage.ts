@@ -2,7 +2,7 @@ import { type Connection, connect, type StorageOptions } from './client.ts';
 import { copy } from './copy.ts';
 import { downloadToFile } from './download.ts';
 import { ensureBucket, ping } from './health.ts';
-import { list, openUploads } from './list.ts';
+import { list, listFolders, openUploads } from './list.ts';
 import {
   abortDirectUpload,
   beginDirectUpload,
@@ -37,6 +37,7 @@ export function createStorage(options: StorageOptions) {
     uploadFile: bind(uploadFile),
     copy: bind(copy),
     list: bind(list),
+    listFolders: bind(listFolders),
     openUploads: bind(openUploads),
     remove: bind(remove),
     removePrefix: bind(removePrefix),
