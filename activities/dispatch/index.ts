@@ -27,17 +27,18 @@ export interface DispatchDeps {
 
 export type Dispatch = ReturnType<typeof createDispatch>;
 
+export type DispatchOptions = Pick<DispatchDeps, 'records' | 'storage' | 'config' | 'logger'> & {
+  readonly kinds?: Kinds;
+} & ({ readonly engine: Engine } | { readonly engine?: undefined; readonly telemetry: Telemetry });
+
 /** Binds the package to its connections. Nothing is sent before the first call. */
-export function createDispatch(
-  options: Omit<DispatchDeps, 'engine' | 'kinds' | 'orphans'> & {
-    telemetry: Telemetry;
-    kinds?: Kinds;
-    engine?: Engine;
-  },
-) {
+export function createDispatch(options: DispatchOptions) {
   const kinds = options.kinds ?? allKinds;
   const deps: DispatchDeps = {
-    ...options,
+    records: options.records,
+    storage: options.storage,
+    config: options.config,
+    logger: options.logger,
     kinds,
     orphans: new OrphanSweep(options.records.db, options.storage, kinds),
     engine: options.engine ?? connectEngine(options.config, options.logger, options.telemetry),
