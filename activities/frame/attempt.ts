@@ -11,6 +11,7 @@ import {
   failedAttempts,
   holdsFence,
   type JobRow,
+  noteWaiting,
   openAttempt,
   type Records,
 } from '@darkroom/records';
@@ -19,7 +20,7 @@ import { trace } from '@opentelemetry/api';
 import { activityInfo, Context, cancellationSignal } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 
-import { failureOf, problemOfError } from './failure.ts';
+import { failureOf, isOutage, problemOfError } from './failure.ts';
 import { JobLog } from './log.ts';
 import { ProgressReport } from './progress.ts';
 
@@ -178,6 +179,7 @@ async function failed(
   try {
     await closeAttempt(db, fence, { outcome, workMs, problem });
     failures = await failedAttempts(db, fence);
+    if (isOutage(problem)) await noteWaiting(db, fence, problem.title);
   } catch {
     // The records are away: an outage, which is bounded by time.
   }

@@ -109,6 +109,18 @@ export const closeAttempt = write(async (db: Db, fence: Fence, end: AttemptEnd):
     from closed where job_stages.job_id = ${fence.jobId} and job_stages.name = closed.stage`);
 });
 
+/** Notes what the job waits for until its next attempt opens; an older run's word does not count. */
+export const noteWaiting = write(async (db: Db, { jobId, run }: Fence, waiting: string): Promise<void> => {
+  await db.transaction(async (tx) => {
+    const [job] = await tx
+      .update(jobs)
+      .set({ waiting })
+      .where(and(eq(jobs.id, jobId), eq(jobs.run, run), eq(jobs.state, 'running')))
+      .returning({ state: jobs.state });
+    if (job) await bump(tx, jobId, 'state', { state: job.state, run, waiting });
+  });
+});
+
 /** Attempts of the fence's activity in this run that ended as failed. */
 export const failedAttempts = read(
   async (db: Db, { jobId, run, activity }: Fence): Promise<number> =>
