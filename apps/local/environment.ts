@@ -47,6 +47,7 @@ export function childEnvironment(
     WORKER_METRICS_PORT: String(ports.metrics),
     WORKER_SDK_METRICS_PORT: String(ports.sdkMetrics),
     LINK_SECRET: env.LINK_SECRET || secrets.linkSecret,
+    [stackVariable]: secrets.stack,
     DARKROOM_HOME: layout.home,
     DARKROOM_MODELS: layout.models,
   };

@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { removeForsaken } from './forsaken.ts';
 import { homeFolder, layoutOf } from './layout.ts';
 import { findOrphans } from './orphans.ts';
 import { accepts } from './postgres.ts';
@@ -97,6 +99,11 @@ describe('the servers of a stack', () => {
     await expect(startStack(options())).rejects.toThrow(`(pid ${process.pid})`);
   });
 
+  it('are left alone by the removal of forsaken stacks while somebody keeps them', async () => {
+    expect(await removeForsaken(folder)).toBe(0);
+    await accepts(stack.stack.postgres);
+  });
+
   it('are all gone after the stop', async () => {
     const id = await stackId();
     expect(await findOrphans(id)).not.toEqual([]);
@@ -104,5 +111,22 @@ describe('the servers of a stack', () => {
     expect(await findOrphans(id)).toEqual([]);
     expect((await readStack(layoutOf(home).stackFile))?.pids).toEqual({});
     await expect(accepts(stack.stack.postgres)).rejects.toThrow('ECONNREFUSED');
+  });
+
+  it('that their keeper left are ended and removed', async () => {
+    const script = `
+      const { startStack } = await import(${JSON.stringify(new URL('./supervisor.ts', import.meta.url).href)});
+      const { silent } = await import(${JSON.stringify(new URL('./terminal.ts', import.meta.url).href)});
+      await startStack({ ...${JSON.stringify({ ...options(), terminal: undefined })}, terminal: silent });
+      process.kill(process.pid, 'SIGKILL');
+    `;
+    await run(process.execPath, ['--input-type=module', '-e', script]).catch(() => {});
+    const id = await stackId();
+    expect((await findOrphans(id)).map(({ service }) => service)).toEqual(
+      expect.arrayContaining(['postgres', 's3', 'temporal']),
+    );
+    expect(await removeForsaken(folder)).toBe(1);
+    expect(await findOrphans(id)).toEqual([]);
+    expect(existsSync(home)).toBe(false);
   });
 });

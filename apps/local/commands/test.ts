@@ -4,6 +4,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Command } from '../cli.ts';
+import { removeForsaken, testHomes } from '../forsaken.ts';
 import { homeFolder, layoutOf, prepareFolders, repository } from '../layout.ts';
 import { ensureModel } from '../model.ts';
 import { forgetReports, type Tally, tallyRun } from '../tally.ts';
@@ -31,7 +32,9 @@ A single package: npx turbo run test --filter=@darkroom/storage. A single file: 
     await ensureParts(terminal);
     forgetReports(repository);
     await rm(runs, { recursive: true, force: true });
+    await removeForsaken(testHomes());
     const exitCode = await turbo(values.force);
+    await removeForsaken(testHomes());
     const tally = await readTally();
     for (const remark of tally.remarks) terminal.say(terminal.paint('red', remark));
     if (tally.skipped > 0) terminal.say(`${tally.skipped} skipped`);
