@@ -71,10 +71,10 @@ export const idempotencyHeader = z.object({
     .string()
     .regex(/^[\x21-\x7e]{1,255}$/, 'has 1 to 255 visible ASCII characters')
     .optional()
+    // No example: the reference page would fill it in, and the second try would be taken for a repetition.
     .meta({
       description:
         'Makes repeating this request safe: 1 to 255 visible ASCII characters, unique per request; a UUID is good.',
-      example: '6f1c9d3e-2b1a-4a53-8a77-0a6f5a5b8f10',
     }),
 });
 
