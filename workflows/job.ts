@@ -13,23 +13,27 @@ import type {
   ProblemCode,
   StageCounts,
 } from '@darkroom/contract';
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { defineSearchAttributeKey, HandlerUnfinishedPolicy } from '@temporalio/common';
 import {
   ActivityFailure,
   type ActivityOptions,
   ApplicationFailure,
+  allHandlersFinished,
   CancellationScope,
+  CancelledFailure,
+  condition,
   continueAsNew,
   defineSignal,
-  getExternalWorkflowHandle,
   isCancellation,
   proxyActivities,
   setCurrentDetails,
   setHandler,
+  TemporalFailure,
   TimeoutFailure,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import { workInLanes } from './lanes.ts';
 
 /** Cancels the job and says why; the same end as Temporal's own cancel and as the API's. */
 export const cancelSignal = defineSignal<[string?]>('cancel');
@@ -41,8 +45,9 @@ const jobStateKey = defineSearchAttributeKey('JobState', 'KEYWORD');
 
 type Activities = Record<string, JobActivity<never[], unknown>>;
 
-/** What every worker's `light` queue offers to end a job that did not end itself. */
-interface FrameActivities {
+/** What every worker's `light` queue offers to end a job that does not end itself. */
+interface LightActivities {
+  cancelRun(jobId: string, reason: string): Promise<void>;
   finish(
     call: Call,
     end: { state: EndState; code?: ProblemCode; detail?: string; reason?: string },
@@ -76,13 +81,20 @@ export function defineJob(
   return async (start) => {
     const details = new Details(start);
     let reason: string | undefined;
-    setHandler(cancelSignal, async (why) => {
-      reason = why ?? 'cancelled by signal';
-      // Asking the engine itself makes the run close as Canceled, whichever way the cancel came.
-      await CancellationScope.nonCancellable(() =>
-        getExternalWorkflowHandle(workflowInfo().workflowId).cancel(),
-      );
-    });
+    setHandler(
+      cancelSignal,
+      async (why) => {
+        reason ??= why ?? 'Cancelled by signal.';
+        // A run cannot cancel itself. Being asked to makes it close as Canceled, whichever way the cancel came.
+        await CancellationScope.nonCancellable(() =>
+          lightActivities(start).cancelRun.executeWithOptions({ ...lightOptions(start), summary: 'cancel' }, [
+            start.jobId,
+            reason ?? '',
+          ]),
+        );
+      },
+      { unfinishedPolicy: HandlerUnfinishedPolicy.ABANDON },
+    );
     const showEnd = (state: EndState): void => {
       upsertSearchAttributes([{ key: jobStateKey, value: state }]);
       details.show(state);
@@ -97,15 +109,15 @@ export function defineJob(
       const cancelled = isCancellation(error) || CancellationScope.current().consideredCancelled;
       const failure = cancelled ? undefined : problemOf(error);
       await CancellationScope.nonCancellable(() =>
-        finishActivities(start).finish.executeWithOptions({ ...finishOptions(start), summary: 'clean up' }, [
+        lightActivities(start).finish.executeWithOptions({ ...lightOptions(start), summary: 'clean up' }, [
           { jobId: start.jobId, run: start.run, stage: 'finish' },
           cancelled
-            ? { state: 'cancelled', ...(reason !== undefined && { reason }) }
+            ? { state: 'cancelled', reason: reason ?? 'Cancelled in Temporal.' }
             : { state: 'failed', code: failure!.code, detail: failure!.detail },
         ]),
       );
       showEnd(cancelled ? 'cancelled' : 'failed');
-      throw error;
+      throw closing(error, cancelled);
     }
   };
 }
@@ -133,8 +145,8 @@ function optionsOn(start: JobStart, queue: string): ActivityOptions {
   };
 }
 
-const finishOptions = (start: JobStart): ActivityOptions => optionsOn(start, 'light');
-const finishActivities = (start: JobStart) => proxyActivities<FrameActivities>(finishOptions(start));
+const lightOptions = (start: JobStart): ActivityOptions => optionsOn(start, 'light');
+const lightActivities = (start: JobStart) => proxyActivities<LightActivities>(lightOptions(start));
 
 function storyOf(start: JobStart, details: Details): Story {
   const optionsOf = new WeakMap<object, ActivityOptions>();
@@ -170,58 +182,25 @@ function storyOf(start: JobStart, details: Details): Story {
     },
 
     async items(name, pages, activity, { lanes = 3 } = {}) {
-      const waiting: Page[] = [];
-      const running = new Set<Promise<void>>();
-      let failure: { error: unknown } | undefined;
-
-      const launch = (page: Page): void => {
-        const work = call<PageReport>(name, `${name} ${page.from}–${page.to - 1}`, activity, [page])
-          .then(
-            (report) => {
-              details.counts(report.stages);
-              if (report.next !== null && report.next < page.to)
-                waiting.push({ from: report.next, to: page.to });
-            },
-            (error: unknown) => {
-              failure ??= { error };
-            },
-          )
-          .finally(() => running.delete(work));
-        running.add(work);
-      };
-      const roomFor = async (limit: number): Promise<void> => {
-        while (running.size >= limit && failure === undefined) await Promise.race(running);
-      };
-
-      // A lane that fails stops the others at their next heartbeat; nothing is left running behind the job's end.
-      await CancellationScope.cancellable(async () => {
-        const scope = CancellationScope.current();
-        for await (const page of pages) {
-          await roomFor(lanes);
-          if (failure !== undefined) break;
-          if (workflowInfo().continueAsNewSuggested) {
-            await Promise.all(running);
-            if (failure !== undefined) break;
-            // Pages that were cut short are found again by their items: the ledger skips what is done.
-            await continueAsNew<(start: JobStart) => Promise<unknown>>({
-              ...start,
-              cursor: Math.min(page.from, ...waiting.map((rest) => rest.from)),
-            });
-          }
-          launch(page);
-        }
-        while (failure === undefined && (running.size > 0 || waiting.length > 0)) {
-          while (waiting.length > 0 && running.size < lanes) launch(waiting.shift()!);
-          await Promise.race(running);
-        }
-        if (failure !== undefined) {
-          scope.cancel();
-          await Promise.all(running);
-        }
-      }).catch((error: unknown) => {
-        failure ??= { error };
+      const left = await workInLanes(pages, {
+        lanes,
+        pause: () => workflowInfo().continueAsNewSuggested,
+        work: async (page) => {
+          const summary = `${name} ${page.from}–${page.to - 1}`;
+          const report = await call<PageReport>(name, summary, activity, [page]);
+          details.counts(report.stages);
+          return report.next === null || report.next >= page.to
+            ? undefined
+            : { from: report.next, to: page.to };
+        },
       });
-      if (failure !== undefined) throw failure.error;
+      // Pages from there on may be finished already: the ledger skips what is done.
+      if (left !== undefined) {
+        // A cancel that is on its way would be lost with this run.
+        await condition(allHandlersFinished);
+        if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Cancelled.');
+        await continueAsNew<(start: JobStart) => Promise<unknown>>({ ...start, cursor: left });
+      }
     },
   };
 }
@@ -273,6 +252,16 @@ class Details {
 
 function isContinueAsNew(error: unknown): boolean {
   return error instanceof Error && error.name === 'ContinueAsNew';
+}
+
+/**
+ * What the run closes with: Canceled or Failed, as the job's row says. The engine would try a plain error, a mistake in
+ * a story, again and again.
+ */
+function closing(error: unknown, cancelled: boolean): unknown {
+  if (cancelled) return isCancellation(error) ? error : new CancelledFailure('The job was cancelled.');
+  if (error instanceof TemporalFailure) return error;
+  return ApplicationFailure.fromError(error, { type: 'problem:internal', nonRetryable: true });
 }
 
 /** The problem a failed activity named; an exceeded bound in time is an outage; the rest is ours. */

@@ -1,4 +1,5 @@
 /** The one connection to Temporal: start, cancel and describe runs; schedules and search attributes. */
+import { randomUUID } from 'node:crypto';
 import { type JobStart, ProblemError, queues } from '@darkroom/contract';
 import type { Config, Logger, Telemetry } from '@darkroom/platform';
 import {
@@ -86,9 +87,16 @@ export function connectEngine(config: Config, logger: Logger, telemetry: Telemet
     cancel: (jobId, reason) =>
       ask(async () => {
         try {
-          await client.workflow.getHandle(jobId).signal('cancel', reason);
+          // The client's own cancel takes no reason; this way the Web UI shows it.
+          await connection.workflowService.requestCancelWorkflowExecution({
+            namespace: config.temporal.namespace,
+            workflowExecution: { workflowId: jobId },
+            requestId: randomUUID(),
+            reason,
+          });
         } catch (error) {
-          if (!(error instanceof WorkflowNotFoundError)) throw error;
+          const notFound = 5;
+          if (!isGrpcServiceError(error) || error.code !== notFound) throw error;
         }
       }),
 

@@ -82,6 +82,8 @@ export function createDispatch(options: DispatchOptions) {
 /** What the workflows of maintenance call; the worker's light queue carries them. */
 export interface MaintenanceActivities {
   sweepOnce(): Promise<void>;
+  /** Asks the engine to cancel the run of a job; one that has ended is fine. */
+  cancelRun(jobId: string, reason: string): Promise<void>;
   endRun(jobId: string): Promise<void>;
   removeObjects(jobId: string): Promise<void>;
   removeRows(jobId: string): Promise<void>;

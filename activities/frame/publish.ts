@@ -8,7 +8,7 @@ import {
   ProblemError,
   problemOf,
 } from '@darkroom/contract';
-import { failpoint } from '@darkroom/platform';
+import { failpoint, metrics } from '@darkroom/platform';
 import { allFiles, countItems, Fenced, finishJob, getJobRow, listItems } from '@darkroom/records';
 import { cancellationSignal } from '@temporalio/activity';
 import type { Attempt, FrameDeps } from './attempt.ts';
@@ -41,6 +41,7 @@ export async function publishJob(
     signal: attempt.signal,
   });
   await failpoint('job.before-finish', jobId);
+  attempt.signal.throwIfAborted();
   const state: EndState = counts.failed > 0 ? 'succeeded_with_warnings' : 'succeeded';
   await attempt.progress.close();
   const finished = await finishJob(records.db, {
@@ -53,6 +54,7 @@ export async function publishJob(
   // A repeated attempt finds its own end; anybody else's means that this one lost.
   if (!finished && (await getJobRow(records.db, jobId))?.state !== state)
     throw new Fenced('The job has ended otherwise.');
+  if (finished) metrics.jobsTotal.inc({ kind: attempt.job.kind, state });
   return { state };
 }
 
@@ -97,12 +99,14 @@ export function frameActivities(deps: FrameDeps) {
       const row = await getJobRow(deps.records.db, call.jobId);
       if (row === undefined || row.run !== call.run || row.finishedAt !== null) return;
       await removeUnpublished(deps, row.kind, call.jobId, cancellationSignal());
-      await finishJob(deps.records.db, {
+      const finished = await finishJob(deps.records.db, {
         jobId: call.jobId,
         run: call.run,
         state: end.state,
+        cancelReason: end.reason,
         ...(end.code !== undefined && { problem: problemOf(end.code, end.detail ?? '') }),
       });
+      if (finished) metrics.jobsTotal.inc({ kind: row.kind, state: end.state });
     },
   };
 }

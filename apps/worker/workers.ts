@@ -38,7 +38,7 @@ export const queueDefinitions: Readonly<Record<string, QueueDefinition>> = {
   },
 };
 
-function maintenanceActivities({ sweepOnce, removal }: Dispatch): MaintenanceActivities {
+function maintenanceActivities({ engine, sweepOnce, removal }: Dispatch): MaintenanceActivities {
   // A beat reports life and throws once the activity is to stop.
   const beat = (): void => {
     Context.current().heartbeat();
@@ -48,6 +48,7 @@ function maintenanceActivities({ sweepOnce, removal }: Dispatch): MaintenanceAct
     sweepOnce: async () => {
       await sweepOnce(beat);
     },
+    cancelRun: (jobId, reason) => engine.cancel(jobId, reason),
     endRun: (jobId) => removal.endRun(jobId, beat),
     removeObjects: async (jobId) => {
       await failpoint('removal.objects', jobId);
