@@ -28,6 +28,8 @@ export interface FakeRun {
   readonly finishes: Finish[];
   /** Resolves once the journal has the line. */
   until(line: string): Promise<void>;
+  /** Summaries of the activities, in the order in which the run asked for them. */
+  scheduled(): Promise<string[]>;
   /** How the run closed. */
   closed(): Promise<string>;
 }
@@ -149,6 +151,14 @@ export async function startFakes(dynamicConfig: readonly string[] = []): Promise
             if (tries > 500) throw new Error(`Waited in vain for "${line}": ${journal.join(', ')}`);
             await new Promise((resolve) => setTimeout(resolve, 20));
           }
+        },
+        async scheduled() {
+          const { events } = await handle.fetchHistory();
+          return (events ?? []).flatMap(({ activityTaskScheduledEventAttributes, userMetadata }) =>
+            activityTaskScheduledEventAttributes
+              ? [String(JSON.parse(Buffer.from(userMetadata!.summary!.data!).toString()))]
+              : [],
+          );
         },
         async closed() {
           await handle.result().catch(() => {});
