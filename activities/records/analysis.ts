@@ -1,6 +1,6 @@
 /** What analysis found: the task, its segments, the detections in them. */
 import { type Detection, type ModelIdentity, modelIdentity } from '@darkroom/contract';
-import { and, eq, sql } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import type { Db } from './connection.ts';
 import { type Fence, lockFence } from './fence.ts';
 import type { TaskRow } from './rows.ts';
@@ -63,31 +63,36 @@ export interface NewSegment {
   readonly detections: readonly Detection[];
 }
 
-/** Writes a segment with its detections; a repetition replaces them. For the transaction of `publishItem`. */
+/**
+ * Writes a segment with its detections in one statement; a repetition replaces them. For the transaction of `publishItem`.
+ */
 export const insertSegment = write(async (tx: Db, segment: NewSegment): Promise<void> => {
-  const { detections, ...fields } = segment;
-  const [job] = await tx.select({ owner: jobs.owner }).from(jobs).where(eq(jobs.id, segment.jobId));
-  if (!job) throw new Error(`There is no job ${segment.jobId} that a segment could belong to.`);
-  const row = {
-    ...fields,
-    owner: job.owner,
-    imageUri: fields.imageUri ?? null,
-    annotatedUri: fields.annotatedUri ?? null,
-  };
-  await tx
-    .insert(taskSegments)
-    .values(row)
-    .onConflictDoUpdate({ target: [taskSegments.jobId, taskSegments.segmentId], set: row });
-  await tx
-    .delete(recognitionResults)
-    .where(
-      and(eq(recognitionResults.jobId, segment.jobId), eq(recognitionResults.segmentId, segment.segmentId)),
-    );
-  if (detections.length === 0) return;
-  await tx.execute(sql`
-    insert into ${recognitionResults} (job_id, segment_id, ordinal, owner, label, score, x, y, width, height)
-    select ${segment.jobId}, ${segment.segmentId}::int, found.ordinality, ${job.owner}, value ->> 'label',
-           (value ->> 'score')::real, (value #>> '{box,x}')::real, (value #>> '{box,y}')::real,
-           (value #>> '{box,width}')::real, (value #>> '{box,height}')::real
-    from jsonb_array_elements(${JSON.stringify(detections)}::jsonb) with ordinality as found`);
+  const { jobId, segmentId, detections } = segment;
+  const { rows } = await tx.execute(sql`
+    with job as (
+      select id, owner from ${jobs} where id = ${jobId}
+    ), written as (
+      insert into ${taskSegments} (job_id, segment_id, owner, filename, source_uri, width, height, image_uri, annotated_uri, result_uri)
+      select id, ${segmentId}::int, owner, ${segment.filename}, ${segment.sourceUri}, ${segment.width}::int, ${segment.height}::int,
+             ${segment.imageUri ?? null}::text, ${segment.annotatedUri ?? null}::text, ${segment.resultUri}
+      from job
+      on conflict (job_id, segment_id) do update
+        set owner = excluded.owner, filename = excluded.filename, source_uri = excluded.source_uri,
+            width = excluded.width, height = excluded.height, image_uri = excluded.image_uri,
+            annotated_uri = excluded.annotated_uri, result_uri = excluded.result_uri
+    ), surplus as (
+      delete from ${recognitionResults}
+      where job_id = ${jobId} and segment_id = ${segmentId}::int and ordinal > ${detections.length}::int
+    ), found as (
+      insert into ${recognitionResults} (job_id, segment_id, ordinal, owner, label, score, x, y, width, height)
+      select id, ${segmentId}::int, ordinality, owner, value ->> 'label', (value ->> 'score')::real,
+             (value #>> '{box,x}')::real, (value #>> '{box,y}')::real,
+             (value #>> '{box,width}')::real, (value #>> '{box,height}')::real
+      from job, jsonb_array_elements(${JSON.stringify(detections)}::jsonb) with ordinality
+      on conflict (job_id, segment_id, ordinal) do update
+        set owner = excluded.owner, label = excluded.label, score = excluded.score,
+            x = excluded.x, y = excluded.y, width = excluded.width, height = excluded.height
+    )
+    select id from job`);
+  if (rows.length === 0) throw new Error(`There is no job ${jobId} that a segment could belong to.`);
 });

@@ -33,19 +33,31 @@ export const fencedOff = (fence: Pick<Fence, 'jobId' | 'run' | 'activity' | 'att
  * those itself, the statement sees its outcome. The job's row is locked before the attempt's, everywhere.
  * `share` lets attempts of a job write side by side; take `no key update` if the job's row is changed afterwards.
  */
-export const fenceOf = (fence: Fence, lock: 'share' | 'no key update'): SQL => sql`
-  fenced_job as (
-    select id from ${jobs}
-    where id = ${fence.jobId} and run = ${fence.run} and state in ('queued', 'running', 'cancelling')
-      and delete_requested_at is null
-    for ${sql.raw(lock)}
-  ), fence as (
-    select attempt.job_id from ${jobAttempts} as attempt, fenced_job
-    where attempt.job_id = fenced_job.id and attempt.run = ${fence.run} and attempt.activity = ${fence.activity}
-      and attempt.attempt = ${fence.attempt} and attempt.claim = ${fence.claim}
-      and attempt.outcome is null
-    for share of attempt
-  )`;
+export const fenceOf = (fence: Fence, lock: Lock): SQL => sql`
+  fenced_job as (${fencedJob(fence, lock)}), fence as (${fencedAttempt(fence)})`;
+
+/** The same for a statement of drizzle's: both for `with`, the second one, `fence`, to be joined. */
+export function fenceCtes(db: Db, fence: Fence, lock: Lock) {
+  return [
+    db.$with('fenced_job', { id: jobs.id }).as(fencedJob(fence, lock)),
+    db.$with('fence', { jobId: jobAttempts.jobId }).as(fencedAttempt(fence)),
+  ] as const;
+}
+
+type Lock = 'share' | 'no key update';
+
+const fencedJob = (fence: Fence, lock: Lock): SQL => sql`
+  select id from ${jobs}
+  where id = ${fence.jobId} and run = ${fence.run} and state in ('queued', 'running', 'cancelling')
+    and delete_requested_at is null
+  for ${sql.raw(lock)}`;
+
+const fencedAttempt = (fence: Fence): SQL => sql`
+  select attempt.job_id from ${jobAttempts} as attempt, fenced_job
+  where attempt.job_id = fenced_job.id and attempt.run = ${fence.run} and attempt.activity = ${fence.activity}
+    and attempt.attempt = ${fence.attempt} and attempt.claim = ${fence.claim}
+    and attempt.outcome is null
+  for share of attempt`;
 
 /** Whether the attempt may still write: asked right before an object is written. */
 export const holdsFence = read(async (db: Db, fence: Fence): Promise<boolean> => {

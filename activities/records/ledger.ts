@@ -1,8 +1,8 @@
 /** The ledger of items, written by attempts: each write holds the attempt's fence. */
 import type { ProblemRecord } from '@darkroom/contract';
-import { and, eq, type SQL, sql } from 'drizzle-orm';
+import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { Db } from './connection.ts';
-import { type Fence, fencedOff, fenceOf } from './fence.ts';
+import { type Fence, fenceCtes, fencedOff, fenceOf } from './fence.ts';
 import type { ItemRow } from './rows.ts';
 import { type ItemFile, jobItems } from './schema.ts';
 import { read, write } from './unavailable.ts';
@@ -20,28 +20,38 @@ const mine = (fence: Fence): SQL =>
  */
 export const claimItem = write(
   async (db: Db, fence: Fence, stage: string, ordinal: number): Promise<ItemRow | undefined> => {
-    const sameRun = sql`item.run = ${fence.run}`;
-    const again = sql`${sameRun} and item.claim = ${fence.claim} and item.state = 'running'`;
-    const { rows: claimed } = await db.execute(sql`
-      with ${fenceOf(fence, 'share')}
-      update ${jobItems} as item
-      set state = 'running', run = ${fence.run}, claim = ${fence.claim}, updated_at = now(),
-          attempt = case when ${again} then item.attempt when ${sameRun} then item.attempt + 1 else 1 end,
-          deaths = case when ${again} then item.deaths
-                        when ${sameRun} then item.deaths + (item.state = 'running')::int else 0 end
-      from fence
-      where item.job_id = fence.job_id and item.stage = ${stage} and item.ordinal = ${ordinal}
-        and (item.run < ${fence.run}
-             or item.run = ${fence.run} and item.state = 'pending'
-             or item.run = ${fence.run} and item.state = 'running' and item.claim <= ${fence.claim})
-      returning item.ordinal`);
+    const [fencedJob, held] = fenceCtes(db, fence, 'share');
+    const sameRun = sql`${jobItems.run} = ${fence.run}`;
+    const again = sql`${sameRun} and ${jobItems.claim} = ${fence.claim} and ${jobItems.state} = 'running'`;
+    const [claimed] = await db
+      .with(fencedJob, held)
+      .update(jobItems)
+      .set({
+        state: 'running',
+        run: fence.run,
+        claim: fence.claim,
+        updatedAt: sql`now()`,
+        attempt: sql`case when ${again} then ${jobItems.attempt} when ${sameRun} then ${jobItems.attempt} + 1 else 1 end`,
+        deaths: sql`case when ${again} then ${jobItems.deaths}
+          when ${sameRun} then ${jobItems.deaths} + (${jobItems.state} = 'running')::int else 0 end`,
+      })
+      .from(held)
+      .where(
+        and(
+          theItem(fence, stage, ordinal),
+          sql`(${jobItems.run} < ${fence.run}
+               or ${sameRun} and ${jobItems.state} = 'pending'
+               or ${sameRun} and ${jobItems.state} = 'running' and ${jobItems.claim} <= ${fence.claim})`,
+        ),
+      )
+      .returning(getTableColumns(jobItems));
+    if (claimed !== undefined) return claimed;
     const [item] = await db
       .select()
       .from(jobItems)
       .where(theItem(fence, stage, ordinal));
-    if (claimed.length > 0 && item?.claim === fence.claim) return item;
     const ended = item?.run === fence.run && (item.state === 'succeeded' || item.state === 'failed');
-    if (ended && claimed.length === 0 && (await stillHolds(db, fence))) return undefined;
+    if (ended && (await stillHolds(db, fence))) return undefined;
     if (item === undefined && (await stillHolds(db, fence))) {
       throw new Error(`Job ${fence.jobId} has no item ${ordinal} in stage ${stage}.`);
     }

@@ -168,7 +168,8 @@ export const jobItems = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.jobId, t.stage, t.ordinal] }),
-    unique('job_items_key').on(t.jobId, t.stage, t.key),
+    // The stage last: after the job it would look as good as the primary key to a planner without statistics.
+    unique('job_items_key').on(t.jobId, t.key, t.stage),
     // The items whose change is not in the counts yet: a handful, however many the job has.
     index('job_items_uncounted')
       .on(t.jobId, t.stage)

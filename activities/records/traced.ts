@@ -2,6 +2,7 @@
 import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { NodePgClient } from 'drizzle-orm/node-postgres';
 import type pg from 'pg';
+import { nameOf } from './prepared.ts';
 import { codeOf } from './unavailable.ts';
 
 /** The one method of a client that drizzle calls. */
@@ -17,14 +18,16 @@ const tracer = trace.getTracer('@darkroom/records');
  */
 export function traced(client: Queryable): NodePgClient {
   const query = async (config: pg.QueryConfig, values: unknown[]): Promise<pg.QueryResult> => {
-    if (trace.getActiveSpan() === undefined) return await client.query(config, values);
+    const name = values.length === 0 ? undefined : nameOf(config.text);
+    const prepared = name === undefined ? config : { ...config, name };
+    if (trace.getActiveSpan() === undefined) return await client.query(prepared, values);
     const verb = /^\s*(\w+)/.exec(config.text)?.[1]?.toUpperCase() ?? 'QUERY';
     const span = tracer.startSpan(`SQL ${verb}`, {
       kind: SpanKind.CLIENT,
       attributes: { 'db.system': 'postgresql', 'db.statement': config.text },
     });
     try {
-      return await client.query(config, values);
+      return await client.query(prepared, values);
     } catch (error) {
       span.setStatus({ code: SpanStatusCode.ERROR, message: codeOf(error) ?? 'error' });
       throw error;

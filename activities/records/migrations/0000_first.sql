@@ -99,7 +99,7 @@ CREATE TABLE "job_items" (
 	"problem" jsonb,
 	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "job_items_job_id_stage_ordinal_pk" PRIMARY KEY("job_id","stage","ordinal"),
-	CONSTRAINT "job_items_key" UNIQUE("job_id","stage","key")
+	CONSTRAINT "job_items_key" UNIQUE("job_id","key","stage")
 );
 --> statement-breakpoint
 CREATE TABLE "job_logs" (
