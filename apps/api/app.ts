@@ -29,8 +29,14 @@ const isPublic = (path: string): boolean =>
   ['/status/health', '/status/ready', '/metrics', '/openapi.json', '/docs'].includes(path) ||
   path.startsWith('/docs/');
 
+/** Registers the routes of one service. */
+export type Service = (api: Api) => void;
+
+/** What users come for; a new kind of job is one entry. */
+export const services: readonly Service[] = [registerAnalysis, registerSegments, registerUploads];
+
 /** The app over its connections; it holds no state but remembered keys. */
-export function createApp(deps: ApiDeps): Api {
+export function createApp(deps: ApiDeps, offered: readonly Service[] = services): Api {
   const api = createRouter();
   const lookup = rememberingLookup(deps.records);
   api.use(
@@ -44,9 +50,7 @@ export function createApp(deps: ApiDeps): Api {
   registerMetrics(api, lookup);
   registerDocs(api);
   registerProblemPage(api);
-  registerAnalysis(api);
-  registerSegments(api);
-  registerUploads(api);
+  for (const register of offered) register(api);
   registerJobs(api);
   registerJobControl(api);
   registerJobEvents(api);

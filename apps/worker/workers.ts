@@ -20,7 +20,7 @@ export interface WorkerDeps extends FrameDeps {
 type ActivityMap = NonNullable<WorkerOptions['activities']>;
 
 /** A queue: its activities, loaded only where it is served, and how many run at once. */
-interface QueueDefinition {
+export interface QueueDefinition {
   activities(deps: WorkerDeps): Promise<ActivityMap>;
   slots(config: Config): number;
 }

@@ -1,0 +1,147 @@
+/**
+ * API and workers inside the test's own process, on the real servers, made by the functions that their main files use;
+ * a test brings its own kinds, routes and queues.
+ */
+import { hostname } from 'node:os';
+import { createApp, type Service } from '@darkroom/api/app.ts';
+import { createFollower } from '@darkroom/api/follower.ts';
+import { listen } from '@darkroom/api/server.ts';
+import type { Kinds } from '@darkroom/contract';
+import { createDispatch, type Dispatch } from '@darkroom/dispatch';
+import {
+  accessLog,
+  type Config,
+  createLogger,
+  loadConfig,
+  startTelemetry,
+  type Telemetry,
+} from '@darkroom/platform';
+import { type Caller, createKey, migrate, openRecords, type Records } from '@darkroom/records';
+import { createStorage, type Storage } from '@darkroom/storage';
+import { bundleWorkflows } from '@darkroom/worker/bundle.ts';
+import { createWorkers, type QueueDefinition } from '@darkroom/worker/workers.ts';
+import { Client, Connection } from '@temporalio/client';
+import { NativeConnection, Runtime } from '@temporalio/worker';
+import { freePort } from './s3.ts';
+import { startTestStack } from './stack.ts';
+import { ApiUser } from './user.ts';
+
+export interface InProcessOptions {
+  readonly kinds: Kinds;
+  readonly services?: readonly Service[];
+  /** Queues with their activities; all of them are served. */
+  readonly queues: Readonly<Record<string, QueueDefinition>>;
+  /** File that exports the workflows; by default all of Darkroom's. */
+  readonly workflows?: string;
+  readonly env?: Record<string, string>;
+}
+
+export interface InProcess {
+  readonly url: string;
+  readonly config: Config;
+  readonly records: Records;
+  readonly storage: Storage;
+  readonly dispatch: Dispatch;
+  readonly telemetry: Telemetry;
+  readonly temporal: Client;
+  /** Somebody with a key of their own. */
+  user(owner: string, changes?: Partial<Caller>): Promise<ApiUser>;
+  /** Serves the queues, or some of them, until told to stop. */
+  work(names?: readonly string[]): Promise<{ stop(): Promise<void> }>;
+  close(): Promise<void>;
+}
+
+/** Brings up the servers and the API; nobody works before {@link InProcess.work}. */
+export async function startInProcess(name: string, options: InProcessOptions): Promise<InProcess> {
+  // One runtime a process; its lines would drown the test's.
+  Runtime.install({ logger: quiet });
+  const stack = await startTestStack(name, options.env);
+  const port = await freePort();
+  const config = loadConfig({
+    ...stack.env({ API_PORT: String(port), PUBLIC_URL: `http://127.0.0.1:${port}` }),
+  });
+  await migrate(config.database.url);
+  const logger = createLogger({ service: 'test', level: 'fatal' });
+  const telemetry = startTelemetry({ service: 'test' });
+  const records = openRecords({ ...config.database, application: 'test' });
+  const storage = createStorage(config.s3);
+  const { kinds, services, queues } = options;
+  const dispatch = createDispatch({ records, storage, config, logger, telemetry, kinds });
+  const follower = createFollower(records);
+  const requests = accessLog(config.log.access);
+  const stopping = new AbortController();
+  const app = createApp(
+    {
+      config,
+      logger,
+      records,
+      storage,
+      dispatch,
+      follower,
+      accessLog: requests,
+      stopping: stopping.signal,
+    },
+    services,
+  );
+  const [server, bundle] = await Promise.all([
+    listen(app, config.api),
+    bundleWorkflows(telemetry, logger, options.workflows),
+    dispatch.ensureEngine(),
+  ]);
+  const connection = Connection.lazy({ address: config.temporal.address });
+  const temporal = new Client({ connection, namespace: config.temporal.namespace });
+  const native = await NativeConnection.connect({ address: config.temporal.address });
+  const shifts = new Set<{ stop(): Promise<void> }>();
+
+  return {
+    url: config.api.publicUrl,
+    config,
+    records,
+    storage,
+    dispatch,
+    telemetry,
+    temporal,
+    async user(owner, changes = {}) {
+      const { key } = await createKey(records.db, {
+        owner,
+        group: null,
+        role: 'user',
+        priority: 3,
+        ...changes,
+      });
+      return new ApiUser(config.api.publicUrl, key);
+    },
+    async work(names = Object.keys(queues)) {
+      const deps = { records, storage, config, logger, telemetry, dispatch, kinds };
+      const worker = `${hostname()}/${process.pid}`;
+      const workers = await createWorkers({ ...deps, worker }, names, native, bundle, queues);
+      const running = workers.map((each) => each.run());
+      const shift = {
+        async stop() {
+          if (!shifts.delete(shift)) return;
+          for (const each of workers) each.shutdown();
+          await Promise.all(running);
+        },
+      };
+      shifts.add(shift);
+      return shift;
+    },
+    async close() {
+      stopping.abort();
+      await server.close(2000);
+      await Promise.all([...shifts].map((shift) => shift.stop()));
+      await follower.close();
+      await dispatch.close();
+      await native.close();
+      await connection.close();
+      await records.close();
+      storage.close();
+      await requests.close();
+      await telemetry.shutdown();
+      await stack.close();
+    },
+  };
+}
+
+const silent = (): void => {};
+const quiet = { log: silent, trace: silent, debug: silent, info: silent, warn: silent, error: silent };
