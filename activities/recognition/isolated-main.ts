@@ -16,7 +16,7 @@ process.on('message', (message: ToChild) => {
 
 async function work(bytes: Buffer, { model, ...options }: ChildOptions): Promise<void> {
   try {
-    const opened = await openModel(model);
+    const opened = await openModel({ ...model, lanes: 1 });
     const analysis = await analyse(
       bytes,
       { ...options, model: opened },

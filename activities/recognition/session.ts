@@ -1,15 +1,14 @@
-/** Warm models: one ONNX Runtime session per model file and process, shared by all who ask for it. */
+/** Warm models: opened once per model file and process, shared by all who ask for them. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { type ModelIdentity, ProblemError } from '@darkroom/contract';
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { type ModelCard, type ModelInput, type ModelLabels, modelInput, readCard } from './card.ts';
 import type { Outputs } from './detection.ts';
 import { refuseForeignModel } from './foreign.ts';
-import { guess, guessInputShape, imageInput, type Port } from './guess.ts';
+import { guess, guessInputShape, imageInput } from './guess.ts';
 import { type HeadName, heads } from './heads/index.ts';
-import { Lanes } from './lanes.ts';
+import { type Feeds, type Inference, openInference } from './inference.ts';
 import { onnxMetadata } from './onnx.ts';
 import type { Tensor } from './prepare.ts';
 import { defaultModelPath } from './setup.ts';
@@ -21,7 +20,7 @@ export interface ModelOptions {
   readonly modelsDir: string;
   /** `cuda` needs ONNX Runtime's CUDA files; without them it is an error, not the CPU. */
   readonly device: 'cpu' | 'cuda';
-  /** How many pictures are inferred at once. */
+  /** How many pictures are inferred at once; each lane holds the model in memory. */
   readonly lanes: number;
   /** Of one inference; lanes × threads should not exceed the cores. */
   readonly threads: number;
@@ -75,43 +74,58 @@ async function createModel(
   card: ModelCard,
   options: ModelOptions,
 ): Promise<Model> {
+  const inference = await open(pathOf(options), options);
+  try {
+    return await understand(inference, file, digest, card, options);
+  } catch (error) {
+    await inference.close();
+    throw error;
+  }
+}
+
+/** Finds out what the model takes and gives, by its card and by a run on an empty picture. */
+async function understand(
+  inference: Inference,
+  file: Buffer,
+  digest: string,
+  card: ModelCard,
+  options: ModelOptions,
+): Promise<Model> {
   const path = pathOf(options);
-  const session = await createSession(path, options);
   const metadata = readMetadata(file);
-  const inputs = session.inputMetadata.map(port);
+  const { inputs } = inference;
   const image = imageInput(inputs).name;
   const shape = { ...guessInputShape(inputs, metadata), ...defined(card.input ?? {}) };
-  const lanes = new Lanes(options.lanes);
 
-  const run = async (tensor: Tensor): Promise<Outputs> => {
-    const feeds: Record<string, OrtTensor> = {
+  const run = (tensor: Tensor, signal?: AbortSignal): Promise<Outputs> => {
+    const feeds: Feeds = {
       [image]:
         tensor.data instanceof Float32Array
-          ? new OrtTensor('float32', tensor.data, tensor.dims)
-          : new OrtTensor('uint8', tensor.data, tensor.dims),
+          ? { type: 'float32', data: tensor.data, dims: tensor.dims }
+          : { type: 'uint8', data: tensor.data, dims: tensor.dims },
+      ...(inputs.some(({ name }) => name === 'orig_target_sizes') && {
+        orig_target_sizes: {
+          type: 'int64',
+          data: BigInt64Array.of(BigInt(shape.width), BigInt(shape.height)),
+          dims: [1, 2],
+        },
+      }),
     };
-    if (inputs.some(({ name }) => name === 'orig_target_sizes'))
-      feeds.orig_target_sizes = new OrtTensor(
-        'int64',
-        BigInt64Array.of(BigInt(shape.width), BigInt(shape.height)),
-        [1, 2],
-      );
-    const results = await session.run(feeds);
-    return Object.fromEntries(
-      Object.entries(results).map(([name, { dims, data }]) => [name, { dims, data: float32(data) }]),
-    );
+    return inference.run(feeds, signal);
   };
 
   // The first run is slow in any case, and it tells the real shapes where the file leaves them open.
-  const warm = await run(blank(shape)).catch((cause: unknown) => {
-    throw new ProblemError(
-      'unsupported_model',
-      `The model does not run on an empty picture of ${shape.width} × ${shape.height}: ${String(cause)}. ` +
-        'Put the right input into its model card.',
-      { cause },
-    );
-  });
-  const outputs = Object.entries(warm).map(([name, { dims }]) => ({ name, type: 'float32', dims }));
+  const [warm] = await Promise.all(Array.from({ length: options.lanes }, () => run(blank(shape)))).catch(
+    (cause: unknown) => {
+      throw new ProblemError(
+        'unsupported_model',
+        `The model does not run on an empty picture of ${shape.width} × ${shape.height}: ${String(cause)}. ` +
+          'Put the right input into its model card.',
+        { cause },
+      );
+    },
+  );
+  const outputs = Object.entries(warm!).map(([name, { dims }]) => ({ name, type: 'float32', dims }));
   const whole = modelInput.safeParse(card.input);
   const complete = card.head !== undefined && card.labels !== undefined && whole.success;
   const guessed = complete ? undefined : guess(inputs, outputs, shape, metadata);
@@ -132,21 +146,13 @@ async function createModel(
     labels,
     suppress: { ...heads[head].suppress, ...defined(card.suppress ?? {}) },
     understood: guessed === undefined ? `${head}, as its model card says` : `guessed ${guessed.text}`,
-    infer: (tensor, signal) => lanes.run(() => run(tensor), signal),
+    infer: run,
   };
 }
 
-async function createSession(path: string, { device, threads }: ModelOptions): Promise<InferenceSession> {
+async function open(path: string, { device, threads, lanes }: ModelOptions): Promise<Inference> {
   try {
-    return await InferenceSession.create(path, {
-      executionProviders: [device],
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      logSeverityLevel: 3,
-      // Waiting threads that spin take the cores from other sessions and from the decoders.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
-    });
+    return await openInference({ path, device, threads }, lanes);
   } catch (cause) {
     throw new ProblemError(
       'unsupported_model',
@@ -164,12 +170,6 @@ function readMetadata(file: Buffer): Record<string, string> {
   }
 }
 
-function port(metadata: InferenceSession.ValueMetadata): Port {
-  return metadata.isTensor
-    ? { name: metadata.name, type: metadata.type, dims: metadata.shape }
-    : { name: metadata.name, type: 'not a tensor', dims: [] };
-}
-
 function blank({
   width,
   height,
@@ -179,13 +179,6 @@ function blank({
   const dims = layout === 'nchw' ? [1, 3, height, width] : [1, height, width, 3];
   const length = 3 * width * height;
   return { dims, data: dtype === 'uint8' ? new Uint8Array(length) : new Float32Array(length) };
-}
-
-function float32(data: OrtTensor['data']): Float32Array {
-  if (data instanceof Float32Array) return data;
-  if (!ArrayBuffer.isView(data))
-    throw new ProblemError('unsupported_model', 'An output of the model is text.');
-  return Float32Array.from(data as Iterable<number | bigint> & ArrayLike<number>, Number);
 }
 
 /** Without the fields that are undefined, so that spreading it over defaults keeps these. */

@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest';
+import { openInference } from './inference.ts';
+import { defaultModelPath } from './setup.ts';
+import { defaultModelOptions } from './testing/models.ts';
+
+const options = async () => ({
+  path: defaultModelPath((await defaultModelOptions()).modelsDir),
+  device: 'cpu' as const,
+  threads: 1,
+});
+const picture = (value: number) => ({
+  image: {
+    type: 'float32' as const,
+    data: new Float32Array(3 * 300 * 300).fill(value),
+    dims: [1, 3, 300, 300],
+  },
+});
+
+it('leaves the event loop free while the model runs, and gives every run its own answer', async () => {
+  const inference = await openInference(await options(), 2);
+  try {
+    const alone = [await inference.run(picture(0)), await inference.run(picture(1))];
+    expect(alone[0]).not.toEqual(alone[1]);
+    let turns = 0;
+    const turning = setInterval(() => turns++, 1);
+    const runs = await Promise.all(Array.from({ length: 8 }, (_, i) => inference.run(picture(i % 2))));
+    clearInterval(turning);
+    runs.forEach((outputs, i) => {
+      expect(outputs).toEqual(alone[i % 2]);
+    });
+    // On the loop itself, a timer would come between the runs only.
+    expect(turns).toBeGreaterThan(8);
+  } finally {
+    await inference.close();
+  }
+});
+
+it('tells why a file cannot be opened or a run fails, and goes on after that', async () => {
+  await expect(openInference({ ...(await options()), path: '/nowhere.onnx' }, 1)).rejects.toThrow(
+    '/nowhere.onnx',
+  );
+  const inference = await openInference(await options(), 1);
+  try {
+    await expect(inference.run({})).rejects.toThrow('image');
+    expect(Object.keys(await inference.run(picture(0)))).toContain('boxes');
+  } finally {
+    await inference.close();
+  }
+});
+
+it('gives up waiting for a lane when told to', async () => {
+  const inference = await openInference(await options(), 1);
+  try {
+    const first = inference.run(picture(0));
+    await expect(inference.run(picture(0), AbortSignal.timeout(1))).rejects.toThrow('timeout');
+    await first;
+  } finally {
+    await inference.close();
+  }
+});
