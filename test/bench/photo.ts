@@ -47,8 +47,12 @@ async function bench(): Promise<void> {
     SWEEP_INTERVAL_SECONDS: '15',
     LOG_LEVEL: 'warn',
   });
-  process.once('SIGINT', () => void stack.close().finally(() => process.exit(130)));
-  process.once('SIGTERM', () => void stack.close().finally(() => process.exit(143)));
+  // A second signal does not cut the orderly end off: servers would stay behind.
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    process.on(signal, () => void stack.close().finally(() => process.exit(code)));
   const figures: Figure[] = [];
   const raw: Record<string, object> = { options };
   const add = (part: string, measured: { figures: Figure[]; raw: object }): void => {
