@@ -1,6 +1,8 @@
+import type { Job } from '@darkroom/contract';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { readEvents, type StreamEvent } from './events.ts';
+import { applyEvent } from './service.ts';
 
 async function read(chunks: Uint8Array[]): Promise<StreamEvent[]> {
   const events: StreamEvent[] = [];
@@ -24,4 +26,16 @@ it('reads the same events however the stream is cut', async () => {
     }),
     { numRuns: 50 },
   );
+});
+
+it('takes from an event only what carries the whole job or its progress', () => {
+  const current = {
+    id: 'a',
+    state: 'running',
+    progress: { stage: null, stages: [], percent: 1, etaSeconds: null },
+  } as unknown as Job;
+  expect(applyEvent(current, { type: 'state', data: { state: 'cancelling' } })).toBe(current);
+  expect(applyEvent(current, { type: 'item', data: { key: '1' } })).toBe(current);
+  const progress = { stage: 'probe', stages: [], percent: 2, etaSeconds: 3 };
+  expect(applyEvent(current, { type: 'progress', data: progress })).toEqual({ ...current, progress });
 });

@@ -27,7 +27,10 @@ export interface Place {
  */
 export async function choosePlace(folder: string, say: (line: string) => void): Promise<Place> {
   const programs = await nativeFolder();
-  if (process.getuid?.() !== 0) return { programs, folder, identity: {} };
+  if (process.getuid?.() !== 0) {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return { programs, folder, identity: {} };
+  }
   const identity = { uid: unprivileged, gid: unprivileged };
   const wanted = { programs, folder, identity };
   await own(folder);

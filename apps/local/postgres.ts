@@ -95,7 +95,8 @@ async function initialise(place: Place, password: string): Promise<void> {
   try {
     await run(join(place.programs, 'bin', 'initdb'), args, { cwd: place.folder, ...place.identity });
   } catch (error) {
-    const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error);
+    const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
+    const said = stderr || String(error);
     throw new SetupError(`${said}\nPostgres could not make its files in ${place.folder}.`);
   } finally {
     await rm(passwordFile, { force: true });

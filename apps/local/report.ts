@@ -26,7 +26,9 @@ export function stageLine(stage: StageProgress, paint: Paint): string {
   const bar = paint('green', '█'.repeat(filled)) + paint('dim', '░'.repeat(barWidth - filled));
   const count = `${done}/${total ?? '?'} ${unit}`;
   const trouble = failed > 0 ? paint('red', `  ${failed} failed`) : '';
-  return `  ${name.padEnd(nameWidth)} ${bar} ${count.padEnd(13)} ${workSeconds.toFixed(1)} s${trouble}`;
+  // Stages that one activity carries a photo through have their time in the one that is named after it.
+  const work = workSeconds > 0 ? `${workSeconds.toFixed(1)} s` : '';
+  return `  ${name.padEnd(nameWidth)} ${bar} ${count.padEnd(13)} ${work}${trouble}`.trimEnd();
 }
 
 /** One line when a stage moved on, for output that cannot be redrawn. Undefined when nothing new is to be told. */

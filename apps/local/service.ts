@@ -1,13 +1,22 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hasEnded, type Job, job, progress, type Segment, segment } from '@darkroom/contract';
 import { z } from 'zod';
-import { readEvents } from './events.ts';
+import { readEvents, type StreamEvent } from './events.ts';
 import { SetupError } from './terminal.ts';
 
 const accepted = z.object({ task_id: z.string() });
 const segmentPage = z.object({ segments: z.array(segment), nextPageToken: z.string().nullable() });
 const pollMilliseconds = 500;
+const mostReads = 40;
+
+/** A job after an event of its stream. Of several changes at once only the last carries the whole job; the others tell nothing more. */
+export function applyEvent(current: Job, { type, data }: StreamEvent): Job {
+  if (type === 'progress') return { ...current, progress: progress.parse(data) };
+  const whole = job.safeParse(data);
+  return whole.success ? whole.data : current;
+}
 
 /** A user of the API, as any program would be: it knows an address and a key. */
 export class Service {
@@ -43,18 +52,16 @@ export class Service {
       try {
         const response = await this.#fetch(`/v1/jobs/${id}/events`, { signal });
         for await (const event of readEvents(response.body ?? [])) {
-          if (event.type === 'item') continue;
-          current =
-            event.type === 'progress'
-              ? { ...current, progress: progress.parse(event.data) }
-              : job.parse(event.data);
+          const next = applyEvent(current, event);
+          if (next === current) continue;
+          current = next;
           yield current;
         }
       } catch (error) {
         if (signal.aborted || !(error instanceof TypeError)) throw error;
       }
       if (hasEnded(current.state)) return;
-      await new Promise((resolve) => setTimeout(resolve, pollMilliseconds));
+      await sleep(pollMilliseconds, undefined, { signal });
       current = await this.job(id, signal);
       yield current;
     }
@@ -81,11 +88,25 @@ export class Service {
     return all;
   }
 
-  async #fetch(path: string, init: RequestInit): Promise<Response> {
-    const response = await fetch(`${this.#base}${path}`, { ...init, headers: this.#headers });
-    if (response.ok) return response;
-    throw new SetupError(
-      `${init.method ?? 'GET'} ${path} was answered ${response.status}: ${await response.text()}`,
-    );
+  /** Reads are repeated while the service is away for a moment; a submit is not, for it might be taken twice. */
+  async #fetch(path: string, init: RequestInit & { signal: AbortSignal }): Promise<Response> {
+    const isRead = init.method === undefined;
+    for (let attempt = 1; ; attempt += 1) {
+      const response = await fetch(`${this.#base}${path}`, { ...init, headers: this.#headers }).catch(
+        (error: unknown) => {
+          if (isRead && attempt < mostReads && error instanceof TypeError) return undefined;
+          throw error;
+        },
+      );
+      if (response?.ok) return response;
+      const isAway = response === undefined || response.status === 503;
+      if (response && !(isRead && isAway && attempt < mostReads)) {
+        throw new SetupError(
+          `${init.method ?? 'GET'} ${path} was answered ${response.status}: ${await response.text()}`,
+        );
+      }
+      await response?.body?.cancel();
+      await sleep(pollMilliseconds, undefined, { signal: init.signal });
+    }
   }
 }

@@ -38,7 +38,12 @@ what each stage does, what was found, and stops everything again. Free ports are
       async (running, interrupted) => {
         terminal.say(`Ready in ${((Date.now() - began) / 1000).toFixed(1)} s.`);
         const signal = AbortSignal.any([interrupted, AbortSignal.timeout(patienceMilliseconds)]);
-        const ok = await journey(running, terminal, signal);
+        const ok = await journey(running, terminal, signal).catch((error: unknown) => {
+          if (interrupted.aborted || !signal.aborted) throw error;
+          throw new SetupError(
+            `The photos were not done within ${patienceMilliseconds / 60_000} minutes. Logs: ${running.layout.logs}`,
+          );
+        });
         if (values.keep) {
           terminal.say('Ctrl-C stops it.');
           await once(interrupted, 'abort');
