@@ -23,6 +23,7 @@ import { CancelledFailure } from '@temporalio/common';
 import { failureOf, isOutage, problemOfError } from './failure.ts';
 import { JobLog } from './log.ts';
 import { ProgressReport } from './progress.ts';
+import { takeSlot } from './slots.ts';
 
 /** What the activities of a process share. */
 export interface FrameDeps {
@@ -61,6 +62,7 @@ export function jobActivity<A extends unknown[], R>(
 ): (call: Call, ...args: A) => Promise<R> {
   return async (call, ...args) => {
     const info = activityInfo();
+    using _slot = takeSlot(info.taskQueue);
     const startedAt = Date.now();
     const fenceLost = new AbortController();
     const signal = AbortSignal.any([cancellationSignal(), fenceLost.signal]);

@@ -2,7 +2,7 @@
  * Works on a page of the item ledger: skips what is done, bounds the page in time, publishes each item exactly once,
  * and tells the errors of an item from outages and from deaths of the process.
  */
-import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Page, type PageReport, type ProblemRecord, problemOf } from '@darkroom/contract';
 import { failpoint } from '@darkroom/platform';
 import {
@@ -18,8 +18,11 @@ import {
   releaseItems,
   retryItem,
 } from '@darkroom/records';
+import { activityInfo } from '@temporalio/activity';
 import type { Attempt } from './attempt.ts';
 import { isOutage, problemOfError } from './failure.ts';
+import { slotsTaken } from './slots.ts';
+import { Solitude } from './solitude.ts';
 
 /** An object that an item is published with. */
 export interface ItemObject {
@@ -52,18 +55,24 @@ export interface ItemWork {
   readonly lastStage: string;
   /** Items worked on at a time. */
   readonly concurrency: number;
-  /** No item is begun after this many milliseconds; the rest of the page waits its turn behind others'. */
+  /**
+   * No item is begun after this many milliseconds while others may wait; the rest of the page waits its turn behind them. As long as
+   * the worker has a slot free nobody waits, and a page may take {@link unhurried} times as long.
+   */
   readonly budgetMs: number;
-  /** Whether `work` isolates a suspect item; else the item fails after three deaths, which may blame a neighbour. */
-  readonly isolates: boolean;
   /** What the item's bytes are a function of; equal to the ledger's, an earlier result is reused. */
   inputDigest(item: ItemRow): string;
   work(item: ItemRow, tools: ItemTools): Promise<ItemOutcome>;
 }
 
+/** How long a page waits for records that are away, to give its items back. */
+const longestReleaseMs = 5 * 60_000;
+
+const solitude = new Solitude();
+
 export async function workPage(attempt: Attempt, page: Page, kind: ItemWork): Promise<PageReport> {
   const { records } = attempt.deps;
-  const until = Date.now() + kind.budgetMs;
+  const began = Date.now();
   const running = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
   let next: number | null = null;
@@ -71,12 +80,10 @@ export async function workPage(attempt: Attempt, page: Page, kind: ItemWork): Pr
   try {
     for (const item of await readPage(records.db, attempt.call.jobId, kind.stage, page.from, page.to)) {
       if (isDone(item, kind, attempt)) continue;
-      const suspect = item.deaths > 0 || (item.state === 'running' && item.run === attempt.call.run);
-      const room = suspect && !kind.isolates ? 1 : kind.concurrency;
-      while (running.size >= room) await Promise.race(running);
+      while (running.size >= kind.concurrency) await Promise.race(running);
       if (failure !== undefined) break;
       attempt.signal.throwIfAborted();
-      if (Date.now() >= until) {
+      if (Date.now() - began >= budgetOf(attempt, kind)) {
         next = item.ordinal;
         break;
       }
@@ -92,12 +99,36 @@ export async function workPage(attempt: Attempt, page: Page, kind: ItemWork): Pr
     if (failure !== undefined) throw failure.error;
   } catch (error) {
     await Promise.all(running);
-    // Given back in order, these items are nobody's death.
-    await releaseItems(records.db, attempt.fence).catch(() => {});
+    await release(attempt);
     throw error;
   }
   await attempt.progress.close();
   return { next, stages: await getStages(records.db, attempt.call.jobId) };
+}
+
+/**
+ * Gives back what the attempt has in hand, so that it is nobody's death. While the records are away it waits for them: an
+ * outage would count as one.
+ */
+async function release(attempt: Attempt): Promise<void> {
+  const until = Date.now() + longestReleaseMs;
+  for (;;) {
+    try {
+      await releaseItems(attempt.deps.records.db, attempt.fence);
+      return;
+    } catch (error) {
+      if (!isOutage(problemOfError(error)) || attempt.signal.aborted || Date.now() > until) return;
+      await sleep(500, undefined, { signal: attempt.signal }).catch(() => {});
+    }
+  }
+}
+
+/** An activity costs about as much as a photo: where nobody waits, few large pages are better than many small ones. */
+const unhurried = 5;
+
+function budgetOf(attempt: Attempt, { budgetMs }: ItemWork): number {
+  const slots = attempt.deps.config.worker.maxActivities;
+  return slotsTaken(activityInfo().taskQueue) < slots ? budgetMs * unhurried : budgetMs;
 }
 
 function isDone(item: ItemRow, kind: ItemWork, attempt: Attempt): boolean {
@@ -105,40 +136,56 @@ function isDone(item: ItemRow, kind: ItemWork, attempt: Attempt): boolean {
   return item.state === 'succeeded' && item.inputDigest === kind.inputDigest(item);
 }
 
-/** One item to its end: published, or failed by name. Throws only what is no fault of the item. */
+/**
+ * One item to its end: published, or failed by name. Throws only what is no fault of the item. Where the process has died
+ * too often under it, it is worked on alone; another death then is its own.
+ */
 async function workItem(attempt: Attempt, found: ItemRow, kind: ItemWork): Promise<void> {
+  const { attempts: most } = attempt.deps.config.items;
+  const abandoned = found.state === 'running' && found.run === attempt.call.run;
+  const alone = found.deaths + Number(abandoned) >= most;
+  for (let tries = 1; ; tries++) {
+    const ended = await solitude.run(alone, attempt.signal, () =>
+      tryItem(attempt, found, kind, { last: tries >= most }),
+    );
+    if (ended) return;
+  }
+}
+
+/** One try; false when the item may be tried again. */
+async function tryItem(
+  attempt: Attempt,
+  { ordinal }: ItemRow,
+  kind: ItemWork,
+  { last }: { last: boolean },
+): Promise<boolean> {
   const { db } = attempt.deps.records;
   const { attempts: most } = attempt.deps.config.items;
-  for (let tries = 1; ; tries++) {
+  attempt.signal.throwIfAborted();
+  const item = await claimItem(db, attempt.fence, kind.stage, ordinal);
+  if (item === undefined) return true;
+  await failpoint('item.claimed', item.key);
+  if (item.deaths > most) {
+    const detail = `The process died ${item.deaths} times under this item, the last time under it alone.`;
+    await fail(attempt, item, kind, problemOf('poisonous_item', detail));
+    return true;
+  }
+  try {
+    await publish(attempt, item, kind, await kind.work(item, toolsFor(attempt, item)));
+    return true;
+  } catch (error) {
     attempt.signal.throwIfAborted();
-    const item = await claimItem(db, attempt.fence, kind.stage, found.ordinal);
-    if (item === undefined) return;
-    await failpoint('item.claimed', item.key);
-    if (!kind.isolates && item.deaths >= most) {
-      await fail(
-        attempt,
-        item,
-        kind,
-        problemOf('poisonous_item', `The process died ${item.deaths} times under this item.`),
-      );
-      return;
+    if (error instanceof Fenced) throw error;
+    const problem = problemOfError(error);
+    if (isOutage(problem)) throw error;
+    const mayTryAgain = problem.code === 'internal' || problem.code === 'poisonous_item';
+    if (!mayTryAgain || last) {
+      await fail(attempt, item, kind, problem);
+      return true;
     }
-    try {
-      await publish(attempt, item, kind, await kind.work(item, toolsFor(attempt, item)));
-      return;
-    } catch (error) {
-      attempt.signal.throwIfAborted();
-      if (error instanceof Fenced) throw error;
-      const problem = problemOfError(error);
-      if (isOutage(problem)) throw error;
-      const mayTryAgain = problem.code === 'internal' || problem.code === 'poisonous_item';
-      if (!mayTryAgain || tries >= most) {
-        await fail(attempt, item, kind, problem);
-        return;
-      }
-      attempt.log.line('warn', `${item.key}: ${problem.detail} Trying again.`);
-      await retryItem(db, attempt.fence, kind.stage, item.ordinal, problem);
-    }
+    attempt.log.line('warn', `${item.key}: ${problem.detail} Trying again.`);
+    await retryItem(db, attempt.fence, kind.stage, item.ordinal, problem);
+    return false;
   }
 }
 
@@ -165,8 +212,7 @@ async function publish(attempt: Attempt, item: ItemRow, kind: ItemWork, outcome:
   }
   const files = await Promise.all(
     outcome.objects.map(async ({ key, path, body, contentType }) => {
-      const sha256 = createHash('sha256').update(body).digest('hex');
-      const { uri } = await storage.putBytes(key, body, { contentType, signal: attempt.signal });
+      const { uri, sha256 } = await storage.putBytes(key, body, { contentType, signal: attempt.signal });
       return { path, uri, bytes: body.length, sha256, contentType };
     }),
   );

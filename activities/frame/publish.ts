@@ -1,5 +1,4 @@
 /** The end of a job: its manifest is written last, then its row; what was not finished is not to be seen. */
-import { createHash } from 'node:crypto';
 import {
   type Call,
   type EndState,
@@ -62,8 +61,10 @@ async function put(
   attempt: Attempt,
   { key, path, body, contentType }: ItemObject,
 ): Promise<Omit<ManifestFile, 'item'>> {
-  const sha256 = createHash('sha256').update(body).digest('hex');
-  const { uri } = await attempt.deps.storage.putBytes(key, body, { contentType, signal: attempt.signal });
+  const { uri, sha256 } = await attempt.deps.storage.putBytes(key, body, {
+    contentType,
+    signal: attempt.signal,
+  });
   return { path, uri, bytes: body.length, sha256, contentType };
 }
 

@@ -4,6 +4,7 @@ import {
   type AnalysisOptions,
   analysisOptions,
   type ModelIdentity,
+  modelIdentity,
   type Page,
   type PhotoResult,
   type PhotoSource,
@@ -54,7 +55,6 @@ export function recognitionActivities(deps: FrameDeps) {
         lastStage: 'publish',
         concurrency: photosAtOnce,
         budgetMs: pageBudgetMs,
-        isolates: true,
         inputDigest: (item) => inputDigest(photoOf(item), options, opened.identity),
         work: (item, tools) => analysePhoto(attempt, opened, options, item, tools),
       });
@@ -83,7 +83,11 @@ async function requireModel(
       `There is no model ${options.model}; this worker has ${identity.name} (default).`,
     );
   }
-  const pinned = await pinModel(attempt.deps.records.db, attempt.fence, identity);
+  const known = attempt.job.pinned?.model;
+  const pinned =
+    known === undefined
+      ? await pinModel(attempt.deps.records.db, attempt.fence, identity)
+      : modelIdentity.parse(known);
   if (pinned.digest !== identity.digest) {
     throw new ProblemError(
       'unknown_model',

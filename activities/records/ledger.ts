@@ -73,18 +73,18 @@ export const holdsItem = read(
   },
 );
 
-/** Gives back the items the attempt works on, as if it had not begun them: a worker that shuts down is no death. */
+/**
+ * Gives back the items the attempt works on, as if it had not begun them: a worker that shuts down is no death. How many;
+ * none once the attempt is fenced off, for then it did hang.
+ */
 export const releaseItems = write(async (db: Db, fence: Fence): Promise<number> => {
-  const released = await db
-    .update(jobItems)
-    .set({
-      state: 'pending',
-      attempt: sql`greatest(${jobItems.attempt} - 1, 0)`,
-      updatedAt: sql`now()`,
-    })
-    .where(and(eq(jobItems.jobId, fence.jobId), mine(fence)))
-    .returning({ ordinal: jobItems.ordinal });
-  return released.length;
+  const { rows } = await db.execute(sql`
+    with ${fenceOf(fence, 'share')}
+    update ${jobItems} set state = 'pending', attempt = greatest(job_items.attempt - 1, 0), updated_at = now()
+    from fence
+    where job_items.job_id = fence.job_id and ${mine(fence)}
+    returning ordinal`);
+  return rows.length;
 });
 
 export interface Publication {
