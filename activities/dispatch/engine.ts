@@ -1,5 +1,6 @@
 /** The one connection to Temporal: start, cancel and describe runs; schedules and search attributes. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type JobStart, ProblemError, queues } from '@darkroom/contract';
 import type { Config, Logger, Telemetry } from '@darkroom/platform';
 import {
@@ -62,27 +63,14 @@ export function connectEngine(config: Config, logger: Logger, telemetry: Telemet
   const ask = boundedCalls(client);
 
   return {
-    start: (start, { workflow, priority }) =>
-      ask(async () => {
-        try {
-          await client.workflow.start(workflow, {
-            workflowId: start.jobId,
-            taskQueue: queues.light,
-            args: [start],
-            priority,
-            workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-            workflowIdConflictPolicy: 'FAIL',
-            staticSummary: `${start.title} · ${start.items} ${start.items === 1 ? 'item' : 'items'} · ${start.owner}`,
-            typedSearchAttributes: new TypedSearchAttributes([
-              { key: jobKind, value: start.kind },
-              { key: jobOwner, value: start.owner },
-              { key: jobState, value: 'running' },
-            ]),
-          });
-        } catch (error) {
-          if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-        }
-      }),
+    async start(start, how) {
+      const until = Date.now() + deadlineMs;
+      while (!(await ask(() => startOnce(client, start, how)))) {
+        if (Date.now() > until)
+          throw new ProblemError('engine_unavailable', `The run before is still closing: ${start.jobId}.`);
+        await sleep(100);
+      }
+    },
 
     cancel: (jobId, reason) =>
       ask(async () => {
@@ -166,6 +154,39 @@ function isAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (isGrpcServiceError(error)) return [1, 4, 14].includes(error.code);
   return error.cause !== undefined ? isAway(error.cause) : /connect|ECONNREFUSED/i.test(error.message);
+}
+
+/**
+ * Starts a run; true also when it is there already. False while the job's run before this one is: a row ends a moment
+ * before its run closes, and may be resumed in that moment.
+ */
+async function startOnce(
+  client: Client,
+  start: JobStart,
+  { workflow, priority }: { workflow: string; priority: Priority },
+): Promise<boolean> {
+  try {
+    await client.workflow.start(workflow, {
+      workflowId: start.jobId,
+      taskQueue: queues.light,
+      args: [start],
+      priority,
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      workflowIdConflictPolicy: 'FAIL',
+      memo: { run: start.run },
+      staticSummary: `${start.title} · ${start.items} ${start.items === 1 ? 'item' : 'items'} · ${start.owner}`,
+      typedSearchAttributes: new TypedSearchAttributes([
+        { key: jobKind, value: start.kind },
+        { key: jobOwner, value: start.owner },
+        { key: jobState, value: 'running' },
+      ]),
+    });
+    return true;
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    const { memo } = await client.workflow.getHandle(start.jobId).describe();
+    return memo?.run === start.run;
+  }
 }
 
 async function ensureSearchAttributes(connection: Connection, namespace: string): Promise<void> {
