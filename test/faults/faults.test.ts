@@ -1,0 +1,303 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { TestProcess } from '../harness/stack.ts';
+import { hitWork, keepWorking, workThroughKills } from './killing.ts';
+import {
+  attemptsOf,
+  digestsOf,
+  faultsOf,
+  itemsOf,
+  objectsOf,
+  openUploadsOf,
+  type Rows,
+  rowsOf,
+  tablesWith,
+} from './ledger.ts';
+import { type Act, failpoints, type Platform, readJournal, startPlatform, until } from './platform.ts';
+
+/** Whatever dies, stops or is called off: each item once, and nothing half-done to be seen. The long form is kills.ts. */
+
+const photos = 24;
+let platform: Platform;
+let source: string;
+/** Of an undisturbed run. */
+let expected: { digests: Map<string, string>; rows: Rows };
+
+const journal = (name: string): string => join(platform.stack.home, `${name}.journal`);
+/** Where the worker of a test puts what it needs for a while. */
+const scratch = (name: string): string => join(platform.stack.home, `scratch-${name}`);
+
+beforeAll(async () => {
+  platform = await startPlatform('faults');
+  const [undisturbed] = await Promise.all([platform.recognitionWorker(), platform.lightWorker()]);
+  source = await platform.photos(photos);
+  const id = await platform.submit(source);
+  expect(await platform.ended(id)).toMatchObject({ state: 'succeeded' });
+  expected = { digests: await digestsOf(platform, id), rows: await rowsOf(platform, id) };
+  expect(expected.digests.size).toBe(2 * photos);
+  expect(expected.rows).toMatchObject({ segments: photos, duplicates: 0 });
+  expect(await faultsOf(platform, id, expected)).toEqual([]);
+  await undisturbed.stop();
+}, 180_000);
+
+afterAll(async () => {
+  await platform?.close();
+}, 60_000);
+
+test('workers that are killed again and again: every item once, only what was in hand redone', async () => {
+  const id = await platform.submit(source);
+  const { job, deaths } = await workThroughKills(platform, id, {
+    seed: 7,
+    journal: journal('kills'),
+    points: {
+      'photo.recognise': { kill: 0.1, times: 1 },
+      'item.before-publish': { kill: 0.2, times: 1 },
+      'item.published': { kill: 0.2, times: 1 },
+      'job.before-manifest': { kill: 1, times: 1 },
+      'job.before-finish': { kill: 1, times: 1 },
+    },
+    seconds: 120,
+  });
+  expect(job).toMatchObject({ state: 'succeeded', warnings: 0 });
+  expect(await faultsOf(platform, id, expected)).toEqual([]);
+  expect(deaths.filter(hitWork).length).toBeGreaterThanOrEqual(4);
+  for (const { inFlight, redone } of deaths) expect(inFlight).toEqual(expect.arrayContaining([...redone]));
+}, 150_000);
+
+describe('a photo that kills its worker', () => {
+  const cases = [
+    { where: 'while it is worked on', point: 'photo.recognise', killWhen: 'photo-012.jpg' },
+    { where: 'when its result is written', point: 'item.before-write', killWhen: '12' },
+  ];
+  test.each(cases)(
+    '$where: it alone fails, by name',
+    async ({ point, killWhen }) => {
+      const id = await platform.submit(source);
+      const working = keepWorking(platform, failpoints({ points: { [point]: { killWhen } } }));
+      const job = await platform.ended(id, 120).finally(() => working.stop());
+      expect(job).toMatchObject({ state: 'succeeded_with_warnings', warnings: 1 });
+      const items = await itemsOf(platform, id);
+      const failed = items.filter(({ state }) => state !== 'succeeded');
+      expect(failed).toMatchObject([{ ordinal: 12, state: 'failed', code: 'poisonous_item' }]);
+      const rest = [...expected.digests].filter(([path]) => !path.startsWith('12_'));
+      expect(await digestsOf(platform, id)).toEqual(new Map(rest));
+    },
+    150_000,
+  );
+});
+
+test('a worker that is stopped past its time-out and goes on beside its successor: nothing it writes counts', async () => {
+  const id = await platform.submit(source);
+  const stopped = await workerOfTest(
+    failpoints({ journal: journal('stop'), points: { 'item.before-write': { stop: true, times: 1 } } }),
+  );
+  await acted('stop', ({ point }) => point === 'item.before-write');
+  await workerOfTest(failpoints({ points: { 'photo.probe': { delayMs: 300 } } }));
+  const fenced = async (): Promise<number> =>
+    (await attemptsOf(platform, id)).filter(
+      ({ worker, outcome }) => isOf(stopped, worker) && outcome === 'fenced',
+    ).length;
+  // Its pages have been taken over, and are being worked on.
+  const lost = await until(async () => (await fenced()) || undefined, { what: 'the successor to take over' });
+  stopped.kill('SIGCONT');
+  expect(await platform.ended(id)).toMatchObject({ state: 'succeeded', warnings: 0 });
+  expect(await faultsOf(platform, id, expected)).toEqual([]);
+  const items = await itemsOf(platform, id);
+  const attempts = await attemptsOf(platform, id);
+  expect(lost).toBeGreaterThan(0);
+  for (const { claim } of items) {
+    const under = attempts.find((attempt) => attempt.claim === claim);
+    expect(under?.outcome).toBe('succeeded');
+  }
+  expect(items.filter(({ deaths }) => deaths > 0).length).toBeGreaterThan(0);
+}, 120_000);
+
+describe('cancel', () => {
+  let few: string;
+  const delay = { delayMs: 150 };
+  let worker: TestProcess;
+
+  beforeAll(async () => {
+    few = await platform.photos(6);
+    await mkdir(scratch('cancel'));
+    worker = await platform.recognitionWorker({
+      TMPDIR: scratch('cancel'),
+      ...failpoints({
+        journal: journal('cancel'),
+        points: {
+          'photo.probe': delay,
+          'photo.prepare': delay,
+          'photo.recognise': delay,
+          'photo.annotate': delay,
+          'item.before-publish': delay,
+          'item.published': { delayMs: 0 },
+          'job.before-manifest': { delayMs: 1500 },
+          'job.before-finish': { delayMs: 1500 },
+        },
+      }),
+    });
+  }, 60_000);
+
+  afterAll(async () => {
+    await worker?.stop();
+  }, 30_000);
+
+  const byApi = async (id: string): Promise<void> => {
+    const { status, body } = await platform.ask('POST', `/v1/jobs/${id}/cancel`, { reason: 'enough' });
+    expect(status).toBe(202);
+    expect(body.state).toMatch(/^cancel/);
+  };
+  const bySignal = (id: string): Promise<void> =>
+    platform.temporal.workflow.getHandle(id).signal('cancel', 'enough');
+  const byEngine = async (id: string): Promise<void> => {
+    await platform.temporal.workflow.getHandle(id).cancel();
+  };
+  const cases = [
+    ...[
+      'photo.probe',
+      'photo.prepare',
+      'photo.recognise',
+      'photo.annotate',
+      'item.before-publish',
+      'job.before-manifest',
+      'job.before-finish',
+    ].map((point) => ({ point, by: 'the API', how: byApi, reason: 'enough' as unknown })),
+    { point: 'photo.recognise', by: 'the signal', how: bySignal, reason: 'enough' },
+    { point: 'photo.recognise', by: 'the engine itself', how: byEngine, reason: expect.any(String) },
+  ];
+  const cancelled: string[] = [];
+
+  test.each(cases)(
+    'at $point by $by: cancelled within 5 s, nothing half-done left',
+    async (one) => {
+      const earlier = (await readJournal(journal('cancel'))).length;
+      const id = await platform.submit(few);
+      // With some photos done and others in hand.
+      await acted('cancel', ({ point }, acts) => {
+        const done = acts.slice(earlier).some((act) => act.point === 'item.published');
+        return done && point === one.point;
+      });
+      const asked = performance.now();
+      await one.how(id);
+      const job = await platform.ended(id);
+      const ms = performance.now() - asked;
+      expect(job).toMatchObject({ state: 'cancelled', cancelReason: one.reason, problem: null });
+      expect(ms).toBeLessThan(5000);
+      cancelled.push(id);
+      expect(await closedAs(id)).toBe('CANCELLED');
+      const items = await itemsOf(platform, id);
+      expect(items.filter(({ state }) => state !== 'succeeded' && state !== 'pending')).toEqual([]);
+      // What was finished is there, and nothing else.
+      const finished = await digestsOf(platform, id);
+      const objects = await objectsOf(platform, id);
+      expect([...objects.values()].sort()).toEqual([...finished.values()].sort());
+      expect(await rowsOf(platform, id)).toMatchObject({ segments: finished.size / 2 });
+      expect(await openUploadsOf(platform)).toEqual([]);
+      // ONNX Runtime keeps two files of its own for as long as the process lives.
+      const left = readdirSync(scratch('cancel')).filter(
+        (name) => !/^(\.ses|mat-debug-\d+\.log)$/.test(name),
+      );
+      expect(left).toEqual([]);
+      expect(await childrenOf(worker.pid)).toEqual([]);
+    },
+    90_000,
+  );
+
+  test('a cancelled job that is resumed does only what was missing', async () => {
+    await worker.stop();
+    await workerOfTest();
+    for (const id of cancelled) {
+      const before = await itemsOf(platform, id);
+      expect((await platform.ask('POST', `/v1/jobs/${id}/resume`)).status).toBe(202);
+      expect(await platform.ended(id)).toMatchObject({ state: 'succeeded', run: 2, cancelReason: null });
+      const after = await itemsOf(platform, id);
+      const kept = before.filter(({ state }) => state === 'succeeded');
+      expect(kept.length).toBeGreaterThan(0);
+      for (const { ordinal, claim } of kept) expect(after[ordinal - 1]).toMatchObject({ run: 1, claim });
+      expect(after.filter(({ run }) => run === 2).length).toBe(before.length - kept.length);
+      const digests = [...expected.digests].filter(([path]) => Number.parseInt(path, 10) <= before.length);
+      const { duplicates } = await rowsOf(platform, id);
+      expect({ duplicates, digests: await digestsOf(platform, id) }).toEqual({
+        duplicates: 0,
+        digests: new Map(digests),
+      });
+    }
+    expect(cancelled).toHaveLength(cases.length);
+  }, 120_000);
+});
+
+test('a job that is resumed the moment it is cancelled runs again', async () => {
+  await workerOfTest(failpoints({ points: { 'photo.prepare': { delayMs: 200 } } }));
+  const id = await platform.submit(await platform.photos(6, 'again'));
+  await until(async () => (await itemsOf(platform, id)).some(({ state }) => state === 'succeeded'), {
+    what: 'the first photos',
+  });
+  await platform.ask('POST', `/v1/jobs/${id}/cancel`);
+  for (let state = ''; state !== 'cancelled'; ) {
+    const [row] = await platform.records.sql<{ state: string }>`select state from jobs where id = ${id}`;
+    state = row?.state ?? 'cancelled';
+  }
+  expect((await platform.ask('POST', `/v1/jobs/${id}/resume`)).status).toBe(202);
+  expect(await platform.ended(id)).toMatchObject({ state: 'succeeded', run: 2 });
+}, 60_000);
+
+test('a job that is deleted while it runs stays deleted, whatever a stopped worker does later', async () => {
+  const id = await platform.submit(source);
+  const stopped = await workerOfTest(
+    failpoints({ journal: journal('zombie'), points: { 'item.before-publish': { stop: true, times: 1 } } }),
+  );
+  await acted('zombie', ({ point }) => point === 'item.before-publish');
+  const gone = async (): Promise<boolean> => (await platform.ask('DELETE', `/v1/jobs/${id}`)).status === 204;
+  await until(gone, { seconds: 60, what: 'the job to be gone' });
+  const left = async () => ({
+    tables: await tablesWith(platform, id),
+    objects: [...(await objectsOf(platform, id)).keys()],
+    status: (await platform.ask('GET', `/v1/jobs/${id}`)).status,
+  });
+  expect(await left()).toEqual({ tables: [], objects: [], status: 404 });
+  const heard = stopped.lines.length;
+  stopped.kill('SIGCONT');
+  const given = (): Promise<boolean> =>
+    Promise.resolve(stopped.lines.slice(heard).some((line) => line.includes('attempt ended early')));
+  await until(given, { what: 'the stopped worker to notice' });
+  await stopped.stop();
+  expect(await left()).toEqual({ tables: [], objects: [], status: 404 });
+}, 120_000);
+
+/** A worker for photos that stops with the test. */
+async function workerOfTest(env: Record<string, string> = {}): Promise<TestProcess> {
+  const worker = await platform.recognitionWorker(env);
+  onTestFinished(() => worker.stop());
+  return worker;
+}
+
+/** How the engine closed the job's run; its row ends a moment earlier. */
+const closedAs = (id: string): Promise<string> =>
+  until(
+    async () => {
+      const { name } = (await platform.temporal.workflow.getHandle(id).describe()).status;
+      return name === 'RUNNING' ? undefined : name;
+    },
+    { what: 'the run to close' },
+  );
+
+const isOf = ({ pid }: TestProcess, worker: string): boolean => worker.endsWith(`/${pid}`);
+
+/** Waits until a failpoint has acted as wanted; `wanted` is given the last act and all acts. */
+const acted = (name: string, wanted: (last: Act, acts: readonly Act[]) => boolean): Promise<unknown> =>
+  until(
+    async () => {
+      const acts = await readJournal(journal(name));
+      const last = acts.at(-1);
+      return last !== undefined && wanted(last, acts);
+    },
+    { seconds: 60, what: `an act of ${name}` },
+  );
+
+/** The processes that a process has started and that still run; none where /proc does not tell. */
+async function childrenOf(pid: number): Promise<string[]> {
+  const list = `/proc/${pid}/task/${pid}/children`;
+  return existsSync(list) ? (await readFile(list, 'utf8')).split(' ').filter(Boolean) : [];
+}

@@ -1,0 +1,163 @@
+/** The platform under fault: the real stack, its API as a user has it, its ledger and its objects as they lie there. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Job, ProblemDocument } from '@darkroom/contract';
+import type { FailpointPlan } from '@darkroom/platform';
+import { createKey, migrate, openRecords, type Records } from '@darkroom/records';
+import { createStorage, type Storage } from '@darkroom/storage';
+import { Client, Connection } from '@temporalio/client';
+import { sampleBucket } from '../../apps/local/samples.ts';
+import { startTestStack, type TestProcess, type TestStack } from '../harness/stack.ts';
+import { makePhotos, putPhotos } from './photos.ts';
+
+/** An answer of the API and how long it took. */
+export interface Answer<T> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: T;
+  readonly ms: number;
+}
+
+export interface Platform {
+  readonly stack: TestStack;
+  readonly records: Records;
+  readonly storage: Storage;
+  readonly temporal: Client;
+  readonly api: TestProcess & { url: string };
+  /** Puts the first `count` photos of the series under a prefix of their own, called `NAME-001.jpg` and so on; its URI. */
+  photos(count: number, name?: string): Promise<string>;
+  ask<T = Job & ProblemDocument>(method: string, path: string, body?: object): Promise<Answer<T>>;
+  /** Submits a source; the id of its job. */
+  submit(source: string): Promise<string>;
+  job(id: string): Promise<Job>;
+  /** Waits until the job has ended, at most `seconds`. */
+  ended(id: string, seconds?: number): Promise<Job>;
+  /** A worker for photos alone; workflows and upkeep are another's. */
+  recognitionWorker(changes?: Record<string, string>): Promise<TestProcess>;
+  /** A worker for everything but photos. */
+  lightWorker(): Promise<TestProcess>;
+  close(): Promise<void>;
+}
+
+export async function startPlatform(name: string, env: Record<string, string> = {}): Promise<Platform> {
+  const stack = await startTestStack(name, {
+    NODE_COMPILE_CACHE: join(import.meta.dirname, '../../.darkroom/test/compiled'),
+    ...env,
+  });
+  const { s3, temporal, postgres } = stack.stack;
+  await migrate(postgres);
+  const records = openRecords({ url: postgres, application: 'faults' });
+  const storage = createStorage({ ...s3, forcePathStyle: true });
+  const connection = Connection.lazy({ address: temporal.address });
+  const api = await stack.startApi();
+  const { key } = await createKey(records.db, { owner: 'tester', group: null, role: 'user', priority: 3 });
+
+  const platform: Platform = {
+    stack,
+    records,
+    storage,
+    api,
+    temporal: new Client({ connection, namespace: temporal.namespace }),
+
+    async photos(count, name = 'photo') {
+      const prefix = `s3://${sampleBucket}/faults-${name}-${count}/`;
+      await putPhotos(storage, prefix, await makePhotos(count, name));
+      return prefix;
+    },
+
+    async ask<T>(method: string, path: string, body?: object) {
+      const began = performance.now();
+      const answer = await fetch(`${api.url}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${key}`,
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(60_000),
+      });
+      const text = await answer.text();
+      const ms = performance.now() - began;
+      return {
+        status: answer.status,
+        headers: answer.headers,
+        body: (text === '' ? {} : JSON.parse(text)) as T,
+        ms,
+      };
+    },
+
+    async submit(source) {
+      const { status, body } = await platform.ask<{ task_id: string }>('POST', '/v1/analysis', { source });
+      if (status !== 202) throw new Error(`The submit was answered ${status}: ${JSON.stringify(body)}`);
+      return body.task_id;
+    },
+
+    async job(id) {
+      const { status, body } = await platform.ask<Job>('GET', `/v1/jobs/${id}`);
+      if (status !== 200) throw new Error(`The job was answered ${status}: ${JSON.stringify(body)}`);
+      return body;
+    },
+
+    ended: (id, seconds = 60) =>
+      until(
+        async () => {
+          const job = await platform.job(id);
+          return job.finishedAt === null ? undefined : job;
+        },
+        { seconds, what: async () => `job ${JSON.stringify(await platform.job(id))} to end` },
+      ),
+
+    recognitionWorker: (changes = {}) => stack.startWorker({ DARKROOM_QUEUES: 'recognition', ...changes }),
+    lightWorker: () => stack.startWorker({ DARKROOM_QUEUES: 'light' }),
+
+    async close() {
+      await stack.close();
+      await connection.close();
+      await records.close();
+      storage.close();
+    },
+  };
+  return platform;
+}
+
+/** Asks until `ready` gives something, every 50 ms. */
+export async function until<T>(
+  ready: () => Promise<T | undefined | false>,
+  { seconds = 30, what }: { seconds?: number; what: string | (() => Promise<string>) },
+): Promise<T> {
+  const deadline = Date.now() + seconds * 1000;
+  for (;;) {
+    const found = await ready();
+    if (found !== undefined && found !== false) return found;
+    if (Date.now() > deadline) {
+      const missing = typeof what === 'string' ? what : await what();
+      throw new Error(`Waited ${seconds} s in vain for ${missing}.`);
+    }
+    await sleep(20);
+  }
+}
+
+/** The environment of a process with these failpoints. */
+export function failpoints(
+  plan: Partial<FailpointPlan> & Pick<FailpointPlan, 'points'>,
+): Record<string, string> {
+  return { DARKROOM_FAILPOINTS: JSON.stringify(plan) };
+}
+
+export interface Act {
+  readonly at: string;
+  readonly pid: number;
+  readonly point: string;
+  readonly detail?: string;
+  readonly action: string;
+}
+
+/** What failpoints have done so far. */
+export async function readJournal(path: string): Promise<Act[]> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Act);
+}
