@@ -84,8 +84,9 @@ export function tallyRun(root: string, summary: string, checks: readonly string[
   const ofPackages = packagesWithTests(root).map((folder) => {
     const task = tasks.find(({ taskId, directory }) => directory === folder && taskId.endsWith('#test'));
     const report = join(root, folder, reportPath);
-    if (!task) return failure(`${folder} has tests, but no "test" script in its package.json`);
-    if (!existsSync(report)) return failure(`${folder}: its tests did not run`);
+    if (!task || !existsSync(report)) {
+      return failure(`${folder}: its tests did not run to the end, or its package.json has no "test" script`);
+    }
     return tallyReport(folder, readFileSync(report, 'utf8'), task.execution?.exitCode ?? 1);
   });
   return sum([...ofChecks, ...ofPackages]);
