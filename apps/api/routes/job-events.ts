@@ -1,5 +1,5 @@
 /** A job's events as they happen. */
-import { hasEnded, type JobState, ProblemError } from '@darkroom/contract';
+import { hasEnded, type Job, type JobState, jobState, ProblemError } from '@darkroom/contract';
 import { type EventRow, eventsAfter, getJob, type JobWithStages, progressOf } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiDeps } from '../context.ts';
@@ -135,9 +135,19 @@ function written(deps: ApiDeps, found: JobWithStages, events: readonly EventRow[
         ? [formatEvent({ event: type, id, data: progressOf(found.stages, found.job) })]
         : [];
     }
-    if (event === lastState) return [formatEvent({ event: type, id, data: jobDocument(deps, found) })];
+    if (type === 'state') {
+      const job = jobDocument(deps, found);
+      return [formatEvent({ event: type, id, data: event === lastState ? job : { ...job, ...asOf(data) } })];
+    }
     return [formatEvent({ event: type, id, data })];
   });
+}
+
+/** What an earlier state says of a job that has gone on since: its state then, and nothing of its later end. */
+function asOf(data: Record<string, unknown>): Partial<Job> {
+  const state = jobState.parse(data.state);
+  if (hasEnded(state)) return { state };
+  return { state, finishedAt: null, problem: null, result: null };
 }
 
 async function unlessAway<T>(ask: () => Promise<T>): Promise<T | undefined> {
