@@ -1,0 +1,57 @@
+import { fileURLToPath } from 'node:url';
+import type { JobStart } from '@darkroom/contract';
+import { createLogger, startTelemetry, type Telemetry } from '@darkroom/platform';
+import { bundleWorkflows, tracing } from '@darkroom/worker/bundle.ts';
+import * as workflows from '@darkroom/workflows';
+import { Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { DeterminismViolationError } from '@temporalio/workflow';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type RecordedHistory, readHistories, startOf } from './histories.ts';
+
+/** Runs that were recorded go through today's workflow code the way they went: runs under way survive an upgrade. */
+
+const histories = await readHistories();
+
+let telemetry: Telemetry;
+let bundle: WorkflowBundleWithSourceMap;
+const logger = createLogger({ service: 'test', level: 'fatal' });
+beforeAll(async () => {
+  Runtime.install({ logger: quiet });
+  telemetry = startTelemetry({ service: 'test' });
+  bundle = await bundleWorkflows(telemetry, logger);
+}, 60_000);
+afterAll(async () => {
+  await telemetry?.shutdown();
+});
+
+const silent = (): void => {};
+const quiet = { log: silent, trace: silent, debug: silent, info: silent, warn: silent, error: silent };
+
+const replay = (workflowBundle: WorkflowBundleWithSourceMap, history: RecordedHistory): Promise<void> =>
+  Worker.runReplayHistory({ workflowBundle, plugins: [tracing(telemetry)] }, history);
+
+test.each([...histories])('%s', async (_, history) => {
+  await replay(bundle, history);
+});
+
+test('every workflow has a history, and every end of a job', () => {
+  const recorded = [...histories.values()];
+  const names = new Set(recorded.map((history) => startOf(history).workflow));
+  expect([...names].sort()).toEqual(Object.keys(workflows).sort());
+  const photos = recorded.filter((history) => startOf(history).workflow === 'photo');
+  expect(new Set(photos.map((history) => history.events.at(-1)?.eventType))).toEqual(
+    new Set(['COMPLETED', 'FAILED', 'CANCELED'].map((end) => `EVENT_TYPE_WORKFLOW_EXECUTION_${end}`)),
+  );
+  const starts = photos.map((history) => startOf(history).input as JobStart);
+  expect(starts.some(({ run }) => run > 1)).toBe(true);
+  expect(starts.some(({ items }) => items >= 100)).toBe(true);
+});
+
+test('a story that was changed without patched() is noticed', async () => {
+  const changed = await bundleWorkflows(
+    telemetry,
+    logger,
+    fileURLToPath(new URL('changed.ts', import.meta.url)),
+  );
+  await expect(replay(changed, histories.get('photo-succeeded')!)).rejects.toThrow(DeterminismViolationError);
+});
