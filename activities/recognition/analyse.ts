@@ -5,7 +5,7 @@ import { labelOf } from './card.ts';
 import type { Detection, Outputs } from './detection.ts';
 import { clip, type Fit, type Size, toSource } from './fit.ts';
 import { heads } from './heads/index.ts';
-import { decode, type PhotoLimits, probe, toTensor } from './prepare.ts';
+import { decode, type PhotoLimits, probe, release, toTensor } from './prepare.ts';
 import type { Model } from './session.ts';
 import type { PhotoFormat } from './sniff.ts';
 import { suppress } from './suppress.ts';
@@ -70,16 +70,20 @@ export async function analyse(
     const decoded = await decode(bytes, options.limits);
     return { raster: decoded, ...(await toTensor(decoded, model.input)) };
   });
-  const detections = await stage('recognise', async () => {
-    const outputs = await model.infer(tensor, signal);
-    return detect(outputs, model, placed, raster, options);
-  });
-  const drawn = options.annotate
-    ? { annotated: await stage('annotate', () => annotate(raster, detections)) }
-    : {};
-  signal?.throwIfAborted();
-  const { width, height } = raster;
-  return { width, height, format: header.format, model: model.identity, detections, ...drawn, timings };
+  try {
+    const detections = await stage('recognise', async () => {
+      const outputs = await model.infer(tensor, signal);
+      return detect(outputs, model, placed, raster, options);
+    });
+    const drawn = options.annotate
+      ? { annotated: await stage('annotate', () => annotate(raster, detections)) }
+      : {};
+    signal?.throwIfAborted();
+    const { width, height } = raster;
+    return { width, height, format: header.format, model: model.identity, detections, ...drawn, timings };
+  } finally {
+    release(raster);
+  }
 }
 
 /** Outputs of a model → detections in pixels of the source: decoded, suppressed, unfitted, clipped, labelled, filtered. */

@@ -30,7 +30,10 @@ export type FromThread =
 
 export interface Inference {
   readonly inputs: readonly Port[];
-  /** Waits for a free lane first, and gives up waiting when the signal aborts. Throws when the model does not run on that. */
+  /**
+   * Takes the memory of `feeds` along. Waits for a free lane first, and gives up waiting when the signal aborts. Throws when the model
+   * does not run on that.
+   */
   run(feeds: Feeds, signal?: AbortSignal): Promise<Outputs>;
   /** Ends the threads; runs under way never answer. */
   close(): Promise<void>;
@@ -54,7 +57,7 @@ export async function openInference(options: SessionOptions, lanes: number): Pro
     const run = async (feeds: Feeds): Promise<Outputs> => {
       const thread = idle.pop()!;
       try {
-        thread.postMessage(feeds);
+        thread.postMessage(feeds, memoryOf(feeds));
         return outputsOf(await nextMessage(thread));
       } finally {
         idle.push(thread);
@@ -70,6 +73,9 @@ export async function openInference(options: SessionOptions, lanes: number): Pro
     throw error;
   }
 }
+
+const memoryOf = (feeds: Feeds): ArrayBuffer[] =>
+  Object.values(feeds).flatMap(({ data }) => (data.buffer instanceof ArrayBuffer ? [data.buffer] : []));
 
 function dieToo(code: number): never {
   throw new Error(`A thread that held a model ended with ${code}.`);

@@ -4,7 +4,8 @@ import { analyse } from './analyse.ts';
 import type { ChildOptions, ToChild, ToParent } from './isolate.ts';
 import { openModel } from './session.ts';
 
-process.once('disconnect', () => process.exit(1));
+// Not exit(): that would wait for, and trip over, a run under way in its thread.
+process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 
 const reply = (message: ToParent) => process.send?.(message);
 let enter: (() => void) | undefined;

@@ -34,7 +34,7 @@ export interface Model {
   readonly suppress: SuppressOptions;
   /** How the model was understood, in words: what was guessed, or that the card said it. */
   readonly understood: string;
-  /** Runs the model; waits for a free lane first, and gives up waiting when the signal aborts. */
+  /** Runs the model, taking the tensor's memory along; waits for a free lane first, and gives up waiting when the signal aborts. */
   infer(tensor: Tensor, signal?: AbortSignal): Promise<Outputs>;
 }
 
