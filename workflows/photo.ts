@@ -3,7 +3,7 @@ import type { RecognitionActivities } from '@darkroom/recognition/activities.ts'
 import { defineJob, pagesOf } from './job.ts';
 
 /** Small enough that the lanes share a task evenly, large enough that an activity's own cost does not show. */
-const photosInPage = 16;
+const photosInPage = 24;
 
 export const photo = defineJob(async ({ on, items, stage }, { items: photos, cursor }) => {
   const recognition = on<RecognitionActivities>('recognition');
