@@ -17,7 +17,10 @@ export type Finish = {
 };
 
 /** How the activities of one job act; what is not said does its work at once. */
-export interface Behaviour extends Partial<FakeActivities> {}
+export interface Behaviour extends Partial<FakeActivities> {
+  /** Before the engine is asked to cancel, after a signal. */
+  beforeCancel?(): Promise<void>;
+}
 
 export interface FakeRun {
   readonly id: string;
@@ -88,7 +91,10 @@ export async function startFakes(dynamicConfig: readonly string[] = []): Promise
     finish(call: Call, end: Finish): Promise<void>;
     cancelRun(jobId: string): Promise<void>;
   } = {
-    cancelRun: async (jobId) => void (await temporal.client.workflow.getHandle(jobId).cancel()),
+    cancelRun: async (jobId) => {
+      await behaviours.get(jobId)?.beforeCancel?.();
+      await temporal.client.workflow.getHandle(jobId).cancel();
+    },
     find: (call, from) =>
       noted(call, `find ${from}`, async () => (await behaviours.get(call.jobId)?.find?.(call, from)) ?? null),
     work: (call, page) =>

@@ -190,6 +190,8 @@ test('a cancel by signal reaches a job that continues as new', async () => {
       await rest(5);
       return reportOf(found);
     },
+    // Longer than it takes to the next time.
+    beforeCancel: () => rest(1500),
   });
   await run.until('work 201–210 ends');
   await run.handle.signal('cancel', 'enough');
