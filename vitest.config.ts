@@ -5,8 +5,8 @@ export default defineConfig({
     include: ['**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/.darkroom/**', '**/dist/**'],
     passWithNoTests: true,
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    testTimeout: 90_000,
+    hookTimeout: 180_000,
     reporters: ['default', ['json', { outputFile: '.turbo/vitest.json' }]],
   },
 });

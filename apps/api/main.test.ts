@@ -49,7 +49,7 @@ test('the process serves without Temporal and S3, and ends in order on SIGTERM w
             ({ status }) => status,
             () => 0,
           ),
-        { timeout: 15_000 },
+        { timeout: 60_000 },
       )
       .toBe(200);
     const headers = { authorization: `Bearer ${key}` };
@@ -73,11 +73,11 @@ test('the process serves without Temporal and S3, and ends in order on SIGTERM w
     api.kill('SIGTERM');
     while (!(await reader?.read())?.done);
     expect(await api.ended).toBe(0);
-    expect(performance.now() - told).toBeLessThan(5000);
+    expect(performance.now() - told).toBeLessThan(10_000);
     const lines = api.lines.map((line) => JSON.parse(line) as { msg: string; level: string });
     expect(lines.filter(({ level }) => level === 'error')).toEqual([]);
     expect(lines.at(-1)?.msg).toBe('stopped');
   } finally {
     await api.stop();
   }
-}, 40_000);
+}, 120_000);
