@@ -66,24 +66,26 @@ export async function analyse(
   };
 
   const header = await stage('probe', () => probe(bytes, options.limits));
-  const { raster, tensor, placed } = await stage('prepare', async () => {
-    const decoded = await decode(bytes, options.limits);
-    return { raster: decoded, ...(await toTensor(decoded, model.input)) };
-  });
-  try {
-    const detections = await stage('recognise', async () => {
-      const outputs = await model.infer(tensor, signal);
-      return detect(outputs, model, placed, raster, options);
+  return model.room.run(async () => {
+    const { raster, tensor, placed } = await stage('prepare', async () => {
+      const decoded = await decode(bytes, options.limits);
+      return { raster: decoded, ...(await toTensor(decoded, model.input)) };
     });
-    const drawn = options.annotate
-      ? { annotated: await stage('annotate', () => annotate(raster, detections)) }
-      : {};
-    signal?.throwIfAborted();
-    const { width, height } = raster;
-    return { width, height, format: header.format, model: model.identity, detections, ...drawn, timings };
-  } finally {
-    release(raster);
-  }
+    try {
+      const detections = await stage('recognise', async () => {
+        const outputs = await model.infer(tensor, signal);
+        return detect(outputs, model, placed, raster, options);
+      });
+      const drawn = options.annotate
+        ? { annotated: await stage('annotate', () => annotate(raster, detections)) }
+        : {};
+      signal?.throwIfAborted();
+      const { width, height } = raster;
+      return { width, height, format: header.format, model: model.identity, detections, ...drawn, timings };
+    } finally {
+      release(raster);
+    }
+  }, signal);
 }
 
 /** Outputs of a model → detections in pixels of the source: decoded, suppressed, unfitted, clipped, labelled, filtered. */

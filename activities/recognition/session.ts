@@ -9,6 +9,7 @@ import { refuseForeignModel } from './foreign.ts';
 import { guess, guessInputShape, imageInput } from './guess.ts';
 import { type HeadName, heads } from './heads/index.ts';
 import { type Feeds, type Inference, openInference } from './inference.ts';
+import { Lanes } from './lanes.ts';
 import { onnxMetadata } from './onnx.ts';
 import type { Tensor } from './prepare.ts';
 import { defaultModelPath } from './setup.ts';
@@ -32,6 +33,8 @@ export interface Model {
   readonly head: HeadName;
   readonly labels: ModelLabels;
   readonly suppress: SuppressOptions;
+  /** Room for decoded pictures: those that are inferred, one that is prepared, one that is drawn into. */
+  readonly room: Lanes;
   /** How the model was understood, in words: what was guessed, or that the card said it. */
   readonly understood: string;
   /** Runs the model, taking the tensor's memory along; waits for a free lane first, and gives up waiting when the signal aborts. */
@@ -146,6 +149,7 @@ async function understand(
     labels,
     suppress: { ...heads[head].suppress, ...defined(card.suppress ?? {}) },
     understood: guessed === undefined ? `${head}, as its model card says` : `guessed ${guessed.text}`,
+    room: new Lanes(options.lanes + 2),
     infer: run,
   };
 }
