@@ -76,6 +76,7 @@ export async function workPage(attempt: Attempt, page: Page, kind: ItemWork): Pr
   const running = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
   let next: number | null = null;
+  let begun = 0;
 
   try {
     for (const item of await readPage(records.db, attempt.call.jobId, kind.stage, page.from, page.to)) {
@@ -83,11 +84,13 @@ export async function workPage(attempt: Attempt, page: Page, kind: ItemWork): Pr
       while (running.size >= kind.concurrency) await Promise.race(running);
       if (failure !== undefined) break;
       attempt.signal.throwIfAborted();
-      if (Date.now() - began >= budgetOf(attempt, kind)) {
+      // One at least, or a page whose reading alone takes that long would go round for ever.
+      if (begun > 0 && Date.now() - began >= budgetOf(attempt, kind)) {
         next = item.ordinal;
         break;
       }
       attempt.cursor = item.ordinal;
+      begun++;
       const work = workItem(attempt, item, kind)
         .catch((error: unknown) => {
           failure ??= { error };

@@ -311,6 +311,15 @@ describe('with workers', () => {
     });
   });
 
+  test('a page without any time left still gets on, an item a turn', async () => {
+    const { id, user } = await submitPlay(house, 'hurried', 6, { budgetMs: 0 });
+    expect(await user.ended(id)).toMatchObject({ state: 'succeeded' });
+    expect(timesWorked('hurried')).toEqual({ 1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 1 });
+    const { raw } = await house.temporal.workflow.getHandle(id).describe();
+    // Six turns and the end, three events each and some for the run's own.
+    expect(Number(raw.workflowExecutionInfo?.historyLength)).toBeGreaterThan(7 * 3);
+  });
+
   test('operators find a run by kind, owner and state, and see what it is', async () => {
     const good = await submitPlay(house, 'finder', 2);
     await good.user.ended(good.id);

@@ -13,6 +13,8 @@ export const kinds = { ...allKinds, [tallyKind.kind]: tallyKind };
 export interface Play {
   /** Works on one text, before its result is published. */
   item?(text: string, tools: ItemTools & { jobId: string; storage: Storage }): Promise<void>;
+  /** How long a page may take; 2 s unless said otherwise. */
+  readonly budgetMs?: number;
   /** Before the page that begins at an ordinal is worked on. */
   page?(from: number): Promise<void>;
 }
@@ -45,7 +47,7 @@ function playedActivities(deps: FrameDeps) {
         stage: 'count',
         lastStage: 'publish',
         concurrency: 2,
-        budgetMs: 2000,
+        budgetMs: plays.get(owner)?.budgetMs ?? 2000,
         inputDigest: (item) => createHash('sha256').update(JSON.stringify(item.input)).digest('hex'),
         work: async (item, tools) => {
           const { text } = item.input as TallyText;
