@@ -49,6 +49,7 @@ export async function publishJob(
     state,
     warnings: counts.failed,
     result: { ...job.result, manifest: uri, files: files.length },
+    resultsExpireAt: expiryOf(attempt.deps, attempt.job.kind),
   });
   // A repeated attempt finds its own end; anybody else's means that this one lost.
   if (!finished && (await getJobRow(records.db, jobId))?.state !== state)
@@ -105,11 +106,19 @@ export function frameActivities(deps: FrameDeps) {
         run: call.run,
         state: end.state,
         cancelReason: end.reason,
+        resultsExpireAt: expiryOf(deps, row.kind),
         ...(end.code !== undefined && { problem: problemOf(end.code, end.detail ?? '') }),
       });
       if (finished) metrics.jobsTotal.inc({ kind: row.kind, state: end.state });
     },
   };
+}
+
+/** When results of a kind that ends now may be removed; undefined where they are kept. */
+function expiryOf({ kinds, config }: FrameDeps, kind: string): Date | undefined {
+  const setting = kinds[kind]?.retention;
+  const days = setting === undefined ? undefined : config.retention[setting];
+  return days === undefined ? undefined : new Date(Date.now() + days * 24 * 3_600_000);
 }
 
 /** Deletes objects of the job that no finished item owns, and uploads that were under way. */

@@ -145,6 +145,8 @@ export interface JobEnd {
   readonly warnings?: number | undefined;
   /** Why it was cancelled, where the row does not know it yet: the cancel came by the engine. */
   readonly cancelReason?: string | undefined;
+  /** When the results may be removed; never, when absent. */
+  readonly resultsExpireAt?: Date | undefined;
 }
 
 /** Ends a run. False when the run is not the job's any more, or has ended already: nothing is written then. */
@@ -168,6 +170,7 @@ export const finishJob = write(
           result: end.result ?? null,
           warnings: end.warnings ?? 0,
           finishedAt: sql`now()`,
+          ...(end.resultsExpireAt && { resultsExpireAt: end.resultsExpireAt }),
           ...(end.state === 'cancelled' && {
             cancelRequestedAt: sql`coalesce(${jobs.cancelRequestedAt}, now())`,
             cancelReason: job.cancelReason ?? end.cancelReason ?? null,

@@ -23,6 +23,7 @@ beforeAll(async () => {
   stack = await startTestStack('photo', {
     OTEL_EXPORTER_OTLP_ENDPOINT: otlp.url,
     OTEL_BSP_SCHEDULE_DELAY: '200',
+    RETENTION_ANALYSIS_DAYS: '7',
   });
   const { postgres, s3 } = stack.stack;
   await migrate(postgres);
@@ -60,6 +61,8 @@ describe('one photo', () => {
     const job = await ada.ended(task);
     expect(job).toMatchObject({ kind: 'photo', state: 'succeeded', problem: null, warnings: 0 });
     expect(job.progress.percent).toBe(100);
+    const kept = Date.parse(job.resultsExpireAt ?? '') - Date.parse(job.finishedAt ?? '');
+    expect(kept / 86_400_000).toBeCloseTo(7, 3);
     expect(job.progress.stages.map(({ name, state, done, total }) => ({ name, state, done, total }))).toEqual(
       ['probe', 'prepare', 'recognise', 'annotate', 'publish'].map((name) => ({
         name,

@@ -139,6 +139,7 @@ export const photoKind = {
     { name: 'annotate', unit: 'photos', weight: 4 },
     { name: 'publish', unit: 'photos', weight: 1 },
   ],
+  retention: 'analysisDays',
   inputs: (id: string) => `input-files/${id}/`,
   outputs: (id: string): [string, string] => [`recognition-results/${id}/`, `scene-images/${id}/`],
 } as const satisfies KindDefinition;

@@ -18,6 +18,8 @@ export interface KindDefinition {
   /** Options of the job; what `rerun` merges changes into. */
   readonly input: z.ZodType<Record<string, unknown>>;
   readonly stages: readonly StageDefinition[];
+  /** The setting that says how many days results are kept; without one, until the job is deleted. */
+  readonly retention?: 'analysisDays';
   /** Key prefix in the bucket that holds what was uploaded for the job. Ends with a slash. */
   readonly inputs: (jobId: string) => string;
   /** Key prefixes that hold what the job makes; the first one gets the manifest. Each ends with a slash. */
