@@ -2,6 +2,7 @@
  * The wrapper of every activity of a job: it gives an attempt its fence, heartbeat, cancellation, progress, log and problem,
  * and keeps the durations of the attempt.
  */
+import { once } from 'node:events';
 import type { Call, Kinds } from '@darkroom/contract';
 import { type Config, currentTraceId, type Logger, metrics } from '@darkroom/platform';
 import {
@@ -102,6 +103,7 @@ export function jobActivity<A extends unknown[], R>(
       );
       if (info.attempt > 1) log.line('warn', `${call.stage}: attempt ${info.attempt}`);
       try {
+        if (opened.job.state === 'cancelling') await calledOff(signal);
         const result = await work(
           {
             deps,
@@ -147,6 +149,12 @@ export function jobActivity<A extends unknown[], R>(
       clearInterval(pulse);
     }
   };
+}
+
+/** A job that is being cancelled gets no new work: the attempt waits for the engine to tell it so. Never returns. */
+async function calledOff(signal: AbortSignal): Promise<never> {
+  if (!signal.aborted) await once(signal, 'abort');
+  throw signal.reason;
 }
 
 /** Stage names of a kind, in order. */
