@@ -263,7 +263,11 @@ test('a job that is deleted while it runs stays deleted, whatever a stopped work
     Promise.resolve(stopped.lines.slice(heard).some((line) => line.includes('attempt ended early')));
   await until(given, { what: 'the stopped worker to notice' });
   await stopped.stop();
-  expect(await left()).toEqual({ tables: [], objects: [], status: 404 });
+  // An object that was on its way to the store when the worker stopped may still arrive: the removal is not over, and sweeps the
+  // prefix once more when no activity can live any longer. Rows never come back.
+  expect(await left()).toMatchObject({ tables: [], status: 404 });
+  const removal = await platform.temporal.workflow.getHandle(`removal/${id}`).describe();
+  expect(removal.status.name).toBe('RUNNING');
 }, 120_000);
 
 /** A worker for photos that stops with the test. */
