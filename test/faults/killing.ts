@@ -10,7 +10,7 @@ export interface Death {
   readonly point: string;
   /** Items in hand when it died, by ordinal. */
   readonly inFlight: readonly number[];
-  /** Items that had been begun before the death and were begun again before the next one. */
+  /** Items that were in hand or done at the death, and were begun again before the next one. */
   readonly redone: readonly number[];
   /** Activities that the death cut off, and that a later attempt took up. */
   readonly takenUp: number;
@@ -81,7 +81,7 @@ async function deathsOf(platform: Platform, jobId: string, moments: readonly Mom
       point: moment.point,
       inFlight: moment.items.filter(({ state }) => state === 'running').map(({ ordinal }) => ordinal),
       redone: moment.items
-        .filter((item, i) => item.attempt > 0 && next.items[i]!.attempt > item.attempt)
+        .filter((item, i) => item.state !== 'pending' && next.items[i]!.attempt > item.attempt)
         .map(({ ordinal }) => ordinal),
       takenUp: moment.open.filter(({ activity, attempt }) =>
         attempts.some((later) => later.activity === activity && later.attempt > attempt),

@@ -10,7 +10,7 @@ import { type Answer, failpoints, type Platform, startPlatform, until } from './
 type Server = 'temporal' | 'postgres' | 's3';
 type Reply = Answer<Job & ProblemDocument & { task_id: string }>;
 
-const photos = 24;
+const photos = 30;
 let platform: Platform;
 let source: string;
 let worker: TestProcess;
