@@ -1,6 +1,7 @@
 /** A worker process: serves the queues named in DARKROOM_QUEUES until it is told to stop. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { kinds } from '@darkroom/contract';
 import { createDispatch } from '@darkroom/dispatch';
 import { createLogger, loadConfig, serveMetrics, startTelemetry } from '@darkroom/platform';
@@ -10,6 +11,10 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { cachedBundle } from './bundle.ts';
 import { createWorkers } from './workers.ts';
+
+// Pictures lie beside the heap, but V8 counts them as its growth: by default a few of them bring on a full collection of
+// all that the engine's SDK holds. The heap may grow to three times what lives in it before that.
+setFlagsFromString('--heap-growing-percent=200');
 
 const config = loadConfig();
 const logger = createLogger({ service: 'worker', level: config.log.level });

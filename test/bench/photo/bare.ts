@@ -2,6 +2,7 @@
  * The yardstick: one bare process that reads the same photos, analyses them with the same code, and writes the same
  * results to the same store, with nothing durable about it. It stays up, as a worker does, and takes its work over IPC.
  */
+import { setFlagsFromString } from 'node:v8';
 import { loadConfig } from '@darkroom/platform';
 import { analyse, cocoJson, csv, type ExportPhoto, openModel } from '@darkroom/recognition';
 import { createStorage, safeName } from '@darkroom/storage';
@@ -25,6 +26,8 @@ interface Source {
   readonly segmentId: number;
 }
 
+// As the worker has it.
+setFlagsFromString('--heap-growing-percent=200');
 const config = loadConfig();
 const storage = createStorage(config.s3);
 const model = await openModel(config.recognition);
