@@ -1,3 +1,8 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { openInference } from './inference.ts';
 import { defaultModelPath } from './setup.ts';
@@ -56,5 +61,25 @@ it('gives up waiting for a lane when told to', async () => {
     await first;
   } finally {
     await inference.close();
+  }
+});
+
+it('keeps the telemetry of the runtime off, whose files would lie in the scratch folder', async () => {
+  const scratch = await mkdtemp(join(tmpdir(), 'darkroom-inference-'));
+  try {
+    const { ORT_DISABLE_TELEMETRY: _, ...env } = process.env;
+    const open = `
+      const { openInference } = await import(${JSON.stringify(new URL('inference.ts', import.meta.url).href)});
+      await openInference(${JSON.stringify(await options())}, 1);
+      const { readdirSync } = await import('node:fs');
+      console.log(JSON.stringify(readdirSync(process.env.TMPDIR)));
+      process.exit(0);`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', open], {
+      env: { ...env, TMPDIR: scratch },
+    });
+    expect(JSON.parse(stdout)).toEqual([]);
+    expect(await readdir(scratch)).toEqual([]);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
   }
 });

@@ -5,6 +5,9 @@ import type { Outputs } from './detection.ts';
 import type { Port } from './guess.ts';
 import { Lanes } from './lanes.ts';
 
+// ONNX Runtime has its maker's telemetry built in. It reads this when it is loaded, which is in the threads that begin here.
+process.env.ORT_DISABLE_TELEMETRY ??= '1';
+
 export interface SessionOptions {
   readonly path: string;
   readonly device: 'cpu' | 'cuda';
