@@ -121,7 +121,7 @@ export const noteWaiting = write(async (db: Db, { jobId, run }: Fence, waiting: 
   });
 });
 
-/** Attempts of the fence's activity in this run that ended as failed. */
+/** Attempts of the fence's activity in this run that failed for a reason nobody foresaw; outages are bounded by time. */
 export const failedAttempts = read(
   async (db: Db, { jobId, run, activity }: Fence): Promise<number> =>
     db.$count(
@@ -131,6 +131,7 @@ export const failedAttempts = read(
         eq(jobAttempts.run, run),
         eq(jobAttempts.activity, activity),
         eq(jobAttempts.outcome, 'failed'),
+        sql`${jobAttempts.problem} ->> 'code' = 'internal'`,
       ),
     ),
 );

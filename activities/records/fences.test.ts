@@ -120,16 +120,21 @@ describe('openAttempt', () => {
     expect(await holdsFence(test.records.db, again)).toBe(true);
   });
 
-  it('counts work once per closing, and failures per activity', async () => {
+  it('counts work once per closing, and per activity the failures nobody foresaw: no outage', async () => {
     const { db } = test.records;
     const id = await submitted(test.records);
-    for (const attempt of [1, 2]) {
+    const outage = await attemptAt(test.records, id, { attempt: 1 });
+    const away = problemOf('storage_unavailable', 'away');
+    await closeAttempt(db, outage, { outcome: 'failed', workMs: 0, problem: away });
+    expect(await failedAttempts(db, outage)).toBe(0);
+    const unforeseen = problemOf('internal', 'nobody foresaw it');
+    for (const attempt of [2, 3]) {
       const fence = await attemptAt(test.records, id, { attempt });
-      await closeAttempt(db, fence, { outcome: 'failed', workMs: 100, problem });
+      await closeAttempt(db, fence, { outcome: 'failed', workMs: 100, problem: unforeseen });
       await closeAttempt(db, fence, { outcome: 'succeeded', workMs: 100 });
-      expect(await failedAttempts(db, fence)).toBe(attempt);
+      expect(await failedAttempts(db, fence)).toBe(attempt - 1);
     }
-    expect((await getJob(db, id))?.stages[1]).toMatchObject({ workMs: 200, attempts: 2 });
+    expect((await getJob(db, id))?.stages[1]).toMatchObject({ workMs: 200, attempts: 3 });
   });
 });
 
