@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createFailpoints, type FailpointPlan, failpoint, failpointAct } from './failpoint.ts';
+import { createFailpoints, type FailpointPlan, failpoint, parseJournal } from './failpoint.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -29,10 +29,7 @@ function run(plan: unknown, env: NodeJS.ProcessEnv = {}) {
   return { steps: ended.stdout.split('\n').length - 1, signal: ended.signal, stderr: ended.stderr };
 }
 
-async function readActs(path: string) {
-  const lines = (await readFile(path, 'utf8')).split('\n').filter(Boolean);
-  return lines.map((line) => failpointAct.parse(JSON.parse(line)));
-}
+const readActs = async (path: string) => parseJournal(await readFile(path, 'utf8'));
 
 test('without a plan nothing happens, and nothing is made to wait', () => {
   expect(failpoint('step', 'detail')).toBeUndefined();
@@ -97,4 +94,12 @@ describe('in one process', () => {
     await hit('a');
     expect(performance.now() - started).toBeGreaterThanOrEqual(55);
   });
+});
+
+test('a journal is read up to its last whole line, wherever a reader meets the writer', () => {
+  const act = { at: '2026-01-01T00:00:00.000Z', pid: 1, point: 'step', action: 'kill' };
+  const line = `${JSON.stringify(act)}\n`;
+  for (let cut = 0; cut <= line.length; cut++) {
+    expect(parseJournal(line + line.slice(0, cut))).toEqual(cut === line.length ? [act, act] : [act]);
+  }
 });

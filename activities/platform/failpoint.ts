@@ -43,6 +43,7 @@ export const failpointAct = z.object({
   detail: z.string().optional(),
   action: z.string(),
 });
+export type FailpointAct = z.infer<typeof failpointAct>;
 
 /**
  * A place where a test may interfere; `detail` says with what it is reached (a file name, a job id), `pid` which process does the
@@ -131,8 +132,12 @@ function announce(
   writeSync(2, `failpoint ${line}\n`);
 }
 
-function readJournal(path: string): z.infer<typeof failpointAct>[] {
-  if (!existsSync(path)) return [];
-  const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
+function readJournal(path: string): FailpointAct[] {
+  return existsSync(path) ? parseJournal(readFileSync(path, 'utf8')) : [];
+}
+
+/** The acts in a journal's text; what follows the last line end is still being written, and is not one yet. */
+export function parseJournal(text: string): FailpointAct[] {
+  const lines = text.split('\n').slice(0, -1);
   return lines.map((line) => failpointAct.parse(JSON.parse(line)));
 }

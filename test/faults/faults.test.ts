@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import type { FailpointAct } from '@darkroom/platform';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { TestProcess } from '../harness/stack.ts';
 import { hitWork, keepWorking, workThroughKills } from './killing.ts';
@@ -15,7 +16,7 @@ import {
   rowsOf,
   tablesWith,
 } from './ledger.ts';
-import { type Act, failpoints, type Platform, readJournal, startPlatform, until } from './platform.ts';
+import { failpoints, type Platform, readJournal, startPlatform, until } from './platform.ts';
 
 /** Whatever dies, stops or is called off: each item once, and nothing half-done to be seen. The long form is kills.ts. */
 
@@ -305,7 +306,7 @@ const closedAs = (id: string): Promise<string> =>
 const isOf = ({ pid }: TestProcess, worker: string): boolean => worker.endsWith(`/${pid}`);
 
 /** Waits until failpoints have acted as wanted. */
-const acted = (name: string, wanted: (acts: readonly Act[]) => boolean): Promise<unknown> =>
+const acted = (name: string, wanted: (acts: readonly FailpointAct[]) => boolean): Promise<unknown> =>
   until(async () => wanted(await readJournal(journal(name))), { seconds: 60, what: `an act of ${name}` });
 
 /** The processes that a process has started and that still run; none where /proc does not tell. */

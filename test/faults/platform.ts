@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, ProblemDocument } from '@darkroom/contract';
-import type { FailpointPlan } from '@darkroom/platform';
+import { type FailpointAct, type FailpointPlan, parseJournal } from '@darkroom/platform';
 import { createKey, migrate, openRecords, type Records } from '@darkroom/records';
 import { createStorage, type Storage } from '@darkroom/storage';
 import { Client, Connection } from '@temporalio/client';
@@ -145,19 +145,7 @@ export function failpoints(
   return { DARKROOM_FAILPOINTS: JSON.stringify(plan) };
 }
 
-export interface Act {
-  readonly at: string;
-  readonly pid: number;
-  readonly point: string;
-  readonly detail?: string;
-  readonly action: string;
-}
-
 /** What failpoints have done so far. */
-export async function readJournal(path: string): Promise<Act[]> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  return text
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Act);
+export async function readJournal(path: string): Promise<FailpointAct[]> {
+  return parseJournal(await readFile(path, 'utf8').catch(() => ''));
 }
