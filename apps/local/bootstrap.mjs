@@ -30,10 +30,10 @@ async function install() {
   const line = () => `Installing packages with npm ci (${Math.round((Date.now() - started) / 1000)} s)`;
   if (!tty) console.log('Installing packages with npm ci; the first time takes a minute or two.');
   const timer = setInterval(() => tty && process.stdout.write(`\r${line()} `), 1000);
-  // onnxruntime-node's install script would fetch CUDA libraries; the CPU build is in the package already.
+  // The install scripts of onnxruntime-node and node-av would fetch CUDA libraries and an ffmpeg program; neither is needed.
   const child = spawn('npm', ['ci', '--no-progress', '--loglevel=error'], {
     cwd: root,
-    env: { ONNXRUNTIME_NODE_INSTALL: 'skip', ...process.env },
+    env: { ONNXRUNTIME_NODE_INSTALL: 'skip', SKIP_FFMPEG: 'true', ...process.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

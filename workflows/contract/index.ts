@@ -5,3 +5,4 @@ export * from './job.ts';
 export * from './kind.ts';
 export * from './kinds.ts';
 export * from './problem.ts';
+export * from './video.ts';

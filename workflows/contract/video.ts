@@ -1,0 +1,139 @@
+/** Video recognition: options, what is known of a video, its scenes. Times are seconds from the start of the video. */
+import { z } from 'zod';
+import { analysisOptions } from './analysis.ts';
+import type { KindDefinition } from './kind.ts';
+
+export const videoOptions = z
+  .strictObject({
+    ...analysisOptions.shape,
+    mode: z.enum(['exact', 'fast']).default('exact').meta({
+      description:
+        '`exact` decodes every frame; `fast` compares key frames and decodes only where they differ, for archives where speed counts more than the last cut.',
+    }),
+    from: z.number().min(0).default(0).meta({ description: 'Seconds into the video at which to begin.' }),
+    to: z
+      .number()
+      .positive()
+      .nullable()
+      .default(null)
+      .meta({ description: 'Seconds into the video at which to end; null means at its end.' }),
+    shortestScene: z.number().min(0).max(60).default(0.5).meta({
+      description: 'Seconds a scene lasts at least; a cut that comes sooner after another does not count.',
+    }),
+    longestScene: z.number().min(5).max(600).default(60).meta({
+      description: 'Seconds a scene lasts at most; a longer one is divided into equal parts.',
+    }),
+    cutThreshold: z.number().min(1).max(10).default(3).meta({
+      description:
+        'How much more than its neighbours a picture must change for a cut; lower finds more, higher fewer.',
+    }),
+    gradual: z.boolean().default(true).meta({ description: 'Whether fades and dissolves are looked for.' }),
+  })
+  .meta({ id: 'VideoOptions' });
+export type VideoOptions = z.infer<typeof videoOptions>;
+
+/** How a scene begins: `start` of the video or range, `cut`, `fade`, `dissolve`, or `divided` because it was too long. */
+export const boundary = z.enum(['start', 'cut', 'fade', 'dissolve', 'divided']).meta({ id: 'Boundary' });
+export type Boundary = z.infer<typeof boundary>;
+
+/** A scene and the frame in the middle of its time. */
+export const scene = z
+  .object({
+    start: z.number().meta({ description: 'Seconds; the first frame of the scene.' }),
+    end: z
+      .number()
+      .meta({ description: 'Seconds; the first frame that is no longer in it, or the end of the video.' }),
+    begins: boundary.meta({ description: 'How the scene begins.' }),
+    score: z
+      .number()
+      .nullable()
+      .meta({ description: 'How clear its beginning is, in thresholds; null where nothing was compared.' }),
+    frame: z
+      .object({
+        at: z.number().meta({ description: 'Seconds; presentation time of the frame.' }),
+        pts: z.number().meta({ description: 'The same in time base units of the stream.' }),
+        offset: z.number().meta({ description: 'Seconds from the middle of the scene; negative is before.' }),
+      })
+      .meta({ description: 'The frame that stands for the scene.' }),
+  })
+  .meta({ id: 'Scene' });
+export type Scene = z.infer<typeof scene>;
+
+/** What is known of a video before it is decoded; pinned by the first attempt. */
+export const videoInfo = z
+  .object({
+    container: z.string(),
+    codec: z.string(),
+    pixelFormat: z.string(),
+    width: z.int().meta({ description: 'Pixels as shown: rotated upright, pixels square.' }),
+    height: z.int(),
+    rotation: z.int().meta({ description: 'Degrees clockwise that the file says to turn the picture.' }),
+    seconds: z.number().nullable().meta({ description: 'Length; null where the file does not say.' }),
+    framesPerSecond: z.number().nullable().meta({ description: 'On average.' }),
+    interlaced: z.boolean(),
+    hdr: z.boolean(),
+    videoStreams: z.int().meta({ description: 'Pictures in the file; the default one is analysed.' }),
+  })
+  .meta({ id: 'VideoInfo' });
+export type VideoInfo = z.infer<typeof videoInfo>;
+
+/** The video of a task as it was pinned at submit. */
+export interface VideoSource {
+  readonly uri: string;
+  readonly etag: string;
+  readonly bytes: number;
+  readonly filename: string;
+}
+
+/** A scene of a task as the split left it; the `input` of its item. */
+export interface FrameSource {
+  readonly filename: string;
+  readonly scene: Scene;
+  /** The frame as JPEG at full size. */
+  readonly imageUri: string;
+  /** The frame resized for the model, PNG. */
+  readonly inputUri: string;
+  /** SHA-256 of the two. */
+  readonly imageSha256: string;
+  readonly inputSha256: string;
+  readonly imageBytes: number;
+  /** Of the full size, pixels. */
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The room a model has for a picture, pixels; what `fit` lays it into. */
+export interface ModelRoom {
+  readonly width: number;
+  readonly height: number;
+  readonly fit: 'letterbox' | 'letterbox-topleft' | 'stretch';
+}
+
+/** Segments by ordinal that are ready to be recognised: `from` inclusive, `to` exclusive. */
+export interface SplitPage {
+  readonly from: number;
+  readonly to: number;
+  /** Whether the video has no more after these. */
+  readonly done: boolean;
+}
+
+export const videoKind = {
+  kind: 'video',
+  title: 'Video recognition',
+  workflow: 'video',
+  input: videoOptions,
+  stages: [
+    { name: 'probe', unit: 'videos', weight: 1 },
+    { name: 'split', unit: 'seconds', weight: 12 },
+    { name: 'recognise', unit: 'scenes', weight: 3 },
+    { name: 'annotate', unit: 'scenes', weight: 3 },
+    { name: 'publish', unit: 'scenes', weight: 1 },
+  ],
+  retention: 'analysisDays',
+  inputs: (id: string) => `input-files/${id}/`,
+  outputs: (id: string): [string, ...string[]] => [
+    `recognition-results/${id}/`,
+    `scene-images/${id}/`,
+    `frame-inputs/${id}/`,
+  ],
+} as const satisfies KindDefinition;
