@@ -1,4 +1,5 @@
 /** Results of a task in the formats that other tools read: COCO JSON and CSV. Both are made piece by piece. */
+import { csvLine } from '@darkroom/platform/csv.ts';
 import { COCO_IDS } from './coco.ts';
 import type { Detection } from './detection.ts';
 
@@ -73,10 +74,10 @@ const COLUMNS = [
 
 /** CSV (RFC 4180) line by line: a header, then one line per detection. Text can start no formula in a spreadsheet. */
 export async function* csv(photos: ReturnType<ExportPhotos>): AsyncGenerator<string> {
-  yield line(COLUMNS);
+  yield csvLine(COLUMNS);
   for await (const photo of photos)
     for (const { label, score, box } of photo.detections)
-      yield line([
+      yield csvLine([
         photo.segmentId,
         photo.filename,
         photo.width,
@@ -88,15 +89,4 @@ export async function* csv(photos: ReturnType<ExportPhotos>): AsyncGenerator<str
         box.width,
         box.height,
       ]);
-}
-
-function line(values: readonly (string | number)[]): string {
-  return `${values.map(cell).join(',')}\r\n`;
-}
-
-function cell(value: string | number): string {
-  if (typeof value === 'number') return String(value);
-  // What spreadsheets take for the start of a formula: https://owasp.org/www-community/attacks/CSV_Injection
-  const harmless = /^[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }

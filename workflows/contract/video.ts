@@ -48,6 +48,10 @@ export const scene = z
       .number()
       .nullable()
       .meta({ description: 'How clear its beginning is, in thresholds; null where nothing was compared.' }),
+    transition: z
+      .object({ from: z.number(), to: z.number() })
+      .nullable()
+      .meta({ description: 'Seconds from and to which a fade or dissolve lasts; null otherwise.' }),
     frame: z
       .object({
         at: z.number().meta({ description: 'Seconds; presentation time of the frame.' }),
