@@ -121,6 +121,32 @@ export interface SplitPage {
   readonly done: boolean;
 }
 
+/** A label over the time of a video. */
+export const labelOverTime = z
+  .object({
+    label: z.string(),
+    count: z.int().meta({ description: 'How many were found, over all scenes.' }),
+    bestScore: z.number(),
+    firstSeen: z.number().meta({ description: 'Seconds; the first frame in which it was found.' }),
+    lastSeen: z.number().meta({ description: 'Seconds; the last frame in which it was found.' }),
+    share: z.number().min(0).max(1).meta({
+      description: 'Share of the analysed time that the scenes take in whose frame it was found.',
+    }),
+  })
+  .meta({ id: 'LabelOverTime' });
+export type LabelOverTime = z.infer<typeof labelOverTime>;
+
+/** What a video task is published with beside the results of its scenes; the paths are relative to the first of the kind's outputs. */
+export const videoFiles = {
+  poster: { path: 'poster.jpg', contentType: 'image/jpeg' },
+  storyboard: { path: 'storyboard.jpg', contentType: 'image/jpeg' },
+  thumbnails: { path: 'thumbnails.vtt', contentType: 'text/vtt' },
+  scenes: { path: 'scenes.json', contentType: 'application/json' },
+  scenesCsv: { path: 'scenes.csv', contentType: 'text/csv' },
+  edl: { path: 'scenes.edl', contentType: 'text/plain' },
+} as const;
+export type VideoFile = keyof typeof videoFiles;
+
 export const videoKind = {
   kind: 'video',
   title: 'Video recognition',

@@ -1,0 +1,61 @@
+/** The files and the result that a video task is published with, made from its ledger and the frames in S3. */
+import {
+  type FrameSource,
+  type LabelOverTime,
+  ProblemError,
+  type VideoInfo,
+  videoFiles,
+  videoKind,
+} from '@darkroom/contract';
+import type { Attempt, ItemObject } from '@darkroom/frame';
+import { type Db, listSegments } from '@darkroom/records';
+import type { FoundScene } from './found-scene.ts';
+import { summarise } from './summary.ts';
+
+/** Rows a query. */
+const pageRows = 500;
+/** A frame as JPEG at full size; 8K at high quality has a fifth of this. */
+const frameBytes = 100 * 1024 * 1024;
+
+interface StoredScene extends FoundScene {
+  readonly source: FrameSource;
+}
+
+/** Poster, storyboard, thumbnails and lists of a task whose scenes have ended, as objects beside its results; and its labels over time. */
+export async function publishedFiles(
+  attempt: Attempt,
+  { info }: { readonly info: VideoInfo },
+): Promise<{ objects: ItemObject[]; result: { labels: LabelOverTime[]; scenes: number } }> {
+  const { deps, call, signal } = attempt;
+  const scenes = await storedScenes(deps.records.db, call.jobId);
+  const frames = new Map(scenes.map(({ number, source }) => [number, source]));
+  const frameOf = async (number: number): Promise<Buffer> => {
+    signal.throwIfAborted();
+    const frame = frames.get(number);
+    if (frame === undefined) throw new ProblemError('internal', `Scene ${number} has no frame.`);
+    return deps.storage.getBytes(frame.imageUri, { maxBytes: frameBytes, signal });
+  };
+  const filename = scenes[0]?.source.filename ?? '';
+  const { files, labels } = await summarise(scenes, { filename, info }, frameOf);
+  const [home] = videoKind.outputs(call.jobId);
+  const objects = [...files].map(([name, body]) => {
+    const { path, contentType } = videoFiles[name];
+    return { key: home + path, path, body, contentType };
+  });
+  return { objects, result: { labels, scenes: scenes.length } };
+}
+
+/** All scenes of a task in order, also those whose frame could not be analysed. */
+async function storedScenes(db: Db, jobId: string): Promise<StoredScene[]> {
+  const scenes: StoredScene[] = [];
+  for (let after: number | undefined; ; ) {
+    const page = await listSegments(db, jobId, { limit: pageRows, after });
+    for (const { segmentId, item, segment, detections } of page) {
+      const source = item.input as FrameSource;
+      const { scene } = source;
+      scenes.push({ number: segmentId, scene, source, detections: segment === null ? null : detections });
+    }
+    if (page.length < pageRows) return scenes;
+    after = page.at(-1)?.segmentId;
+  }
+}

@@ -1,0 +1,37 @@
+/** What a video is published with besides the results of its scenes: made from the scenes and their frames, wherever those lie. */
+import { type LabelOverTime, type VideoFile, type VideoInfo, videoFiles } from '@darkroom/contract';
+import { edl } from './edl.ts';
+import type { FoundScene } from './found-scene.ts';
+import { choosePoster, poster } from './poster.ts';
+import { sceneCsv, sceneJson } from './scene-list.ts';
+import { layOut } from './sheet.ts';
+import { type FrameOf, storyboard } from './storyboard.ts';
+import { labelTimeline } from './timeline.ts';
+import { thumbnailsVtt } from './webvtt.ts';
+
+export interface Summary {
+  /** By name; the poster is missing where there is no scene. */
+  readonly files: ReadonlyMap<VideoFile, Buffer>;
+  readonly labels: LabelOverTime[];
+}
+
+/** Makes all of it; a function of its arguments alone. `filename` is the video's, as the user gave it. */
+export async function summarise(
+  scenes: readonly FoundScene[],
+  video: { readonly filename: string; readonly info: VideoInfo },
+  frameOf: FrameOf,
+): Promise<Summary> {
+  const { filename, info } = video;
+  const sheet = layOut(scenes, info);
+  const { jpeg, looks } = await storyboard(sheet, frameOf);
+  const chosen = choosePoster(scenes, looks);
+  const files = new Map<VideoFile, Buffer>([
+    ['storyboard', jpeg],
+    ['thumbnails', Buffer.from(thumbnailsVtt(sheet.tiles, videoFiles.storyboard.path))],
+    ['scenes', Buffer.from(sceneJson(scenes, info))],
+    ['scenesCsv', Buffer.from(sceneCsv(scenes))],
+    ['edl', Buffer.from(edl(scenes, { filename, framesPerSecond: info.framesPerSecond }))],
+  ]);
+  if (chosen !== undefined) files.set('poster', await poster(await frameOf(chosen)));
+  return { files, labels: labelTimeline(scenes) };
+}
