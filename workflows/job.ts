@@ -59,6 +59,8 @@ export interface Story {
   on<A extends object>(queue: string): A;
   /** Runs one activity as the whole of a stage. */
   stage<A extends unknown[], R>(name: string, activity: JobActivity<A, R>, ...args: A): Promise<R>;
+  /** Runs one activity of a stage that takes several. */
+  step<A extends unknown[], R>(name: string, activity: JobActivity<A, R>, ...args: A): Promise<R>;
   /**
    * Works on pages of items, `lanes` at a time. A page that used up its time returns where it stopped and goes on
    * behind the others; page n is worked on while the source of pages still finds page n + 1.
@@ -180,6 +182,8 @@ function storyOf(start: JobStart, details: Details): Story {
       details.done(name);
       return result;
     },
+
+    step: (name, activity, ...args) => call<Awaited<ReturnType<typeof activity>>>(name, name, activity, args),
 
     async items(name, pages, activity, { lanes = 3 } = {}) {
       const left = await workInLanes(pages, {

@@ -12,6 +12,7 @@ import {
   failItem,
   getStages,
   holdsItem,
+  type ItemFile,
   type ItemRow,
   publishItem,
   readPage,
@@ -37,6 +38,8 @@ export interface ItemObject {
 export interface ItemOutcome {
   /** The first one is the item's result. */
   readonly objects: readonly [ItemObject, ...ItemObject[]];
+  /** Files of the item that an earlier stage has written. */
+  readonly written?: readonly ItemFile[];
   /** Rows of the kind's own tables, written in the transaction that publishes the item. */
   readonly record?: (tx: Db) => Promise<void>;
 }
@@ -231,7 +234,7 @@ async function publish(attempt: Attempt, item: ItemRow, kind: ItemWork, outcome:
       resultUri: result!.uri,
       sha256: result!.sha256,
       bytes: result!.bytes,
-      files,
+      files: [...files, ...(outcome.written ?? [])],
       reached: attempt.progress.ordinalOf(kind.lastStage),
     },
     outcome.record,

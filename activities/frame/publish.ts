@@ -8,7 +8,15 @@ import {
   problemOf,
 } from '@darkroom/contract';
 import { failpoint, metrics } from '@darkroom/platform';
-import { allFiles, countItems, Fenced, finishJob, getJobRow, listItems } from '@darkroom/records';
+import {
+  allFiles,
+  countItems,
+  Fenced,
+  finishJob,
+  getJobRow,
+  listItems,
+  neededObjects,
+} from '@darkroom/records';
 import { cancellationSignal } from '@temporalio/activity';
 import type { Attempt, FrameDeps } from './attempt.ts';
 import type { ItemObject } from './items.ts';
@@ -121,16 +129,16 @@ function expiryOf({ kinds, config }: FrameDeps, kind: string): Date | undefined 
   return days === undefined ? undefined : new Date(Date.now() + days * 24 * 3_600_000);
 }
 
-/** Deletes objects of the job that no finished item owns, and uploads that were under way. */
+/** Deletes objects of the job that no finished item owns and no other is made of, and uploads that were under way. */
 async function removeUnpublished(
   deps: FrameDeps,
   kind: string,
   jobId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const published = new Set<string>();
-  for await (const file of allFiles(deps.records.db, jobId)) published.add(file.uri);
+  const kept = new Set(await neededObjects(deps.records.db, jobId));
+  for await (const file of allFiles(deps.records.db, jobId)) kept.add(file.uri);
   for (const prefix of outputsOf(deps, kind, jobId)) {
-    await deps.storage.removePrefix(prefix, { keep: published, signal });
+    await deps.storage.removePrefix(prefix, { keep: kept, signal });
   }
 }

@@ -155,6 +155,10 @@ function configOf(env: Environment) {
       photoPixels: env.LIMIT_PHOTO_PIXELS,
       photoFrames: env.LIMIT_PHOTO_FRAMES,
       photosPerTask: env.LIMIT_PHOTOS_PER_TASK,
+      videoBytes: env.LIMIT_VIDEO_BYTES,
+      videoSeconds: env.LIMIT_VIDEO_SECONDS,
+      videoPixels: env.LIMIT_VIDEO_PIXELS,
+      videoScenes: env.LIMIT_VIDEO_SCENES,
       jsonBytes: env.LIMIT_JSON_BYTES,
       pageSize: env.LIMIT_PAGE_SIZE,
       logBytes: env.LIMIT_LOG_BYTES,
@@ -166,6 +170,12 @@ function configOf(env: Environment) {
       lanes,
       /** Of one inference, at least 1. */
       threads: env.RECOGNITION_THREADS || Math.max(1, Math.floor(availableParallelism() / lanes)),
+    },
+    media: {
+      processes: env.DECODER_PROCESSES,
+      memoryBytes: env.DECODER_MEMORY_BYTES,
+      stallSeconds: env.DECODER_STALL_SECONDS,
+      candidateBytes: env.CANDIDATE_BYTES,
     },
     worker: {
       maxActivities: env.WORKER_MAX_ACTIVITIES,

@@ -6,20 +6,16 @@
  */
 import { queues } from '@darkroom/contract';
 import { z } from 'zod';
+import { limits, media, recognition } from './environment-imaging.ts';
+import { amount, text, whole } from './environment-values.ts';
 import { failpointPlan } from './failpoint.ts';
-
-const MiB = 1024 * 1024;
 
 type Served = (typeof queues)[keyof typeof queues];
 /** Workflows run beside light steps, so that queue is not named by itself. */
 const served = Object.values(queues) as [Served, ...Served[]];
 
-const text = z.string();
 const address = z.string().regex(/^[^\s/:]+:\d{1,5}$/, 'expected host:port');
 const port = z.coerce.number('expected a port').int().min(0).max(65_535);
-const whole = (least: number, most = Number.MAX_SAFE_INTEGER) =>
-  z.coerce.number('expected a whole number').int().min(least).max(most);
-const amount = (least: number, most: number) => z.coerce.number('expected a number').min(least).max(most);
 const url = z.url({ protocol: /^https?$/, error: 'expected an http or https URL' });
 
 const json = z.string().transform((value, ctx) => {
@@ -161,51 +157,6 @@ const servers = {
     .meta({ description: 'Temporal’s Web UI; jobs link to it.', example: 'https://temporal.example.org' }),
 };
 
-const limits = {
-  LIMIT_UPLOAD_BYTES: whole(1)
-    .default(200 * MiB)
-    .meta({ description: 'Size of one photo.', example: '209715200' }),
-  LIMIT_PHOTO_PIXELS: whole(1)
-    .default(100_000_000)
-    .meta({ description: 'Pixels of one photo, width × height.', example: '100000000' }),
-  LIMIT_PHOTO_FRAMES: whole(1)
-    .default(100)
-    .meta({ description: 'Frames of an animation; the first one is analysed.', example: '100' }),
-  LIMIT_PHOTOS_PER_TASK: whole(1).default(1000).meta({ description: 'Photos of one task.', example: '1000' }),
-  LIMIT_JSON_BYTES: whole(1024)
-    .default(64 * 1024)
-    .meta({ description: 'Size of a JSON request.', example: '65536' }),
-  LIMIT_PAGE_SIZE: whole(1, 10_000)
-    .default(1000)
-    .meta({ description: 'Rows of one page of a list.', example: '1000' }),
-  LIMIT_LOG_BYTES: whole(1024)
-    .default(MiB)
-    .meta({ description: 'Size of the log that one job keeps.', example: '1048576' }),
-};
-
-const recognition = {
-  MODEL_PATH: text.optional().meta({
-    description: 'ONNX file to recognise with; a model card may lie beside it.',
-    example: '/models/yolo11n.onnx',
-    absent: 'the detector that set-up makes',
-  }),
-  DARKROOM_MODELS: text.optional().meta({
-    description: 'Folder of the models that set-up makes.',
-    example: '/var/lib/darkroom/models',
-    absent: 'DARKROOM_HOME/models',
-  }),
-  RECOGNITION_DEVICE: z
-    .enum(['cpu', 'cuda'])
-    .default('cpu')
-    .meta({ description: 'Where the model runs.', example: 'cuda' }),
-  RECOGNITION_LANES: whole(1, 64)
-    .default(2)
-    .meta({ description: 'Inferences of one worker at once.', example: '2' }),
-  RECOGNITION_THREADS: whole(0, 256)
-    .default(0)
-    .meta({ description: 'Threads of one inference; 0 shares the cores among the lanes.', example: '0' }),
-};
-
 const jobs = {
   WORKER_MAX_ACTIVITIES: whole(1, 1000)
     .default(4)
@@ -303,6 +254,7 @@ export const sections = {
   'Postgres, S3, Temporal': servers,
   Limits: limits,
   Recognition: recognition,
+  'Videos and what FFmpeg reads': media,
   'Workers and jobs': jobs,
   'Logs, traces, metrics': observation,
   'Embedded stack (`npm start`)': localStack,
@@ -316,6 +268,7 @@ export const environment = z.object({
   ...servers,
   ...limits,
   ...recognition,
+  ...media,
   ...jobs,
   ...observation,
   ...localStack,

@@ -1,5 +1,12 @@
 /** What analysis found: the task, its segments, the detections in them. */
-import { type Detection, type ModelIdentity, modelIdentity } from '@darkroom/contract';
+import {
+  type Detection,
+  type ModelIdentity,
+  modelIdentity,
+  type Scene,
+  type VideoInfo,
+  videoInfo,
+} from '@darkroom/contract';
 import { eq, sql } from 'drizzle-orm';
 import type { Db } from './connection.ts';
 import { type Fence, lockFence } from './fence.ts';
@@ -32,21 +39,34 @@ export const getTask = read(async (db: Db, jobId: string): Promise<TaskRow | und
 export const pinModel = write(
   async (db: Db, fence: Fence, model: ModelIdentity): Promise<ModelIdentity> =>
     db.transaction(async (tx) => {
-      await lockFence(tx, fence);
-      const { jobId } = fence;
-      const [job] = await tx.select({ pinned: jobs.pinned }).from(jobs).where(eq(jobs.id, jobId));
-      if (job?.pinned?.model !== undefined) return modelIdentity.parse(job.pinned.model);
-      await tx
-        .update(jobs)
-        .set({ pinned: { ...job?.pinned, model } })
-        .where(eq(jobs.id, jobId));
+      const pinned = modelIdentity.parse(await pinOnce(tx, fence, 'model', model));
+      const { name: modelName, version: modelVersion, digest: modelDigest } = pinned;
       await tx
         .update(tasks)
-        .set({ modelName: model.name, modelVersion: model.version, modelDigest: model.digest })
-        .where(eq(tasks.jobId, jobId));
-      return model;
+        .set({ modelName, modelVersion, modelDigest })
+        .where(eq(tasks.jobId, fence.jobId));
+      return pinned;
     }),
 );
+
+/** Pins what is known of a job's video, in the same way. */
+export const pinVideo = write(
+  async (db: Db, fence: Fence, video: VideoInfo): Promise<VideoInfo> =>
+    db.transaction(async (tx) => videoInfo.parse(await pinOnce(tx, fence, 'video', video))),
+);
+
+/** What is pinned under `name`, which is `value` if nothing was. */
+async function pinOnce(tx: Db, fence: Fence, name: string, value: object): Promise<unknown> {
+  await lockFence(tx, fence);
+  const [job] = await tx.select({ pinned: jobs.pinned }).from(jobs).where(eq(jobs.id, fence.jobId));
+  const known = job?.pinned?.[name];
+  if (known !== undefined) return known;
+  await tx
+    .update(jobs)
+    .set({ pinned: { ...job?.pinned, [name]: value } })
+    .where(eq(jobs.id, fence.jobId));
+  return value;
+}
 
 export interface NewSegment {
   readonly jobId: string;
@@ -57,6 +77,8 @@ export interface NewSegment {
   /** Pixels, EXIF orientation applied. */
   readonly width: number;
   readonly height: number;
+  /** Of a video. */
+  readonly scene?: Scene | undefined;
   readonly imageUri?: string | null | undefined;
   readonly annotatedUri?: string | null | undefined;
   readonly resultUri: string;
@@ -72,13 +94,13 @@ export const insertSegment = write(async (tx: Db, segment: NewSegment): Promise<
     with job as (
       select id, owner from ${jobs} where id = ${jobId}
     ), written as (
-      insert into ${taskSegments} (job_id, segment_id, owner, filename, source_uri, width, height, image_uri, annotated_uri, result_uri)
+      insert into ${taskSegments} (job_id, segment_id, owner, filename, source_uri, width, height, scene, image_uri, annotated_uri, result_uri)
       select id, ${segmentId}::int, owner, ${segment.filename}, ${segment.sourceUri}, ${segment.width}::int, ${segment.height}::int,
-             ${segment.imageUri ?? null}::text, ${segment.annotatedUri ?? null}::text, ${segment.resultUri}
+             ${segment.scene === undefined ? null : JSON.stringify(segment.scene)}::jsonb, ${segment.imageUri ?? null}::text, ${segment.annotatedUri ?? null}::text, ${segment.resultUri}
       from job
       on conflict (job_id, segment_id) do update
         set owner = excluded.owner, filename = excluded.filename, source_uri = excluded.source_uri,
-            width = excluded.width, height = excluded.height, image_uri = excluded.image_uri,
+            width = excluded.width, height = excluded.height, scene = excluded.scene, image_uri = excluded.image_uri,
             annotated_uri = excluded.annotated_uri, result_uri = excluded.result_uri
     ), surplus as (
       delete from ${recognitionResults}

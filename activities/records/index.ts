@@ -1,6 +1,7 @@
 /** The records: jobs, their items, attempts, events and logs, keys, uploads, and what analysis found. */
 export * from './analysis.ts';
 export * from './attempts.ts';
+export * from './checkpoints.ts';
 export { type Db, openRecords, type Records, type RecordsOptions } from './connection.ts';
 export { type DocumentOptions, progressOf, type StageFacts, toJob } from './document.ts';
 export * from './events.ts';
@@ -38,6 +39,7 @@ export { migrate } from './migrate.ts';
 export { type ProgressReport, recordProgress, type StageCount, setStage } from './progress.ts';
 export * from './rerun.ts';
 export * from './rows.ts';
+export type { ItemFile } from './schema.ts';
 export * from './segments.ts';
 export * as sweepQueries from './sweep.ts';
 export { markResultsRemoved } from './sweep.ts';

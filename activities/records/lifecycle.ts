@@ -3,7 +3,7 @@ import { and, eq, inArray, isNull, ne, sql } from 'drizzle-orm';
 import type { Db } from './connection.ts';
 import { bump, jobsChannel } from './events.ts';
 import type { JobRow } from './rows.ts';
-import { jobAttempts, jobEvents, jobItems, jobLogs, jobStages, jobs } from './schema.ts';
+import { jobAttempts, jobCheckpoints, jobEvents, jobItems, jobLogs, jobStages, jobs } from './schema.ts';
 import { recognitionResults, taskSegments, tasks } from './schema-analysis.ts';
 import { write } from './unavailable.ts';
 
@@ -185,6 +185,7 @@ const ofTheJob = [
   jobLogs,
   jobEvents,
   jobAttempts,
+  jobCheckpoints,
   jobItems,
   jobStages,
 ] as const;

@@ -118,7 +118,8 @@ export const setStage = write(
     }),
 );
 
-async function announce(tx: Db, fence: Fence): Promise<StageRow[]> {
+/** Tells the followers how the stages stand; returns them. For a transaction that holds the fence. */
+export async function announce(tx: Db, fence: Fence): Promise<StageRow[]> {
   const stages = await tx
     .select()
     .from(jobStages)

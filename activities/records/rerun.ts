@@ -1,7 +1,7 @@
 /** What a job that is run again takes over from the first one, and what keeps the first one's uploads alive. */
 import { and, asc, eq, inArray, isNull } from 'drizzle-orm';
 import type { Db } from './connection.ts';
-import { jobItems, jobs } from './schema.ts';
+import { jobItems, jobStages, jobs } from './schema.ts';
 import { tasks } from './schema-analysis.ts';
 import { read } from './unavailable.ts';
 
@@ -13,13 +13,17 @@ export interface ItemsToRepeat {
   record(tx: Db, newJobId: string, input: Record<string, unknown>): Promise<void>;
 }
 
-/** The items of a job as they were submitted, for another job over the same sources. */
+/**
+ * The items of a job as they were submitted, for another job over the same sources. Those that a stage of the job has found belong
+ * to a later stage, and are left to be found again.
+ */
 export const copyItems = read(async (db: Db, jobId: string): Promise<ItemsToRepeat> => {
   const rows = await db
     .select({ stage: jobItems.stage, key: jobItems.key, input: jobItems.input })
     .from(jobItems)
+    .innerJoin(jobStages, and(eq(jobStages.jobId, jobItems.jobId), eq(jobStages.name, jobItems.stage)))
     .where(eq(jobItems.jobId, jobId))
-    .orderBy(asc(jobItems.stage), asc(jobItems.ordinal));
+    .orderBy(asc(jobStages.ordinal), asc(jobItems.ordinal));
   const stage = rows[0]?.stage ?? '';
   return {
     stage,
@@ -39,7 +43,12 @@ async function copyTask(
   const { media, segments } = task;
   const scoreThreshold =
     typeof input.scoreThreshold === 'number' ? input.scoreThreshold : task.scoreThreshold;
-  await tx.insert(tasks).values({ jobId: newJobId, media, segments, scoreThreshold }).onConflictDoNothing();
+  // The segments of a video are counted when they have been found.
+  const known = media === 'video' ? 0 : segments;
+  await tx
+    .insert(tasks)
+    .values({ jobId: newJobId, media, segments: known, scoreThreshold })
+    .onConflictDoNothing();
 }
 
 /** Jobs, not to be deleted, that read the uploads of this one. */

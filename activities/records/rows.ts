@@ -2,6 +2,7 @@
 import type {
   apiKeys,
   jobAttempts,
+  jobCheckpoints,
   jobEvents,
   jobItems,
   jobLogs,
@@ -15,6 +16,7 @@ export type JobRow = typeof jobs.$inferSelect;
 export type StageRow = typeof jobStages.$inferSelect;
 export type ItemRow = typeof jobItems.$inferSelect;
 export type AttemptRow = typeof jobAttempts.$inferSelect;
+export type CheckpointRow = typeof jobCheckpoints.$inferSelect;
 export type EventRow = typeof jobEvents.$inferSelect;
 export type LogRow = typeof jobLogs.$inferSelect;
 export type ApiKeyRow = typeof apiKeys.$inferSelect;

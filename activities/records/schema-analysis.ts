@@ -1,5 +1,6 @@
 /** The tables of what analysis found, keyed by job; they hold no state of it. */
-import { index, integer, pgTable, primaryKey, real, text } from 'drizzle-orm/pg-core';
+import type { Scene } from '@darkroom/contract';
+import { index, integer, jsonb, pgTable, primaryKey, real, text } from 'drizzle-orm/pg-core';
 import { at, ofJob } from './schema.ts';
 
 export const tasks = pgTable('tasks', {
@@ -22,6 +23,8 @@ export const taskSegments = pgTable(
     sourceUri: text('source_uri').notNull(),
     width: integer().notNull(),
     height: integer().notNull(),
+    /** Of a video; null for a photo. */
+    scene: jsonb().$type<Scene>(),
     imageUri: text('image_uri'),
     annotatedUri: text('annotated_uri'),
     resultUri: text('result_uri').notNull(),

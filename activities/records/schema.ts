@@ -147,6 +147,8 @@ export const jobItems = pgTable(
     input: jsonb().notNull().$type<object>(),
     /** SHA-256 of canonical parameters, source etag, model or program version; what a resume compares. */
     inputDigest: text('input_digest'),
+    /** URIs among the job's own outputs that the item is made of; kept while it may still be worked on. */
+    needs: jsonb().$type<string[]>(),
     state: text().notNull().default('pending'),
     /** Ordinal of the last stage the item has been through; never falls, so that percent does not. */
     reached: smallint().notNull().default(-1),
@@ -175,6 +177,24 @@ export const jobItems = pgTable(
       .on(t.jobId, t.stage)
       .where(sql`${t.counted} < case when ${t.state} = 'failed' then 32767 else ${t.reached} end`),
   ],
+);
+
+/** Where a stage that finds items stands: what a later attempt or run goes on from. */
+export const jobCheckpoints = pgTable(
+  'job_checkpoints',
+  {
+    jobId: ofJob(),
+    stage: text().notNull(),
+    /** SHA-256 of what the stage's findings are a function of; another one makes the checkpoint worthless. */
+    digest: text().notNull(),
+    /** The kind's own; null before the first. */
+    cursor: jsonb().$type<object>(),
+    /** Items found so far: the last one's ordinal. */
+    found: integer().notNull().default(0),
+    done: boolean().notNull().default(false),
+    updatedAt: at('updated_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.stage] })],
 );
 
 /** One row an attempt of an activity: fence of late starters, and the durations the stages sum up. */

@@ -26,6 +26,9 @@ const joined = (db: Db) =>
       and(eq(taskSegments.jobId, jobItems.jobId), eq(taskSegments.segmentId, jobItems.ordinal)),
     );
 
+/** The stage whose items are a task's segments. */
+const segmentStage = eq(jobItems.stage, 'recognise');
+
 /** Segments of a task in order, unpublished ones too; `after` is the last segment id of the page before. */
 export const listSegments = read(
   async (
@@ -45,6 +48,7 @@ export const listSegments = read(
       .where(
         and(
           eq(jobItems.jobId, jobId),
+          segmentStage,
           after === undefined ? undefined : gt(jobItems.ordinal, after),
           state === undefined ? undefined : eq(jobItems.state, state),
         ),
@@ -57,7 +61,9 @@ export const listSegments = read(
 
 export const getSegment = read(
   async (db: Db, jobId: string, segmentId: number): Promise<SegmentRecord | undefined> => {
-    const rows = await joined(db).where(and(eq(jobItems.jobId, jobId), eq(jobItems.ordinal, segmentId)));
+    const rows = await joined(db).where(
+      and(eq(jobItems.jobId, jobId), segmentStage, eq(jobItems.ordinal, segmentId)),
+    );
     return (await withDetections(db, jobId, rows))[0];
   },
 );
