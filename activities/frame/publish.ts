@@ -27,7 +27,13 @@ import type { ItemObject } from './items.ts';
  */
 export async function publishJob(
   attempt: Attempt,
-  job: { stage: string; objects: readonly ItemObject[]; result: Record<string, unknown> },
+  job: {
+    readonly stage: string;
+    readonly objects: readonly ItemObject[];
+    /** Files of the job that an earlier step has written. */
+    readonly written?: readonly ManifestFile[];
+    readonly result: Record<string, unknown>;
+  },
 ): Promise<{ state: EndState }> {
   const { records, storage } = attempt.deps;
   const { jobId, run } = attempt.call;
@@ -38,7 +44,7 @@ export async function publishJob(
   await attempt.assertHeld();
   const files: ManifestFile[] = [];
   for await (const file of allFiles(records.db, jobId)) files.push(file);
-  for (const object of job.objects) files.push({ ...(await put(attempt, object)), item: null });
+  files.push(...(job.written ?? []), ...(await putFiles(attempt, job.objects)));
   await failpoint('job.before-manifest', jobId);
   const manifest = Buffer.from(JSON.stringify({ job: jobId, kind: attempt.job.kind, files }, null, 1));
   const [home] = outputsOf(attempt.deps, attempt.job.kind, jobId);
@@ -64,6 +70,13 @@ export async function publishJob(
     throw new Fenced('The job has ended otherwise.');
   if (finished) metrics.jobsTotal.inc({ kind: attempt.job.kind, state });
   return { state };
+}
+
+/** Writes files of the job itself, for its manifest. */
+export async function putFiles(attempt: Attempt, objects: readonly ItemObject[]): Promise<ManifestFile[]> {
+  const files: ManifestFile[] = [];
+  for (const object of objects) files.push({ ...(await put(attempt, object)), item: null });
+  return files;
 }
 
 async function put(

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import {
   type AnalysisOptions,
   analysisOptions,
+  type ManifestFile,
   type ModelIdentity,
+  type ModelRoom,
   modelIdentity,
   type Page,
   type PhotoResult,
@@ -17,12 +19,14 @@ import {
   type ItemTools,
   jobActivity,
   publishJob,
+  putFiles,
   workPage,
 } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import { type ItemRow, insertSegment, labelSummary, pinModel } from '@darkroom/records';
 import { formatUri } from '@darkroom/storage';
 import { type AnalyseOptions, type Analysis, analyse, type Stage, stages } from './analyse.ts';
+import { frameDigest, frameOf, recogniseFrame, recognitionOptions } from './frame-activities.ts';
 import { analyseIsolated } from './isolate.ts';
 import { publishedExports } from './published.ts';
 import { type Model, openModel } from './session.ts';
@@ -58,6 +62,34 @@ export function recognitionActivities(deps: FrameDeps) {
         inputDigest: (item) => inputDigest(photoOf(item), options, opened.identity),
         work: (item, tools) => analysePhoto(attempt, opened, options, item, tools),
       });
+    }),
+
+    /** The room the model has for a picture, so that frames are resized for it where they are decoded. Pins the model. */
+    modelRoom: jobActivity(deps, async (attempt): Promise<ModelRoom> => {
+      const opened = await model();
+      await requireModel(attempt, recognitionOptions(attempt.job.input), opened.identity);
+      const { width, height, fit } = opened.input;
+      return { width, height, fit };
+    }),
+
+    analyseFrames: jobActivity(deps, async (attempt, page: Page) => {
+      const options = recognitionOptions(attempt.job.input);
+      const opened = await model();
+      await requireModel(attempt, options, opened.identity);
+      return workPage(attempt, page, {
+        stage: 'recognise',
+        lastStage: 'publish',
+        concurrency: photosAtOnce,
+        budgetMs: pageBudgetMs,
+        inputDigest: (item) => frameDigest(frameOf(item), options, opened.identity),
+        work: (item, tools) => recogniseFrame(attempt, opened, options, item, tools),
+      });
+    }),
+
+    /** Writes the exports of a video task, which another capability publishes. */
+    exportFindings: jobActivity(deps, async (attempt): Promise<ManifestFile[]> => {
+      await attempt.assertHeld();
+      return putFiles(attempt, await publishedExports(deps.records.db, attempt.call.jobId));
     }),
 
     publishPhotos: jobActivity(deps, async (attempt) => {
