@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, mkdtemp } from 'node:fs/promises';
@@ -40,15 +40,20 @@ function findVersitygw(): string {
   throw new Error('versitygw is missing. Run `npm start` once: it builds the servers into .darkroom/tools/.');
 }
 
-/** A TCP port of the loopback address that was free just now. */
+/** A TCP port of the loopback address that was free just now; not one of those that the system gives to connections of its own. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no TCP port was given');
-  return address.port;
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    const free = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!free) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 async function untilItAnswers(url: string, output: () => string): Promise<void> {
