@@ -106,13 +106,13 @@ export const problemKinds = {
   empty_file: yours(422, 'The file is empty', 'Send a file with content.'),
   unsupported_media: yours(
     415,
-    'The content is not a supported picture',
-    'Send JPEG, PNG, WebP, TIFF, GIF or AVIF.',
+    'The content is neither a supported picture nor a video',
+    'Send JPEG, PNG, WebP, TIFF, GIF or AVIF; or MP4, MOV, MKV, WebM, AVI or TS.',
   ),
-  video_unsupported: yours(
-    415,
-    'Videos are not analysed here yet',
-    'Send pictures: JPEG, PNG, WebP, TIFF, GIF or AVIF.',
+  video_among_photos: yours(
+    422,
+    'A video cannot be one of several photos',
+    'Send the video alone, in the field `file` or as a source of its own.',
   ),
   heic_unsupported: yours(
     415,
@@ -123,17 +123,40 @@ export const problemKinds = {
   too_large: limit(
     413,
     'The file is larger than the limit',
-    'Send a smaller file, or ask the operator to raise LIMIT_UPLOAD_BYTES.',
+    'Send a smaller file, or ask the operator to raise LIMIT_UPLOAD_BYTES for photos, LIMIT_VIDEO_BYTES for videos.',
   ),
   too_many_pixels: limit(
     422,
     'The picture has more pixels than the limit',
-    'Send it smaller, or ask the operator to raise LIMIT_PHOTO_PIXELS.',
+    'Send it smaller, or ask the operator to raise LIMIT_PHOTO_PIXELS or LIMIT_VIDEO_PIXELS.',
   ),
   too_many_frames: limit(
     422,
     'The animation has more frames than the limit',
     'Send fewer frames, or ask the operator to raise LIMIT_PHOTO_FRAMES.',
+  ),
+
+  // Videos
+  unsupported_video: yours(
+    415,
+    'The video cannot be read here',
+    'Send MP4, MOV, MKV, WebM, AVI or TS with one of the codecs named in `detail`.',
+  ),
+  no_video_stream: yours(
+    422,
+    'The file holds no video',
+    'Send a file with moving pictures, not sound alone.',
+  ),
+  damaged_video: yours(422, 'The video is damaged', 'Send the whole file again, or export it anew.'),
+  video_too_long: limit(
+    422,
+    'The video is longer than the limit',
+    'Send it in parts, or ask the operator to raise LIMIT_VIDEO_SECONDS.',
+  ),
+  memory_limit: limit(
+    422,
+    'Decoding needs more memory than the limit',
+    'Send it with smaller pictures, or ask the operator to raise the limit named in `detail`.',
   ),
 
   // Models

@@ -1,0 +1,48 @@
+/** Packets in, frames out, in order of presentation. */
+
+import { ProblemError } from '@darkroom/contract';
+import { AVERROR_EAGAIN, AVERROR_ENOMEM, AVERROR_EOF } from 'node-av/constants';
+import { type Codec, CodecContext, FFmpegError, type Frame, type Packet, type Stream } from 'node-av/lib';
+
+export interface DecoderOptions {
+  readonly keyFramesOnly: boolean;
+  /** Pictures with more are refused, wherever in the stream they come. */
+  readonly pixels: number;
+}
+
+export class Decoder {
+  readonly #context = new CodecContext();
+
+  constructor(codec: Codec, stream: Stream, { keyFramesOnly, pixels }: DecoderOptions) {
+    const context = this.#context;
+    context.allocContext3(codec);
+    FFmpegError.throwIfError(context.parametersToContext(stream.codecpar), 'decoder parameters');
+    context.pktTimebase = stream.timeBase;
+    context.threadCount = 0;
+    context.setOption('max_pixels', String(pixels));
+    if (keyFramesOnly) context.setOption('skip_frame', 'nokey');
+    FFmpegError.throwIfError(context.open2Sync(codec), 'opening the decoder');
+  }
+
+  /** Hands a packet over, null at the end; false if it is damaged. All frames must have been received before. */
+  send(packet: Packet | null): boolean {
+    const code = this.#context.sendPacketSync(packet);
+    if (code === AVERROR_ENOMEM) throw noMemory();
+    return code >= 0;
+  }
+
+  /** The next frame, if there is one already. `damaged` may be followed by more. */
+  receive(frame: Frame): 'frame' | 'damaged' | 'none' {
+    const code = this.#context.receiveFrameSync(frame);
+    if (code >= 0) return 'frame';
+    if (code === AVERROR_EAGAIN || code === AVERROR_EOF) return 'none';
+    if (code === AVERROR_ENOMEM) throw noMemory();
+    return 'damaged';
+  }
+
+  close(): void {
+    this.#context.freeContext();
+  }
+}
+
+const noMemory = () => new ProblemError('memory_limit', 'The decoder got no more memory.');

@@ -1,0 +1,68 @@
+/** Video in, frames out: the one interface behind which FFmpeg stands. Runs in the decoder's own process, and synchronously. */
+import type { ModelRoom, VideoInfo } from '@darkroom/contract';
+import { FrameReader } from './frame-reader.ts';
+import type { SmallPicture } from './picture.ts';
+
+/** Where the bytes of a file come from. */
+export interface ByteSource {
+  readonly size: number;
+  /** Bytes from `offset` on; fewer than `length` only at the end. */
+  read(offset: number, length: number): Uint8Array;
+}
+
+export interface VideoLimits {
+  /** Pixels of a frame at most. */
+  readonly pixels: number;
+  /** Length of a video at most, seconds. */
+  readonly seconds: number;
+}
+
+/** A frame while it is passed by: valid until the next step of the iteration. */
+export interface VideoFrame {
+  /** Seconds from the start of the video. */
+  readonly at: number;
+  /** The same in time base units of the stream, its start not subtracted. */
+  readonly pts: number;
+  /** Seconds it is shown, as the file says; 0 where it does not. */
+  readonly duration: number;
+  readonly keyFrame: boolean;
+  /** Memory it holds. */
+  readonly bytes: number;
+  /** Made small for comparison; its arrays are written anew by the next call, of this frame or another. */
+  small(): SmallPicture;
+  /** A reference that outlives the iteration. */
+  keep(): KeptFrame;
+}
+
+export interface KeptFrame {
+  readonly at: number;
+  readonly pts: number;
+  readonly bytes: number;
+  /** As shown: upright, pixels square. */
+  readonly width: number;
+  readonly height: number;
+  /** Upright, square pixels, deinterlaced, SDR: JPEG at full size, the same bytes each time. */
+  jpeg(): Buffer;
+  /** That picture placed for the model: PNG of the size it has in the model's input, without padding. */
+  input(room: ModelRoom): Buffer;
+  release(): void;
+}
+
+export interface VideoReader {
+  readonly info: VideoInfo;
+  /** What could not be read, in words; filled while reading. */
+  readonly warnings: readonly string[];
+  /**
+   * Frames in order of presentation, beginning with one at or before `from` (seconds) where there is one. One iteration at a time.
+   * Throws ProblemError `damaged_video` when nothing can be decoded, `video_too_long`, `too_many_pixels`.
+   */
+  frames(from: number): Generator<VideoFrame, void, undefined>;
+  /** The same of key frames alone. */
+  keyFrames(from: number): Generator<VideoFrame, void, undefined>;
+  close(): void;
+}
+
+/** Throws ProblemError: empty_file, unsupported_video, damaged_video, no_video_stream, too_many_pixels, video_too_long. */
+export function openVideo(source: ByteSource, limits: VideoLimits): VideoReader {
+  return new FrameReader(source, limits);
+}

@@ -1,0 +1,117 @@
+/** What a container says of its video, and the limits held against it. */
+import { ProblemError, type VideoInfo } from '@darkroom/contract';
+import {
+  AV_NOPTS_VALUE,
+  AV_OPT_TYPE_INT,
+  AV_PKT_DATA_DISPLAYMATRIX,
+  AVCOL_TRC_ARIB_STD_B67,
+  AVCOL_TRC_SMPTE2084,
+} from 'node-av/constants';
+import { avGetPixFmtName, CodecContext, type Stream } from 'node-av/lib';
+import type { Container } from './container.ts';
+import { orientationOf, shownSize } from './geometry.ts';
+import type { Showing } from './kept-frame.ts';
+import type { ByteSource, VideoLimits } from './reader.ts';
+
+export function describe(container: Container, source: ByteSource): VideoInfo {
+  const { stream, format } = container;
+  const { codecpar } = stream;
+  const { orientation, aspect } = showingOf(stream);
+  const coded = { width: codecpar.width, height: codecpar.height };
+  return {
+    container: containerName(format.iformat?.name ?? '', source),
+    codec: codecName(container),
+    pixelFormat: avGetPixFmtName(codecpar.format as Parameters<typeof avGetPixFmtName>[0]) ?? 'unknown',
+    ...shownSize(coded, aspect, orientation),
+    rotation: orientation.rotation,
+    seconds: length(container),
+    framesPerSecond: rate(stream),
+    interlaced: interlaced(stream),
+    hdr: isHdr(codecpar.colorTrc),
+    videoStreams: container.videoStreams,
+  };
+}
+
+/** Throws ProblemError `damaged_video`, `too_many_pixels`, `video_too_long`. */
+export function requireWithin(info: VideoInfo, stream: Stream, limits: VideoLimits): void {
+  const { width, height } = stream.codecpar;
+  if (width < 1 || height < 1)
+    throw new ProblemError('damaged_video', 'It does not tell the size of its pictures.');
+  if (Math.max(width * height, info.width * info.height) > limits.pixels)
+    throw new ProblemError(
+      'too_many_pixels',
+      `Its pictures have ${info.width} × ${info.height} pixels; at most ${limits.pixels} are decoded here.`,
+    );
+  if (info.seconds !== null) requireLength(info.seconds, limits);
+}
+
+export function requireLength(seconds: number, limits: VideoLimits): void {
+  if (seconds > limits.seconds)
+    throw new ProblemError(
+      'video_too_long',
+      `It lasts ${Math.round(seconds)} s or more; at most ${limits.seconds} s are analysed here.`,
+    );
+}
+
+/** How the frames of a stream are to be shown. */
+export function showingOf(stream: Stream): Showing {
+  return {
+    orientation: orientationOf(stream.codecpar.getCodedSideData(AV_PKT_DATA_DISPLAYMATRIX)),
+    aspect: aspectOf(stream),
+  };
+}
+
+/** Width of a pixel by its height; the container wins over the codec, as players have it. */
+function aspectOf(stream: Stream): number {
+  const told = ratio(stream.sampleAspectRatio);
+  return told > 0 ? told : ratio(stream.codecpar.sampleAspectRatio);
+}
+
+export function isHdr(transfer: number): boolean {
+  return transfer === AVCOL_TRC_SMPTE2084 || transfer === AVCOL_TRC_ARIB_STD_B67;
+}
+
+const ratio = ({ num, den }: { num: number; den: number }) => (den === 0 ? 0 : num / den);
+
+function containerName(demuxer: string, source: ByteSource): string {
+  const head = Buffer.from(source.read(0, Math.min(source.size, 64))).toString('latin1');
+  if (demuxer.startsWith('mov'))
+    return head.slice(4, 12) === 'ftypqt  ' || head.slice(4, 8) !== 'ftyp' ? 'mov' : 'mp4';
+  if (demuxer.startsWith('matroska')) return head.includes('webm') ? 'webm' : 'mkv';
+  return demuxer;
+}
+
+const codecName = ({ decoder }: Container) =>
+  decoder.name === 'libdav1d' ? 'av1' : (decoder.name ?? 'unknown');
+
+/** Seconds from the start of the container to the end of the video. */
+function length({ stream, format, start, unit }: Container): number | null {
+  const offset = stream.startTime === AV_NOPTS_VALUE ? 0 : Number(stream.startTime) * unit - start;
+  const told =
+    stream.duration === AV_NOPTS_VALUE || stream.duration <= 0n
+      ? Number(format.duration) / 1e6
+      : offset + Number(stream.duration) * unit;
+  return format.duration === AV_NOPTS_VALUE && stream.duration === AV_NOPTS_VALUE
+    ? null
+    : told > 0 && Number.isFinite(told)
+      ? told
+      : null;
+}
+
+function rate(stream: Stream): number | null {
+  const average = ratio(stream.avgFrameRate);
+  const frames = average > 0 ? average : ratio(stream.rFrameRate);
+  return frames > 0 && Number.isFinite(frames) ? frames : null;
+}
+
+/** AV_FIELD_TT and above (libavcodec/defs.h); codec parameters do not hand it out, a context made from them does. */
+function interlaced(stream: Stream): boolean {
+  const context = new CodecContext();
+  context.allocContext3(null);
+  try {
+    context.parametersToContext(stream.codecpar);
+    return (context.getOption('field_order', AV_OPT_TYPE_INT) ?? 0) > 1;
+  } finally {
+    context.freeContext();
+  }
+}
