@@ -1,7 +1,7 @@
 /** Video recognition: options, what is known of a video, its scenes. Times are seconds from the start of the video. */
 import { z } from 'zod';
-import { analysisOptions } from './analysis.ts';
 import type { KindDefinition } from './kind.ts';
+import { analysisOptions } from './photo.ts';
 
 export const videoOptions = z
   .strictObject({
@@ -18,10 +18,12 @@ export const videoOptions = z
       .default(null)
       .meta({ description: 'Seconds into the video at which to end; null means at its end.' }),
     shortestScene: z.number().min(0).max(60).default(0.5).meta({
-      description: 'Seconds a scene lasts at least; a cut that comes sooner after another does not count.',
+      description:
+        'Seconds a scene lasts at least; of two cuts closer to each other the stronger counts. At most half of longestScene counts.',
     }),
     longestScene: z.number().min(5).max(600).default(60).meta({
-      description: 'Seconds a scene lasts at most; a longer one is divided into equal parts.',
+      description:
+        'Seconds after which a scene is divided; a rest shorter than shortestScene stays with the part before it.',
     }),
     cutThreshold: z.number().min(1).max(10).default(3).meta({
       description:
@@ -29,6 +31,7 @@ export const videoOptions = z
     }),
     gradual: z.boolean().default(true).meta({ description: 'Whether fades and dissolves are looked for.' }),
   })
+  .refine(({ from, to }) => to === null || to > from, { message: 'has to lie after from', path: ['to'] })
   .meta({ id: 'VideoOptions' });
 export type VideoOptions = z.infer<typeof videoOptions>;
 

@@ -6,6 +6,7 @@ import {
   AV_CODEC_FLAG_QSCALE,
   AV_FRAME_FLAG_INTERLACED,
   AV_FRAME_FLAG_TOP_FIELD_FIRST,
+  AV_LOG_ERROR,
   AV_OPT_SEARCH_CHILDREN,
   AV_OPT_TYPE_STRING,
   AV_PIX_FMT_YUV420P,
@@ -26,6 +27,7 @@ import {
   FFmpegError,
   FormatContext,
   Frame,
+  Log,
   Packet,
   Rational,
   SoftwareScaleContext,
@@ -92,6 +94,7 @@ export function openEncoder(
   options: Encoding & { readonly width: number; readonly height: number },
   total: number,
 ): Encoder {
+  Log.setLevel(AV_LOG_ERROR);
   const { width, height, times } = options;
   if (times !== undefined && times.length !== total + 1)
     throw new RangeError(

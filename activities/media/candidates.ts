@@ -1,0 +1,113 @@
+/**
+ * Which frames are kept so that, whenever a scene turns out to end, the one nearest to the middle of its time is at hand. Pure.
+ *
+ * A frame `x` seconds into a scene is the middle of one of length 2 x, so the frames may lie the further apart the further in they are:
+ * kept is the first of each of `pieces` parts, equal in ratio, of every doubling of x. As the middle moves on at half the speed of the
+ * video and what lies before it is dropped, about `pieces` frames remain, however long the scene. Where the beginning of the scene is
+ * not yet known, frames are kept as densely as the rest of the budget allows.
+ */
+import type { Outlook } from './segmenter.ts';
+
+/** Frames at most, however small: their times must fit into a cursor. */
+const MOST = 96;
+/** Frames at least, however large. */
+const LEAST = 5;
+
+export interface Candidate<Frame> {
+  /** Of the frame in the pass, from 0. */
+  readonly index: number;
+  /** Seconds. */
+  readonly at: number;
+  /** Absent where it is remembered from an earlier pass and would have to be decoded again. */
+  readonly frame: Frame | undefined;
+}
+
+export interface Releasable {
+  release(): void;
+}
+
+export class Candidates<Frame extends Releasable> {
+  readonly #budget: number;
+  #held: Candidate<Frame>[];
+  #stride: number;
+
+  /** `budget` in bytes; `remembered` and `stride` from an earlier pass. */
+  constructor(budget: number, remembered: readonly Omit<Candidate<Frame>, 'frame'>[] = [], stride = 1) {
+    this.#budget = budget;
+    this.#held = remembered.map(({ index, at }) => ({ index, at, frame: undefined }));
+    this.#stride = stride;
+  }
+
+  /** In order of time. */
+  get held(): readonly Candidate<Frame>[] {
+    return this.#held;
+  }
+
+  /** Of frames newer than the outlook reaches, every how many are kept. */
+  get stride(): number {
+    return this.#stride;
+  }
+
+  /** Whether the next frame is to be added. */
+  wants(index: number, at: number, outlook: Outlook): boolean {
+    if (at >= outlook.open) return index % this.#stride === 0;
+    const last = this.#held.at(-1);
+    return last === undefined || last.at < outlook.latest;
+  }
+
+  /** Adds a frame that is newer than all, `bytes` large as all are; those that are then no longer needed are released. */
+  add(candidate: Candidate<Frame>, bytes: number, outlook: Outlook): void {
+    this.#held.push(candidate);
+    this.#thin(candidate.index, bytes, outlook);
+  }
+
+  /** The same without a new frame: `index` is that of the frame passing. */
+  settle(index: number, bytes: number, outlook: Outlook): void {
+    this.#thin(index, bytes, outlook);
+  }
+
+  /** Of those in [start, end) the nearest to the middle, the earlier of two. */
+  nearest(start: number, end: number): Candidate<Frame> | undefined {
+    const middle = (start + end) / 2;
+    let best: Candidate<Frame> | undefined;
+    for (const candidate of this.#held) {
+      if (candidate.at < start || candidate.at >= end) continue;
+      if (best === undefined || Math.abs(candidate.at - middle) < Math.abs(best.at - middle))
+        best = candidate;
+    }
+    return best;
+  }
+
+  release(): void {
+    for (const { frame } of this.#held) frame?.release();
+    this.#held = [];
+  }
+
+  #thin(now: number, bytes: number, { start, earliest, latest, open }: Outlook): void {
+    const room = Math.min(MOST, Math.max(LEAST, Math.floor(this.#budget / bytes)));
+    const pieces = Math.max(1, Math.floor((3 * room) / 8) - 1);
+    const part = (at: number) => Math.floor(pieces * Math.log2(at - start));
+    const kept: Candidate<Frame>[] = [];
+    let beyond = false;
+    let newer = 0;
+    for (; newer < this.#held.length && this.#held[newer]!.at < open; newer++) {
+      const candidate = this.#held[newer]!;
+      if (candidate.at < start || beyond) continue;
+      const before = kept.at(-1);
+      // Of those before the first that can be the middle only the last can still be the nearest.
+      if (before !== undefined && candidate.at <= earliest) kept.pop();
+      else if (before !== undefined && part(before.at) === part(candidate.at)) continue;
+      kept.push(candidate);
+      beyond = candidate.at >= latest;
+    }
+    const first = this.#held[newer];
+    const passed = first === undefined ? 0 : now - first.index + 1;
+    this.#stride = 1;
+    while (passed > this.#stride * Math.max(1, room - kept.length)) this.#stride *= 2;
+    for (const candidate of this.#held.slice(newer))
+      if (candidate.index % this.#stride === 0) kept.push(candidate);
+    const needed = new Set(kept);
+    for (const candidate of this.#held) if (!needed.has(candidate)) candidate.frame?.release();
+    this.#held = kept;
+  }
+}

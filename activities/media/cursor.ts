@@ -1,0 +1,18 @@
+/** Where a pass over a video stands: JSON, small, and enough to go on as if it had never stopped. */
+import { z } from 'zod';
+import { fastState } from './fast.ts';
+import { segmenterState } from './segmenter.ts';
+
+export const splitCursor = z.object({
+  /** Seconds; the last frame that the pass is done with. */
+  reached: z.number(),
+  /** Frames it has passed. */
+  frames: z.int().nonnegative(),
+  scenes: segmenterState,
+  /** Number in the pass and seconds of the frames that were at hand, in order. */
+  candidates: z.array(z.tuple([z.int(), z.number()])),
+  stride: z.int().positive(),
+  /** Of `fast`, see there. */
+  fast: fastState.nullable(),
+});
+export type SplitCursor = z.infer<typeof splitCursor>;

@@ -1,0 +1,152 @@
+/** From boundaries to scenes: shortest and longest scene, in one pass with finite memory. Pure; times are seconds. */
+import type { Boundary } from '@darkroom/contract';
+import { z } from 'zod';
+import type { FoundBoundary } from './scenes.ts';
+
+/** Where a scene begins, and why. */
+const mark = z.object({
+  at: z.number(),
+  begins: z.enum(['start', 'cut', 'fade', 'dissolve', 'divided'] satisfies Boundary[]),
+  score: z.number().nullable(),
+  transition: z.object({ from: z.number(), to: z.number() }).nullable(),
+});
+export type Mark = z.infer<typeof mark>;
+
+/** All that a segmenter knows; JSON. */
+export const segmenterState = z.object({
+  /** Of the scene that runs, from 1. */
+  number: z.int().positive(),
+  scene: mark.nullable(),
+  /** A boundary that a stronger one soon after it may still replace. */
+  pending: mark.nullable(),
+  /** The last boundary of the detector's that was looked at. */
+  seen: z.number().nullable(),
+  /** The first frame after the scene has run as long as it may. */
+  limit: z.number().nullable(),
+});
+export type SegmenterState = z.infer<typeof segmenterState>;
+
+/** A scene whose end is certain. */
+export interface ClosedScene extends Mark {
+  readonly number: number;
+  readonly end: number;
+}
+
+/** What can still become of the scene that runs and of the next one. */
+export interface Outlook {
+  readonly start: number;
+  /** The middle of the scene lies here, should it end. Before `earliest` it lies no more. */
+  readonly earliest: number;
+  readonly latest: number;
+  /** From here on a frame can be the middle of a scene whose beginning is not known yet. */
+  readonly open: number;
+}
+
+export interface SceneLengths {
+  readonly shortest: number;
+  readonly longest: number;
+}
+
+/**
+ * Of two boundaries closer than `shortest` the stronger counts; the start always does, and so does the end. A scene that has run for
+ * `longest` is divided there, unless a boundary follows within `shortest`. (`shortest` counts as half of `longest` at most.)
+ *
+ * The state is whole whenever a scene is handed out: given the same boundaries again, one that is made from it goes on behind that scene.
+ */
+export class Segmenter {
+  readonly #shortest: number;
+  readonly #longest: number;
+  readonly #state: SegmenterState;
+  #now = Number.NEGATIVE_INFINITY;
+
+  constructor({ shortest, longest }: SceneLengths, state?: SegmenterState) {
+    this.#shortest = Math.min(shortest, longest / 2);
+    this.#longest = longest;
+    this.#state = { ...(state ?? { number: 1, scene: null, pending: null, seen: null, limit: null }) };
+  }
+
+  get state(): SegmenterState {
+    return { ...this.#state };
+  }
+
+  /** Tells the time of the next frame; the first one begins the first scene. Told before `advance`. */
+  pass(at: number): void {
+    const state = this.#state;
+    this.#now = at;
+    state.scene ??= { at, begins: 'start', score: null, transition: null };
+    state.limit ??= this.#limit((state.pending ?? state.scene).at);
+  }
+
+  /** Scenes that have become certain: `found` are boundaries in order, all before `settled` have been told. */
+  *advance(found: readonly FoundBoundary[], settled: number): Generator<ClosedScene, void, undefined> {
+    for (const boundary of found) {
+      if (this.#state.seen !== null && boundary.at <= this.#state.seen) continue;
+      yield* this.#settle(boundary.at);
+      this.#state.seen = boundary.at;
+      this.#consider(boundary);
+    }
+    yield* this.#settle(settled);
+  }
+
+  /** The rest, when the video or range ends at `end`; `found` as before. */
+  *finish(found: readonly FoundBoundary[], end: number): Generator<ClosedScene, void, undefined> {
+    yield* this.advance(found, end);
+    this.#state.pending = null;
+    if (this.#state.scene !== null && this.#state.scene.at < end) yield this.#close(end, null);
+  }
+
+  /** What frames are still needed for, all before `settled` being certain. */
+  outlook(settled: number): Outlook | undefined {
+    const { scene, pending } = this.#state;
+    if (scene === null) return undefined;
+    const start = scene.at;
+    if (pending !== null) {
+      const lasts = pending.at + this.#shortest;
+      const open = (pending.at + lasts) / 2;
+      return { start, earliest: (start + pending.at) / 2, latest: (start + lasts) / 2, open };
+    }
+    const certain = Math.max(start, settled);
+    return { start, earliest: (start + certain) / 2, latest: certain, open: certain };
+  }
+
+  *#settle(time: number): Generator<ClosedScene, void, undefined> {
+    const state = this.#state;
+    for (;;) {
+      const { pending } = state;
+      if (pending !== null) {
+        if (time - pending.at < this.#shortest) return;
+        state.pending = null;
+        yield this.#close(pending.at, pending);
+      } else {
+        if (state.limit === null || state.limit > time) return;
+        this.#expect({ at: state.limit, begins: 'divided', score: null, transition: null });
+      }
+    }
+  }
+
+  #consider({ at, kind, score, transition }: FoundBoundary): void {
+    const state = this.#state;
+    if (state.scene === null) return;
+    const { pending } = state;
+    if (pending !== null ? score <= (pending.score ?? 0) : at - state.scene.at < this.#shortest) return;
+    this.#expect({ at, begins: kind, score, transition: kind === 'cut' ? null : transition });
+  }
+
+  #expect(next: Mark): void {
+    this.#state.pending = next;
+    this.#state.limit = this.#limit(next.at);
+  }
+
+  /** No frame before the present one reaches it: a detector is less than half a longest scene behind. */
+  #limit(start: number): number | null {
+    return this.#now >= start + this.#longest ? this.#now : null;
+  }
+
+  #close(end: number, next: Mark | null): ClosedScene {
+    const { number, scene } = this.#state;
+    if (scene === null) throw new Error('a scene ends that has not begun');
+    this.#state.number++;
+    this.#state.scene = next;
+    return { ...scene, number, end };
+  }
+}

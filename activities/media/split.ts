@@ -1,0 +1,187 @@
+/** One pass over a video: its scenes, each with the frame in the middle of its time, and where to go on from at any of them. */
+import type { ModelRoom, Scene, VideoOptions } from '@darkroom/contract';
+import { Candidates } from './candidates.ts';
+import type { SplitCursor } from './cursor.ts';
+import { KeyFramesFirst } from './fast.ts';
+import type { KeptFrame, VideoFrame, VideoReader } from './reader.ts';
+import { type ClosedScene, Segmenter } from './segmenter.ts';
+import { EveryFrame, type Step, type Steps } from './steps.ts';
+
+export type { SplitCursor } from './cursor.ts';
+
+export interface SplitRequest {
+  readonly options: VideoOptions;
+  /** Of the model that the frames are for. */
+  readonly room: ModelRoom;
+  /** Memory for frames of which one may be the middle of a scene, bytes. */
+  readonly candidateBytes: number;
+}
+
+export type SplitEvent =
+  | {
+      readonly type: 'scene';
+      /** From 1. */
+      readonly number: number;
+      readonly scene: Scene;
+      /** JPEG as shown, and PNG as the model takes it. */
+      readonly image: Buffer;
+      readonly input: Buffer;
+      readonly width: number;
+      readonly height: number;
+      readonly cursor: SplitCursor;
+    }
+  | { readonly type: 'checkpoint'; readonly at: number; readonly cursor: SplitCursor }
+  | { readonly type: 'progress'; readonly at: number }
+  | { readonly type: 'end'; readonly at: number; readonly warnings: string[] };
+
+/** Seconds of video after which the place is told, scenes or not. */
+const checkpointEvery = 30;
+const progressEveryMs = 500;
+
+/**
+ * Splits from the beginning or from where an earlier pass with the same request stood. What follows a cursor is, but for `progress`,
+ * the same as what followed it in the pass that told it. Frames that were at hand then are decoded again only if one is wanted.
+ */
+export function* split(
+  reader: VideoReader,
+  request: SplitRequest,
+  cursor: SplitCursor | undefined,
+): Generator<SplitEvent, void, undefined> {
+  const pass = new Pass(reader, request, cursor);
+  try {
+    yield* pass.run();
+  } finally {
+    pass.close();
+  }
+}
+
+class Pass {
+  readonly #reader: VideoReader;
+  readonly #request: SplitRequest;
+  readonly #steps: Steps;
+  readonly #segmenter: Segmenter;
+  readonly #candidates: Candidates<KeptFrame>;
+  /** Frames passed, and the last of them. */
+  #frames: number;
+  #reached: number;
+  /** Of the last event with a cursor. */
+  #told: number | undefined;
+
+  constructor(reader: VideoReader, request: SplitRequest, cursor: SplitCursor | undefined) {
+    const { options, candidateBytes } = request;
+    this.#reader = reader;
+    this.#request = request;
+    this.#steps =
+      options.mode === 'fast'
+        ? new KeyFramesFirst(reader, options, cursor)
+        : new EveryFrame(reader, options, cursor?.reached);
+    this.#segmenter = new Segmenter(
+      { shortest: options.shortestScene, longest: options.longestScene },
+      cursor?.scenes,
+    );
+    const remembered = cursor?.candidates.map(([index, at]) => ({ index, at }));
+    this.#candidates = new Candidates(candidateBytes, remembered, cursor?.stride);
+    this.#frames = cursor?.frames ?? 0;
+    this.#reached = cursor?.reached ?? options.from;
+    this.#told = cursor?.reached;
+  }
+
+  *run(): Generator<SplitEvent, void, undefined> {
+    let reported = performance.now();
+    for (;;) {
+      const fast = this.#steps.state;
+      const step = this.#steps.next();
+      if (step === undefined) break;
+      yield* this.#pass(step, fast);
+      const now = performance.now();
+      if (now - reported < progressEveryMs) continue;
+      reported = now;
+      yield { type: 'progress', at: step.frame.at };
+    }
+    const fast = this.#steps.state;
+    const { found, end } = this.#steps.finish();
+    this.#steps.interrupt();
+    for (const scene of this.#segmenter.finish(found, end)) yield this.#deliver(scene, fast);
+    yield { type: 'end', at: this.#frames === 0 ? this.#reached : end, warnings: [...this.#reader.warnings] };
+  }
+
+  close(): void {
+    this.#steps.interrupt();
+    this.#candidates.release();
+  }
+
+  *#pass({ frame, found, settled }: Step, fast: SplitCursor['fast']): Generator<SplitEvent, void, undefined> {
+    const { at, bytes } = frame;
+    this.#told ??= at;
+    this.#segmenter.pass(at);
+    // Looking elsewhere for the frame of a scene would lose this one.
+    let kept: KeptFrame | undefined;
+    for (const scene of this.#segmenter.advance(found, settled)) {
+      if (this.#candidates.nearest(scene.at, scene.end)?.frame === undefined) kept ??= frame.keep();
+      yield this.#deliver(scene, fast);
+    }
+    const outlook = this.#segmenter.outlook(settled)!;
+    const index = this.#frames;
+    if (this.#candidates.wants(index, at, outlook))
+      this.#candidates.add({ index, at, frame: kept ?? frame.keep() }, bytes, outlook);
+    else {
+      kept?.release();
+      this.#candidates.settle(index, bytes, outlook);
+    }
+    this.#frames++;
+    this.#reached = at;
+    if (at - this.#told < checkpointEvery) return;
+    this.#told = at;
+    yield { type: 'checkpoint', at, cursor: this.#cursor(this.#steps.state) };
+  }
+
+  #deliver(closed: ClosedScene, fast: SplitCursor['fast']): SplitEvent {
+    const { number, at: start, end, begins, score, transition } = closed;
+    const chosen = this.#candidates.nearest(start, end);
+    const again = chosen?.frame === undefined ? this.#fetch(chosen?.at, start, end) : undefined;
+    const frame = again ?? chosen?.frame;
+    if (frame === undefined) throw new Error(`No frame between ${start} and ${end} s could be read again.`);
+    const middle = (start + end) / 2;
+    const scene: Scene = {
+      start,
+      end,
+      begins,
+      score,
+      transition,
+      frame: { at: frame.at, pts: frame.pts, offset: frame.at - middle },
+    };
+    const image = frame.jpeg();
+    const input = frame.input(this.#request.room);
+    const { width, height } = frame;
+    again?.release();
+    this.#told = this.#reached;
+    return { type: 'scene', number, scene, image, input, width, height, cursor: this.#cursor(fast) };
+  }
+
+  /** Decodes a frame of a scene again: the one of the time `at`, or the nearest to the middle. */
+  #fetch(at: number | undefined, start: number, end: number): KeptFrame | undefined {
+    const wanted = at ?? (start + end) / 2;
+    const distance = (frame: VideoFrame | KeptFrame) => Math.abs(frame.at - wanted);
+    this.#steps.interrupt();
+    let nearest: KeptFrame | undefined;
+    for (const frame of this.#reader.frames(wanted)) {
+      if (frame.at < start) continue;
+      if (frame.at >= end || (nearest !== undefined && distance(frame) >= distance(nearest))) break;
+      nearest?.release();
+      nearest = frame.keep();
+      if (frame.at >= wanted) break;
+    }
+    return nearest;
+  }
+
+  #cursor(fast: SplitCursor['fast']): SplitCursor {
+    return {
+      reached: this.#reached,
+      frames: this.#frames,
+      scenes: this.#segmenter.state,
+      candidates: this.#candidates.held.map(({ index, at }) => [index, at]),
+      stride: this.#candidates.stride,
+      fast,
+    };
+  }
+}

@@ -1,0 +1,145 @@
+/** A pass over a video frame by frame, with the boundaries that become certain on the way. */
+import type { VideoOptions } from '@darkroom/contract';
+import type { FastState } from './fast.ts';
+import type { SmallPicture } from './picture.ts';
+import type { VideoFrame, VideoReader } from './reader.ts';
+import { type FoundBoundary, memorySeconds, SceneDetector } from './scenes.ts';
+
+export interface Step {
+  /** Valid until the next step, or until the reader is let go of. */
+  readonly frame: VideoFrame;
+  /** In order, and each on a frame. */
+  readonly found: readonly FoundBoundary[];
+  /** Seconds before which all boundaries have been told. */
+  readonly settled: number;
+}
+
+export interface Steps {
+  /** Undefined when the video or range is over. */
+  next(): Step | undefined;
+  /** After the last step: what became certain with the end, and the end, seconds. */
+  finish(): { readonly found: readonly FoundBoundary[]; readonly end: number };
+  /** Lets go of the reader, so that something else can be read with it; the next step takes it up again. */
+  interrupt(): void;
+  /** What another needs beside the time of the last step to go on in the same way. */
+  readonly state: FastState | null;
+}
+
+/** The part of a video that is asked for, seconds. */
+export type Range = Pick<VideoOptions, 'from' | 'to'>;
+
+/** Frames of a range in order, with a look elsewhere in between. */
+export class Frames {
+  readonly #open: (from: number) => Generator<VideoFrame, void, undefined>;
+  readonly #range: Range;
+  #iteration: Generator<VideoFrame, void, undefined> | undefined;
+  #last: number | undefined;
+  #end = 0;
+
+  /** Those at or after `range.from` and before `range.to`. */
+  constructor(open: (from: number) => Generator<VideoFrame, void, undefined>, range: Range) {
+    this.#open = open;
+    this.#range = range;
+  }
+
+  /** Where the last frame ends, or the range. */
+  get end(): number {
+    return this.#end;
+  }
+
+  next(): VideoFrame | undefined {
+    const { from, to } = this.#range;
+    this.#iteration ??= this.#open(this.#last ?? from);
+    let before: number | undefined;
+    for (;;) {
+      const step = this.#iteration.next();
+      if (step.done === true) return undefined;
+      const { at, duration } = step.value;
+      if (this.#last !== undefined && at <= this.#last) continue;
+      if (to !== null && at >= to) {
+        this.#end = to;
+        return undefined;
+      }
+      // A file may not say how long its last frame is shown: as long as the one before.
+      const shown = duration > 0 ? duration : at - (this.#last ?? before ?? at - unknownDuration);
+      this.#end = Math.min(to ?? Number.POSITIVE_INFINITY, at + shown);
+      before = at;
+      if (at < from) continue;
+      this.#last = at;
+      return step.value;
+    }
+  }
+
+  interrupt(): void {
+    this.#iteration?.return();
+    this.#iteration = undefined;
+  }
+}
+const unknownDuration = 0.04;
+
+/** A detector whose boundaries lie on frames: the middle of something gradual is moved to the next one. */
+export class Watch {
+  readonly #detector: SceneDetector;
+  /** Seconds of the frames on which a boundary can still be found. */
+  #open: number[] = [];
+
+  constructor({ cutThreshold, gradual }: Pick<VideoOptions, 'cutThreshold' | 'gradual'>) {
+    this.#detector = new SceneDetector({ threshold: cutThreshold, gradual });
+  }
+
+  get settled(): number {
+    return this.#detector.settled;
+  }
+
+  push(at: number, picture: SmallPicture): FoundBoundary[] {
+    this.#open.push(at);
+    const found = this.#place(this.#detector.push(at, picture));
+    const { settled } = this.#detector;
+    this.#open = this.#open.filter((time) => time >= settled);
+    return found;
+  }
+
+  end(): FoundBoundary[] {
+    return this.#place(this.#detector.end());
+  }
+
+  #place(found: FoundBoundary[]): FoundBoundary[] {
+    return found.map((boundary) => ({
+      ...boundary,
+      at: this.#open.find((time) => time >= boundary.at) ?? boundary.at,
+    }));
+  }
+}
+
+/** Every frame is decoded and looked at. */
+export class EveryFrame implements Steps {
+  readonly state = null;
+  readonly #frames: Frames;
+  readonly #watch: Watch;
+  readonly #reached: number;
+
+  /** Goes on after `reached`, as one would that had come all the way. */
+  constructor(reader: VideoReader, options: VideoOptions, reached: number | undefined) {
+    const from = Math.max(options.from, (reached ?? 0) - memorySeconds);
+    this.#frames = new Frames((time) => reader.frames(time), { from, to: options.to });
+    this.#watch = new Watch(options);
+    this.#reached = reached ?? Number.NEGATIVE_INFINITY;
+  }
+
+  next(): Step | undefined {
+    for (;;) {
+      const frame = this.#frames.next();
+      if (frame === undefined) return undefined;
+      const found = this.#watch.push(frame.at, frame.small());
+      if (frame.at > this.#reached) return { frame, found, settled: this.#watch.settled };
+    }
+  }
+
+  finish(): { found: FoundBoundary[]; end: number } {
+    return { found: this.#watch.end(), end: this.#frames.end };
+  }
+
+  interrupt(): void {
+    this.#frames.interrupt();
+  }
+}
