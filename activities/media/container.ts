@@ -7,8 +7,6 @@ import {
   AV_DISPOSITION_TIMED_THUMBNAILS,
   AV_NOPTS_VALUE,
   AVDISCARD_ALL,
-  AVDISCARD_DEFAULT,
-  AVDISCARD_NONKEY,
   AVERROR_EIO,
   AVERROR_ENOMEM,
   AVERROR_EOF,
@@ -71,7 +69,8 @@ export class Container {
     this.start = format.startTime === AV_NOPTS_VALUE ? 0 : Number(format.startTime) / MICROSECONDS;
     const { num, den } = this.stream.timeBase;
     this.unit = num / den;
-    this.keyFramesOnly(false);
+    for (const { index } of format.streams)
+      if (index !== this.stream.index) format.streams[index]!.discard = AVDISCARD_ALL;
   }
 
   /** Throws ProblemError `empty_file`, `unsupported_video`, `damaged_video`, `no_video_stream`. */
@@ -97,14 +96,6 @@ export class Container {
     } catch (error) {
       close(format, io);
       throw error;
-    }
-  }
-
-  /** Lets the demuxer pass over all but key frames, where it can. */
-  keyFramesOnly(only: boolean): void {
-    for (const stream of this.format.streams) {
-      const chosen = stream.index === this.stream.index;
-      stream.discard = chosen ? (only ? AVDISCARD_NONKEY : AVDISCARD_DEFAULT) : AVDISCARD_ALL;
     }
   }
 

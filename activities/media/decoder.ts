@@ -4,23 +4,17 @@ import { ProblemError } from '@darkroom/contract';
 import { AVERROR_EAGAIN, AVERROR_ENOMEM, AVERROR_EOF } from 'node-av/constants';
 import { type Codec, CodecContext, FFmpegError, type Frame, type Packet, type Stream } from 'node-av/lib';
 
-export interface DecoderOptions {
-  readonly keyFramesOnly: boolean;
-  /** Pictures with more are refused, wherever in the stream they come. */
-  readonly pixels: number;
-}
-
 export class Decoder {
   readonly #context = new CodecContext();
 
-  constructor(codec: Codec, stream: Stream, { keyFramesOnly, pixels }: DecoderOptions) {
+  /** Pictures with more than `pixels` are refused, wherever in the stream they come. */
+  constructor(codec: Codec, stream: Stream, pixels: number) {
     const context = this.#context;
     context.allocContext3(codec);
     FFmpegError.throwIfError(context.parametersToContext(stream.codecpar), 'decoder parameters');
     context.pktTimebase = stream.timeBase;
     context.threadCount = 0;
     context.setOption('max_pixels', String(pixels));
-    if (keyFramesOnly) context.setOption('skip_frame', 'nokey');
     FFmpegError.throwIfError(context.open2Sync(codec), 'opening the decoder');
   }
 
@@ -38,6 +32,11 @@ export class Decoder {
     if (code === AVERROR_EAGAIN || code === AVERROR_EOF) return 'none';
     if (code === AVERROR_ENOMEM) throw noMemory();
     return 'damaged';
+  }
+
+  /** Forgets what came before, as at another place of the stream. */
+  flush(): void {
+    this.#context.flushBuffers();
   }
 
   close(): void {

@@ -11,7 +11,7 @@ import { Shrinker } from './shrink.ts';
 import { describe, requireLength, requireWithin, showingOf } from './video-info.ts';
 
 /** How much before the wanted place the attempts to go there aim, seconds; after them the file is read from its beginning. */
-const STEPS_BACK = [0, 2, 10, 60];
+const STEPS_BACK = [0, 0.5, 1, 2, 4, 8, 16, 32, 64, 128];
 /** A video that ends this much before its told end, seconds, was cut off. */
 const CUT_OFF_SECONDS = 2;
 
@@ -54,11 +54,11 @@ export class FrameReader implements VideoReader {
   }
 
   frames(from: number): Generator<VideoFrame, void, undefined> {
-    return this.#iterate(from, false);
+    return this.#iterate(from, (start) => this.#decode(start));
   }
 
   keyFrames(from: number): Generator<VideoFrame, void, undefined> {
-    return this.#iterate(from, true);
+    return this.#iterate(from, () => this.#decodeKeys());
   }
 
   close(): void {
@@ -68,11 +68,14 @@ export class FrameReader implements VideoReader {
     this.#container.close();
   }
 
-  *#iterate(from: number, keyFramesOnly: boolean): Generator<VideoFrame, void, undefined> {
-    for (const start of this.#starts(from, keyFramesOnly)) {
+  *#iterate(
+    from: number,
+    decode: (start: number) => Generator<VideoFrame, void, undefined>,
+  ): Generator<VideoFrame, void, undefined> {
+    for (const { at, beginning } of this.#starts(from)) {
       let any = false;
-      for (const frame of this.#decode(start, keyFramesOnly)) {
-        if (!any && frame.at > from && start !== Number.NEGATIVE_INFINITY) break;
+      for (const frame of decode(at)) {
+        if (!any && !beginning && frame.at > from) break;
         any = true;
         yield frame;
       }
@@ -82,21 +85,22 @@ export class FrameReader implements VideoReader {
   }
 
   /**
-   * Puts the container at places from which `from` can be reached, each before the last; tells the time of the key frame there.
-   * Not every container knows where its key frames are, and not every key frame can be decoded without what is before it.
+   * Puts the container at places from which `from` can be reached, each before the last, with the packet of the key frame there in
+   * `#packet`; tells its time. Not every container knows where its key frames are, and not every key frame can be decoded without
+   * what is before it.
    */
-  *#starts(from: number, keyFramesOnly: boolean): Generator<number, void, undefined> {
+  *#starts(from: number): Generator<{ at: number; beginning: boolean }, void, undefined> {
     for (const back of STEPS_BACK) {
       if (from - back <= 0) break;
       this.#packet.unref();
       this.#fresh = false;
-      this.#container.keyFramesOnly(keyFramesOnly);
-      const at = this.#container.seek(from - back) ? this.#keyPacket() : undefined;
-      if (at !== undefined && at <= from) yield at;
+      if (!this.#container.seek(from - back) || !this.#nextKeyPacket()) continue;
+      const at = this.#packetSeconds();
+      if (at <= from)
+        yield { at: this.#packet.pts === AV_NOPTS_VALUE ? Number.NEGATIVE_INFINITY : at, beginning: false };
     }
     this.#rewind();
-    this.#container.keyFramesOnly(keyFramesOnly);
-    yield Number.NEGATIVE_INFINITY;
+    yield { at: Number.NEGATIVE_INFINITY, beginning: true };
   }
 
   #rewind(): void {
@@ -107,46 +111,46 @@ export class FrameReader implements VideoReader {
     this.#fresh = true;
   }
 
-  /** Reads on to a key frame's packet, which then waits in `#packet`; its time in seconds. */
-  #keyPacket(): number | undefined {
+  /** Reads on to the packet of a key frame; false at the end. */
+  #nextKeyPacket(): boolean {
     while (this.#container.read(this.#packet) === 'packet') {
-      const { pts, isKeyframe } = this.#packet;
-      if (isKeyframe && pts !== AV_NOPTS_VALUE) return this.#container.seconds(Number(pts));
+      if (this.#packet.isKeyframe) return true;
       this.#packet.unref();
     }
-    return undefined;
+    return false;
+  }
+
+  #packetSeconds(): number {
+    const { pts, dts } = this.#packet;
+    return this.#container.seconds(Number(pts === AV_NOPTS_VALUE ? dts : pts));
   }
 
   /** Frames from where the container stands, those before `start` left out: they lean on frames that were not read. */
-  *#decode(start: number, keyFramesOnly: boolean): Generator<VideoFrame, void, undefined> {
+  *#decode(start: number): Generator<VideoFrame, void, undefined> {
     const container = this.#container;
     const packet = this.#packet;
     const frame = this.#frame;
-    const decoder = new Decoder(container.decoder, container.stream, {
-      keyFramesOnly,
-      pixels: this.#limits.pixels,
-    });
-    this.#fresh = false;
+    const decoder = new Decoder(container.decoder, container.stream, this.#limits.pixels);
     const clock = new Clock(container);
+    this.#fresh = false;
     try {
       let state = packet.size > 0 ? ('packet' as const) : container.read(packet);
       for (;;) {
-        if (state !== 'packet') decoder.send(null);
-        else if ((!keyFramesOnly || packet.isKeyframe) && !decoder.send(packet)) this.#damagedPictures++;
+        if (!decoder.send(state === 'packet' ? packet : null) && state === 'packet') this.#damagedPictures++;
         packet.unref();
         for (let got = decoder.receive(frame); got !== 'none'; got = decoder.receive(frame)) {
           if (got === 'damaged') {
             this.#damagedPictures++;
             continue;
           }
-          const passing = this.#passing(frame, clock);
+          const passing = this.#passing(frame, clock.read(frame));
           if (passing.at >= start) yield passing;
           frame.unref();
         }
         if (state !== 'packet') break;
         state = container.read(packet);
       }
-      this.#noteEnd(state, clock);
+      this.#noteEnd(state, clock.end);
     } finally {
       decoder.close();
       packet.unref();
@@ -154,8 +158,33 @@ export class FrameReader implements VideoReader {
     }
   }
 
-  #passing(frame: Frame, clock: Clock): VideoFrame {
-    const { pts, at, duration } = clock.read(frame);
+  /** Key frames from where the container stands, each decoded by itself: their order among themselves is no decoder's business. */
+  *#decodeKeys(): Generator<VideoFrame, void, undefined> {
+    const packet = this.#packet;
+    const frame = this.#frame;
+    const decoder = new Decoder(this.#container.decoder, this.#container.stream, this.#limits.pixels);
+    this.#fresh = false;
+    try {
+      for (let more = packet.size > 0 || this.#nextKeyPacket(); more; more = this.#nextKeyPacket()) {
+        const { pts, dts } = packet;
+        const units = Number(pts === AV_NOPTS_VALUE ? dts : pts);
+        decoder.send(packet);
+        decoder.send(null);
+        packet.unref();
+        if (decoder.receive(frame) === 'frame') {
+          yield this.#passing(frame, timesOf(this.#container, units, Number(frame.duration)));
+          frame.unref();
+        } else this.#damagedPictures++;
+        decoder.flush();
+      }
+    } finally {
+      decoder.close();
+      packet.unref();
+      frame.unref();
+    }
+  }
+
+  #passing(frame: Frame, { pts, at, duration }: FrameTimes): VideoFrame {
     requireLength(at, this.#limits);
     if (frame.decodeErrorFlags !== 0) this.#damagedPictures++;
     const showing = this.#showing;
@@ -171,38 +200,51 @@ export class FrameReader implements VideoReader {
     };
   }
 
-  #noteEnd(state: 'end' | 'damaged', clock: Clock): void {
+  #noteEnd(state: 'end' | 'damaged', end: number): void {
     const { seconds } = this.info;
     const told = seconds === null ? '' : ` of ${seconds.toFixed(1)} s`;
-    if (state === 'damaged' || (seconds !== null && seconds - clock.end > CUT_OFF_SECONDS))
-      this.#cutOff = `The file breaks off after ${clock.end.toFixed(1)} s${told}.`;
+    if (state === 'damaged' || (seconds !== null && seconds - end > CUT_OFF_SECONDS))
+      this.#cutOff = `The file breaks off after ${end.toFixed(1)} s${told}.`;
   }
 }
+
+interface FrameTimes {
+  readonly pts: number;
+  readonly at: number;
+  readonly duration: number;
+}
+
+const timesOf = (container: Container, pts: number, units: number): FrameTimes => ({
+  pts,
+  at: container.seconds(pts),
+  duration: units * container.unit,
+});
 
 /** Times of frames: what the file says, or counted on from the last where it says nothing or goes back. */
 class Clock {
   readonly #container: Container;
   readonly #frameUnits: number;
+  /** AVI tells when to decode, not when to show: frames come out late by as many as wait in the decoder. */
+  readonly #late: number;
   #last = Number.NEGATIVE_INFINITY;
   /** Seconds at which the last frame ends. */
   end = 0;
 
   constructor(container: Container) {
     this.#container = container;
-    const { num, den } = container.stream.avgFrameRate;
+    const { avgFrameRate, codecpar } = container.stream;
+    const { num, den } = avgFrameRate;
     this.#frameUnits = num > 0 ? Math.max(1, Math.round(den / num / container.unit)) : 1;
+    this.#late = container.format.iformat?.name === 'avi' ? codecpar.videoDelay * this.#frameUnits : 0;
   }
 
-  read(frame: Frame): { pts: number; at: number; duration: number } {
-    const container = this.#container;
+  read(frame: Frame): FrameTimes {
     const told = frame.bestEffortTimestamp;
-    const units = Number(frame.duration) || this.#frameUnits;
-    const pts = told !== AV_NOPTS_VALUE && Number(told) > this.#last ? Number(told) : this.#next();
-    this.#last = pts;
-    const at = container.seconds(pts);
-    const duration = units * container.unit;
-    this.end = at + duration;
-    return { pts, at, duration };
+    const pts = told === AV_NOPTS_VALUE ? Number.NaN : Number(told) - this.#late;
+    this.#last = pts > this.#last ? pts : this.#next();
+    const times = timesOf(this.#container, this.#last, Number(frame.duration) || this.#frameUnits);
+    this.end = times.at + times.duration;
+    return times;
   }
 
   #next(): number {
