@@ -1,0 +1,75 @@
+/** Bytes of an object in the store, by ranges, as it was when it was pinned. */
+import type { VideoSource } from '@darkroom/contract';
+import type { Storage } from '@darkroom/storage';
+import type { RangeSource } from './child.ts';
+
+const BLOCK_BYTES = 4 << 20;
+/** Blocks kept: those of a file whose sound and pictures lie apart, its index, and what is read ahead. */
+const BLOCKS = 6;
+
+/**
+ * Reads through a cache of few blocks; when blocks are wanted one after the other, the next is fetched ahead. Throws what the storage
+ * throws: StorageError `source_changed` when the object is no longer the pinned one.
+ */
+export function rangeSource(
+  storage: Pick<Storage, 'get'>,
+  source: Pick<VideoSource, 'uri' | 'etag' | 'bytes'>,
+): RangeSource {
+  const size = source.bytes;
+  /** By number of the block, least recently used first. */
+  const blocks = new Map<number, Promise<Uint8Array>>();
+
+  const block = (number: number, signal: AbortSignal): Promise<Uint8Array> => {
+    const known = blocks.get(number);
+    if (known !== undefined) {
+      blocks.delete(number);
+      blocks.set(number, known);
+      return known;
+    }
+    const fetched = fetch(number, signal);
+    blocks.set(number, fetched);
+    // A failure is told to whoever waits, and not kept for the next.
+    fetched.catch(() => blocks.get(number) === fetched && blocks.delete(number));
+    for (const oldest of blocks.keys()) {
+      if (blocks.size <= BLOCKS) break;
+      blocks.delete(oldest);
+    }
+    return fetched;
+  };
+
+  const fetch = async (number: number, signal: AbortSignal): Promise<Uint8Array> => {
+    const start = number * BLOCK_BYTES;
+    const length = Math.min(BLOCK_BYTES, size - start);
+    const { stream } = await storage.get(source.uri, {
+      range: { start, length },
+      ifMatch: source.etag,
+      signal,
+    });
+    const bytes = Buffer.allocUnsafe(length);
+    let filled = 0;
+    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      bytes.set(chunk, filled);
+      filled += chunk.length;
+    }
+    return bytes;
+  };
+
+  return {
+    size,
+    async read(offset, length, signal) {
+      const end = Math.min(size, offset + length);
+      if (offset >= end) return new Uint8Array(0);
+      const first = Math.floor(offset / BLOCK_BYTES);
+      const last = Math.floor((end - 1) / BLOCK_BYTES);
+      const wanted = [];
+      for (let number = first; number <= last; number++) wanted.push(block(number, signal));
+      if (blocks.has(first - 1) && (last + 1) * BLOCK_BYTES < size) block(last + 1, signal).catch(() => {});
+      const parts = await Promise.all(wanted);
+      const base = first * BLOCK_BYTES;
+      const [only] = parts;
+      return only !== undefined && parts.length === 1
+        ? only.subarray(offset - base, end - base)
+        : Buffer.concat(parts).subarray(offset - base, end - base);
+    },
+  };
+}
