@@ -3,10 +3,13 @@ import { csvLine } from '@darkroom/platform/csv.ts';
 import { COCO_IDS } from './coco.ts';
 import type { Detection } from './detection.ts';
 
-/** One photo of a task. */
+/** One photo of a task, or the frame of a scene of its video. */
 export interface ExportPhoto {
   readonly segmentId: number;
+  /** Of a frame: its picture's, beside which the export lies. */
   readonly filename: string;
+  /** Seconds of the video, where it is a frame: its scene, and the frame itself. */
+  readonly scene?: { readonly start: number; readonly end: number; readonly at: number } | undefined;
   readonly width: number;
   readonly height: number;
   readonly detections: readonly Pick<Detection, 'label' | 'score' | 'box'>[];
@@ -23,13 +26,14 @@ const FIRST_OWN_ID = 91;
 
 /**
  * COCO JSON (https://cocodataset.org/#format-data) in pieces: `bbox` is x y width height in pixels, `score` as in COCO's results
- * format. Labels that COCO lacks get the ids from 91 on, in order of appearance. Goes through the photos twice.
+ * format. Labels that COCO lacks get the ids from 91 on, in order of appearance. Images that are frames of a video have also `start`,
+ * `end` and `at`, which are none of COCO's own. Goes through the photos twice.
  */
 export async function* cocoJson(photos: ExportPhotos, description: string): AsyncGenerator<string> {
   yield `{"info":${JSON.stringify({ description })},"images":[`;
   let separator = '';
-  for await (const { segmentId, filename, width, height } of photos()) {
-    yield `${separator}${JSON.stringify({ id: segmentId, file_name: filename, width, height })}`;
+  for await (const { segmentId, filename, width, height, scene } of photos()) {
+    yield `${separator}${JSON.stringify({ id: segmentId, file_name: filename, width, height, ...scene })}`;
     separator = ',';
   }
   yield '],"annotations":[';
@@ -72,9 +76,17 @@ const COLUMNS = [
   'height',
 ];
 
-/** CSV (RFC 4180) line by line: a header, then one line per detection. Text can start no formula in a spreadsheet. */
-export async function* csv(photos: ReturnType<ExportPhotos>): AsyncGenerator<string> {
-  yield csvLine(COLUMNS);
+const SCENE_COLUMNS = ['start', 'end', 'at'];
+
+/**
+ * CSV (RFC 4180) line by line: a header, then one line per detection. With `scenes` there are columns for the times of frames as well.
+ * Text can start no formula in a spreadsheet.
+ */
+export async function* csv(
+  photos: ReturnType<ExportPhotos>,
+  { scenes = false }: { readonly scenes?: boolean } = {},
+): AsyncGenerator<string> {
+  yield csvLine(scenes ? [...COLUMNS, ...SCENE_COLUMNS] : COLUMNS);
   for await (const photo of photos)
     for (const { label, score, box } of photo.detections)
       yield csvLine([
@@ -88,5 +100,12 @@ export async function* csv(photos: ReturnType<ExportPhotos>): AsyncGenerator<str
         box.y,
         box.width,
         box.height,
+        ...(scenes ? timesOf(photo) : []),
       ]);
 }
+
+const timesOf = ({ scene }: ExportPhoto): (number | null)[] => [
+  scene?.start ?? null,
+  scene?.end ?? null,
+  scene?.at ?? null,
+];

@@ -59,7 +59,7 @@ describe('probe', () => {
     ['unsupported_media', Buffer.from('just words'), limits, /text.*JPEG/],
     ['unsupported_media', Buffer.from('%PDF-1.7'), limits, /PDF/],
     ['heic_unsupported', Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1'), limits, /JPEG/],
-    ['video_unsupported', Buffer.from('\0\0\0\x18ftypisom\0\0\0\0isommp41', 'latin1'), limits, /mp4/],
+    ['video_among_photos', Buffer.from('\0\0\0\x18ftypisom\0\0\0\0isommp41', 'latin1'), limits, /mp4/],
     ['too_large', sample('cat.jpg'), { ...limits, bytes: 1000 }, /limit is 1000/],
     ['too_many_pixels', sample('cat.jpg'), { ...limits, pixels: 100_000 }, /451 × 300/],
     ['too_many_pixels', pngHeader(60_000, 60_000), limits, /60000 × 60000/],

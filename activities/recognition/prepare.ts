@@ -50,7 +50,7 @@ export interface Tensor {
 
 /**
  * Reads the header and checks it against the limits; decodes nothing. Throws `empty_file`, `too_large`, `unsupported_media`,
- * `heic_unsupported`, `video_unsupported`, `truncated_image`, `too_many_pixels`, `too_many_frames`.
+ * `heic_unsupported`, `video_among_photos`, `truncated_image`, `too_many_pixels`, `too_many_frames`.
  */
 export async function probe(bytes: Buffer, limits: PhotoLimits): Promise<PhotoHeader> {
   const format = supportedFormat(bytes);
@@ -98,7 +98,10 @@ function supportedFormat(bytes: Buffer): PhotoFormat {
           'Settings → Camera → Formats → Most Compatible takes JPEG from the start.',
       );
     case 'video':
-      throw new ProblemError('video_unsupported', `The file is a video (${found.format}). ${instead}`);
+      throw new ProblemError(
+        'video_among_photos',
+        `The file is a video (${found.format}), which is a task of its own.`,
+      );
     case 'other':
       throw new ProblemError('unsupported_media', `The file is ${found.format}. ${instead}`);
     case 'text':

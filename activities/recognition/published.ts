@@ -1,19 +1,35 @@
 /** The exports a task is published with. */
 import type { ItemObject } from '@darkroom/frame';
-import { type Db, listSegments } from '@darkroom/records';
+import { type Db, getTask, listSegments } from '@darkroom/records';
 import { cocoJson, csv, type ExportPhoto } from './export.ts';
 
 /** Rows a query, so that a task of any size is exported in little memory. */
 const pageRows = 500;
 
-/** Photos of a task whose results are published, in order. */
-export async function* analysedPhotos(db: Db, jobId: string): AsyncGenerator<ExportPhoto, void, undefined> {
+export type ExportFormat = 'coco' | 'csv';
+
+/** What was found in a task, in the format asked for, piece by piece; `media` is the task's. */
+export function exported(
+  db: Db,
+  task: { readonly jobId: string; readonly media: string },
+  format: ExportFormat,
+): AsyncIterable<string> {
+  const photos = () => analysed(db, task.jobId);
+  // No job id within: the bytes are a function of the task's pictures and options.
+  if (format === 'coco') return cocoJson(photos, `Darkroom ${task.media} recognition`);
+  return csv(photos(), { scenes: task.media === 'video' });
+}
+
+/** Photos or frames of a task whose results are published, in order. */
+async function* analysed(db: Db, jobId: string): AsyncGenerator<ExportPhoto, void, undefined> {
   for (let after: number | undefined; ; ) {
     const page = await listSegments(db, jobId, { limit: pageRows, after, state: 'succeeded' });
     for (const { segmentId, segment, detections } of page) {
       if (segment === null) continue;
-      const { filename, width, height } = segment;
-      yield { segmentId, filename, width, height, detections };
+      const { scene, width, height } = segment;
+      const filename = scene === null ? segment.filename : `image_${segmentId}.jpg`;
+      const times = scene === null ? undefined : { start: scene.start, end: scene.end, at: scene.frame.at };
+      yield { segmentId, filename, scene: times, width, height, detections };
     }
     if (page.length < pageRows) return;
     after = page.at(-1)?.segmentId;
@@ -22,19 +38,11 @@ export async function* analysedPhotos(db: Db, jobId: string): AsyncGenerator<Exp
 
 /** COCO JSON and CSV of a task, as objects beside its results. */
 export async function publishedExports(db: Db, jobId: string): Promise<ItemObject[]> {
-  const photos = () => analysedPhotos(db, jobId);
-  const file = async (
-    path: string,
-    contentType: string,
-    pieces: AsyncIterable<string>,
-  ): Promise<ItemObject> => {
+  const media = (await getTask(db, jobId))?.media ?? 'photo';
+  const file = async (path: string, contentType: string, format: ExportFormat): Promise<ItemObject> => {
     let text = '';
-    for await (const piece of pieces) text += piece;
+    for await (const piece of exported(db, { jobId, media }, format)) text += piece;
     return { key: `recognition-results/${jobId}/${path}`, path, body: Buffer.from(text), contentType };
   };
-  return [
-    // No job id within: the bytes are a function of the task's photos and options.
-    await file('coco.json', 'application/json', cocoJson(photos, 'Darkroom photo recognition')),
-    await file('results.csv', 'text/csv', csv(photos())),
-  ];
+  return [await file('coco.json', 'application/json', 'coco'), await file('results.csv', 'text/csv', 'csv')];
 }

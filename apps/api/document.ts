@@ -30,7 +30,7 @@ export function documentRoutes(api: Api, publicUrl: string): void {
         info: { title: 'Darkroom', version: '1', description, license: { name: 'Apache-2.0' } },
         servers: [{ url: '/', description: 'This server' }, { url: publicUrl }],
         security: [{ key: [] }],
-        tags: ['Photos', 'Uploads', 'Jobs', 'Status'].map((name) => ({ name })),
+        tags: ['Analysis', 'Uploads', 'Jobs', 'Status'].map((name) => ({ name })),
       }),
     );
     return c.body(text, 200, { 'content-type': 'application/json', 'cache-control': 'no-cache' });

@@ -1,50 +1,22 @@
-/** Photo recognition: request, segments, results. */
+/** Recognition in photos and videos alike: request, segments, the task. */
 import { z } from 'zod';
 import { jobState, progress } from './job.ts';
-import type { KindDefinition } from './kind.ts';
+import { analysisOptions, detection, modelIdentity } from './photo.ts';
 import { problemRecord } from './problem.ts';
+import { labelOverTime, scene, videoInfo, videoOptions } from './video.ts';
 
-export const analysisOptions = z
-  .strictObject({
-    model: z
-      .string()
-      .min(1)
-      .max(100)
-      .default('default')
-      .meta({ description: 'Name of a model, or `default`.' }),
-    scoreThreshold: z
-      .number()
-      .min(0)
-      .max(1)
-      .default(0.4)
-      .meta({ description: 'Lowest score that is reported.' }),
-    labels: z
-      .array(z.string().min(1).max(100))
-      .max(200)
-      .default([])
-      .meta({ description: 'Labels wanted; empty means all.', example: ['cat', 'dog'] }),
-    annotate: z.boolean().default(true).meta({ description: 'Whether to draw boxes and labels.' }),
-  })
-  .meta({ id: 'AnalysisOptions' });
-export type AnalysisOptions = z.infer<typeof analysisOptions>;
-
-/** One photo of a task as it was pinned at submit; the `input` of its item. */
-export interface PhotoSource {
-  readonly uri: string;
-  readonly etag: string;
-  readonly bytes: number;
-  /** Name as the user gave it; shown, never used as a path. */
-  readonly filename: string;
-}
-
+/**
+ * Which of the two a source is, its content tells; an option of videos alone is refused for a photo. So this is what may come in, and
+ * the options are read by the kind's own schema.
+ */
 export const analysisRequest = z
   .strictObject({
     source: z.string().max(2000).optional().meta({
-      description: 's3://bucket/key of a photo, or s3://bucket/prefix/ of up to 1,000.',
+      description: 's3://bucket/key of a photo or a video, or s3://bucket/prefix/ of up to 1,000 photos.',
       example: 's3://darkroom-samples/photos/',
     }),
     upload: z.string().optional().meta({ description: 'Id of a completed upload of /v1/uploads.' }),
-    ...analysisOptions.shape,
+    ...videoOptions.shape,
   })
   .refine((r) => (r.source === undefined) !== (r.upload === undefined), {
     message: 'give exactly one of source and upload',
@@ -52,39 +24,6 @@ export const analysisRequest = z
   })
   .meta({ id: 'AnalysisRequest' });
 export type AnalysisRequest = z.infer<typeof analysisRequest>;
-
-/** Box in pixels of the source, EXIF orientation applied; x, y = top left corner. */
-export const box = z
-  .object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() })
-  .meta({ id: 'Box' });
-export type Box = z.infer<typeof box>;
-
-export const detection = z
-  .object({ label: z.string(), score: z.number().min(0).max(1), box })
-  .meta({ id: 'Detection' });
-export type Detection = z.infer<typeof detection>;
-
-export const modelIdentity = z
-  .object({
-    name: z.string(),
-    version: z.string(),
-    digest: z.string().meta({ description: 'SHA-256 of the model file.' }),
-  })
-  .meta({ id: 'ModelIdentity' });
-export type ModelIdentity = z.infer<typeof modelIdentity>;
-
-/** The JSON result of one photo, as it lies in S3. A function of its input alone: no clock, no job id. */
-export const photoResult = z
-  .object({
-    width: z.int(),
-    height: z.int(),
-    format: z.string(),
-    model: modelIdentity,
-    scoreThreshold: z.number(),
-    detections: z.array(detection),
-  })
-  .meta({ id: 'PhotoResult' });
-export type PhotoResult = z.infer<typeof photoResult>;
 
 export const segment = z
   .object({
@@ -94,11 +33,13 @@ export const segment = z
     state: z.enum(['pending', 'running', 'succeeded', 'failed']),
     width: z.int().nullable(),
     height: z.int().nullable(),
+    scene: scene.nullable().meta({ description: 'Of a video; null for a photo.' }),
     detections: z.array(detection),
     problem: problemRecord.nullable(),
     links: z
       .object({
-        source: z.string().optional(),
+        source: z.string().optional().meta({ description: 'The photo.' }),
+        image: z.string().optional().meta({ description: 'The frame of the scene at full size.' }),
         annotated: z.string().optional(),
         result: z.string().optional(),
       })
@@ -107,6 +48,14 @@ export const segment = z
   .meta({ id: 'Segment' });
 export type Segment = z.infer<typeof segment>;
 
+/** A label with how often it was found; when, once a video has been analysed. */
+export const foundLabel = z
+  .object({
+    ...labelOverTime.pick({ label: true, count: true, bestScore: true }).shape,
+    ...labelOverTime.pick({ firstSeen: true, lastSeen: true, share: true }).partial().shape,
+  })
+  .meta({ id: 'FoundLabel' });
+
 export const analysis = z
   .object({
     task_id: z.string(),
@@ -114,32 +63,19 @@ export const analysis = z
     state: jobState,
     progress,
     segments: z.object({ total: z.int(), succeeded: z.int(), failed: z.int() }),
-    labels: z
-      .array(z.object({ label: z.string(), count: z.int(), bestScore: z.number() }))
-      .meta({ description: 'What was found in the segments finished so far.' }),
+    labels: z.array(foundLabel).meta({ description: 'What was found in the segments finished so far.' }),
+    video: videoInfo.nullable().meta({
+      description: 'What the file says of itself; null for photos, and until it has been looked into.',
+    }),
     model: modelIdentity.nullable(),
-    options: analysisOptions,
+    options: z.union([videoOptions, analysisOptions]),
     problem: problemRecord.nullable(),
     createdAt: z.iso.datetime(),
     finishedAt: z.iso.datetime().nullable(),
-    links: z.record(z.string(), z.string()),
+    links: z.record(z.string(), z.string()).meta({
+      description:
+        'Of a video that has been analysed also its poster, storyboard, thumbnails (WebVTT) and scenes (JSON, CSV, EDL): good for some minutes, without a key.',
+    }),
   })
   .meta({ id: 'Analysis' });
 export type Analysis = z.infer<typeof analysis>;
-
-export const photoKind = {
-  kind: 'photo',
-  title: 'Photo recognition',
-  workflow: 'photo',
-  input: analysisOptions,
-  stages: [
-    { name: 'probe', unit: 'photos', weight: 1 },
-    { name: 'prepare', unit: 'photos', weight: 4 },
-    { name: 'recognise', unit: 'photos', weight: 4 },
-    { name: 'annotate', unit: 'photos', weight: 4 },
-    { name: 'publish', unit: 'photos', weight: 1 },
-  ],
-  retention: 'analysisDays',
-  inputs: (id: string) => `input-files/${id}/`,
-  outputs: (id: string): [string, string] => [`recognition-results/${id}/`, `scene-images/${id}/`],
-} as const satisfies KindDefinition;

@@ -4,5 +4,6 @@ export * from './call.ts';
 export * from './job.ts';
 export * from './kind.ts';
 export * from './kinds.ts';
+export * from './photo.ts';
 export * from './problem.ts';
 export * from './video.ts';

@@ -2,128 +2,133 @@
 import {
   type Analysis,
   analysisOptions,
+  type FrameSource,
   type JobState,
+  labelOverTime,
   type PhotoSource,
   type Segment,
   segment,
+  videoInfo,
+  videoOptions,
 } from '@darkroom/contract';
 import {
   type FoundSegment,
   type ItemCounts,
-  type JobWithStages,
   type LabelSummary,
   progressOf,
   type SegmentRecord,
   type TaskRow,
 } from '@darkroom/records';
-import type { Storage } from '@darkroom/storage';
-
-/** Makes links with which a browser reads an object for some minutes. */
-export interface LinkMaker {
-  readonly storage: Pick<Storage, 'linkTo'>;
-  readonly ttlSeconds: number;
-}
-
-/** Where to go on from a task; absolute, since they travel without the request. */
-export function analysisLinks(publicUrl: string, id: string): Record<string, string> {
-  const self = `${publicUrl}/v1/analysis/${encodeURIComponent(id)}`;
-  const job = `${publicUrl}/v1/jobs/${encodeURIComponent(id)}`;
-  return {
-    self,
-    segments: `${self}/segments`,
-    coco: `${self}/export?format=coco`,
-    csv: `${self}/export?format=csv`,
-    job,
-    events: `${job}/events`,
-    cancel: `${job}/cancel`,
-    results: `${job}/results`,
-  };
-}
+import { z } from '@hono/zod-openapi';
+import type { LinkMaker } from './analysis-links.ts';
+import type { Task } from './analysis-task.ts';
 
 /** The task's document. Pure. */
 export function toAnalysis(
-  { job, stages }: JobWithStages,
+  { job, stages, media }: Task,
   found: {
     readonly task: TaskRow | undefined;
     readonly segments: ItemCounts;
     readonly labels: readonly LabelSummary[];
   },
-  publicUrl: string,
+  links: Record<string, string>,
 ): Analysis {
   const { task, segments, labels } = found;
   return {
     task_id: job.id,
-    media: task?.media === 'video' ? 'video' : 'photo',
+    media,
     state: job.state as JobState,
     progress: progressOf(stages, job),
     segments: { ...segments },
-    labels: [...labels],
+    labels: overTime.safeParse(job.result?.labels).data ?? [...labels],
+    video: videoInfo.safeParse(job.pinned?.video).data ?? null,
     model: modelOf(task),
-    options: analysisOptions.parse(job.input),
+    options: (media === 'video' ? videoOptions : analysisOptions).parse(job.input),
     problem: job.problem,
     createdAt: job.createdAt.toISOString(),
     finishedAt: job.finishedAt?.toISOString() ?? null,
-    links: analysisLinks(publicUrl, job.id),
+    links,
   };
 }
+
+/** What a video is published with; a photo's result, or a job's that has none, is none of it. */
+const overTime = z.array(labelOverTime);
 
 function modelOf(task: TaskRow | undefined): Analysis['model'] {
   const { modelName: name, modelVersion: version, modelDigest: digest } = task ?? {};
   return name && version && digest ? { name, version, digest } : null;
 }
 
-/** A segment's document with links to its picture and results. */
+/** A segment's document with links to its picture and results. A scene's frame can be seen before it is analysed. */
 export async function toSegment(
-  jobId: string,
+  { job, media }: Task,
   { segmentId, item, segment: published, detections }: SegmentRecord,
   links: LinkMaker,
 ): Promise<Segment> {
-  const { uri, filename } = item.input as PhotoSource;
+  const source = item.input as PhotoSource | FrameSource;
+  const frame = media === 'video' ? (source as FrameSource) : undefined;
   return {
-    task_id: jobId,
+    task_id: job.id,
     segment_id: segmentId,
-    filename,
+    filename: source.filename,
     state: segment.shape.state.parse(item.state),
-    width: published?.width ?? null,
-    height: published?.height ?? null,
+    width: published?.width ?? frame?.width ?? null,
+    height: published?.height ?? frame?.height ?? null,
+    scene: frame?.scene ?? null,
     detections,
     problem: item.problem,
-    links: await segmentLinks({ uri, filename, segmentId, ...published }, links),
+    links: await segmentLinks(
+      {
+        segmentId,
+        filename: source.filename,
+        imageUri: frame?.imageUri,
+        sourceUri: frame === undefined ? (source as PhotoSource).uri : undefined,
+        annotatedUri: published?.annotatedUri,
+        resultUri: published?.resultUri,
+      },
+      links,
+    ),
   };
 }
 
 /** What a search shows of a segment. */
 export async function toFound(row: FoundSegment, links: LinkMaker) {
+  const sourceUri = row.scene === null ? row.sourceUri : undefined;
   return {
     task_id: row.jobId,
     segment_id: row.segmentId,
     filename: row.filename,
     width: row.width,
     height: row.height,
+    scene: row.scene,
     bestScore: row.bestScore,
     foundAt: row.createdAt.toISOString(),
-    links: await segmentLinks({ uri: row.sourceUri, ...row }, links),
+    links: await segmentLinks({ ...row, sourceUri }, links),
   };
 }
 
 async function segmentLinks(
   of: {
-    readonly uri: string;
-    readonly filename: string;
     readonly segmentId: number;
-    readonly annotatedUri?: string | null;
-    readonly resultUri?: string | null;
+    readonly filename: string;
+    readonly sourceUri: string | undefined;
+    readonly imageUri?: string | null | undefined;
+    readonly annotatedUri?: string | null | undefined;
+    readonly resultUri?: string | null | undefined;
   },
   { storage, ttlSeconds }: LinkMaker,
 ): Promise<Segment['links']> {
-  const link = (target: string | null | undefined, filename: string) =>
-    target
-      ? storage.linkTo(target, { expiresInSeconds: ttlSeconds, filename, disposition: 'inline' })
-      : undefined;
-  const [source, annotated, result] = await Promise.all([
-    link(of.uri, of.filename),
-    link(of.annotatedUri, `${of.segmentId}_result.jpg`),
-    link(of.resultUri, `${of.segmentId}_result.json`),
-  ]);
-  return { ...(source && { source }), ...(annotated && { annotated }), ...(result && { result }) };
+  const { segmentId } = of;
+  const targets = [
+    ['source', of.sourceUri, of.filename],
+    ['image', of.imageUri, `image_${segmentId}.jpg`],
+    ['annotated', of.annotatedUri, `${segmentId}_result.jpg`],
+    ['result', of.resultUri, `${segmentId}_result.json`],
+  ] as const;
+  const made = targets.map(async ([name, uri, filename]) =>
+    uri
+      ? [[name, await storage.linkTo(uri, { expiresInSeconds: ttlSeconds, filename, disposition: 'inline' })]]
+      : [],
+  );
+  return Object.fromEntries((await Promise.all(made)).flat());
 }

@@ -1,6 +1,5 @@
 /** What was found in a task, in the formats other tools read. */
-import { cocoJson, csv } from '@darkroom/recognition/export.ts';
-import { analysedPhotos } from '@darkroom/recognition/published.ts';
+import { exported } from '@darkroom/recognition/published.ts';
 import { contentDisposition } from '@darkroom/storage';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api } from '../context.ts';
@@ -19,9 +18,10 @@ const exportAt = (base: string) =>
     method: 'get',
     path: `${base}/analysis/{task_id}/export`,
     operationId: `exportAnalysis${base === '' ? '' : 'V1'}`,
-    tags: ['Photos'],
+    tags: ['Analysis'],
     summary: 'Findings of a task as COCO JSON or CSV',
-    description: 'Holds the segments finished so far; of a task that has ended, all. Streamed.',
+    description:
+      'Holds the segments finished so far; of a task that has ended, all. Of a video, with the times of each scene and its frame. Streamed.',
     request: {
       params: taskParam,
       query: z.strictObject({
@@ -53,10 +53,8 @@ export function registerAnalysisExport(api: Api, base: string): void {
   api.openapi(exportAt(base), async (c) => {
     const id = c.req.valid('param').task_id;
     const { format } = c.req.valid('query');
-    await loadTask(c, id, 'read');
-    const { db } = c.var.deps.records;
-    const photos = () => analysedPhotos(db, id);
-    const text = format === 'coco' ? cocoJson(photos, 'Darkroom photo recognition') : csv(photos());
+    const { media } = await loadTask(c, id, 'read');
+    const text = exported(c.var.deps.records.db, { jobId: id, media }, format);
     const { contentType, filename } = formats[format];
     return new Response(ReadableStream.from(inChunks(text)), {
       headers: {

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { AnalysisForm } from './analysis-form.ts';
+import type { Media } from './analysis-media.ts';
 
-function read(...fields: [string, string][]) {
+function readAs(media: Media, ...fields: [string, string][]) {
   const form = new AnalysisForm();
   for (const [name, value] of fields) form.add(name, value);
-  return form.options();
+  return form.options(media);
 }
+const read = (...fields: [string, string][]) => readAs('photo', ...fields);
 
 describe('AnalysisForm', () => {
   it('fills in the defaults', () => {
@@ -26,6 +28,66 @@ describe('AnalysisForm', () => {
       labels: ['cat', 'dog', 'potted plant'],
       annotate: false,
     });
+  });
+
+  it('reads the options of videos as well', () => {
+    expect(readAs('video')).toEqual({
+      ...read(),
+      mode: 'exact',
+      from: 0,
+      to: null,
+      shortestScene: 0.5,
+      longestScene: 60,
+      cutThreshold: 3,
+      gradual: true,
+    });
+    const fields: [string, string][] = [
+      ['mode', 'fast'],
+      ['from', '1.5'],
+      ['to', '90'],
+      ['shortestScene', '0'],
+      ['longestScene', '5'],
+      ['cutThreshold', '2'],
+      ['gradual', 'FALSE'],
+      ['labels', 'cat'],
+    ];
+    expect(readAs('video', ...fields)).toMatchObject({
+      mode: 'fast',
+      from: 1.5,
+      to: 90,
+      shortestScene: 0,
+      longestScene: 5,
+      cutThreshold: 2,
+      gradual: false,
+      labels: ['cat'],
+    });
+  });
+
+  it('names the options of videos that come with a photo', () => {
+    expect(() => read(['mode', 'fast'], ['labels', 'cat'], ['from', '2'])).toThrow(
+      expect.objectContaining({
+        code: 'validation_failed',
+        errors: [
+          { pointer: '/mode', detail: expect.any(String) },
+          { pointer: '/from', detail: expect.any(String) },
+        ],
+      }),
+    );
+  });
+
+  it.each([
+    ['mode', 'slow'],
+    ['from', '-1'],
+    ['to', '0'],
+    ['longestScene', '1'],
+    ['cutThreshold', 'high'],
+    ['gradual', 'maybe'],
+  ])('refuses %s=%s of a video', (name, value) => {
+    expect(() => readAs('video', [name, value])).toThrow(expect.objectContaining({ name: 'ZodError' }));
+  });
+
+  it('refuses a range that ends before it begins', () => {
+    expect(() => readAs('video', ['from', '5'], ['to', '5'])).toThrow(/has to lie after from/);
   });
 
   it('takes a blank field as not sent', () => {

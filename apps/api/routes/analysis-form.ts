@@ -1,5 +1,7 @@
 /** The options of an analysis as the fields of a form: text, to be given types and judged by the contract. */
-import { type AnalysisOptions, analysisOptions, ProblemError } from '@darkroom/contract';
+import { type AnalysisOptions, ProblemError, type VideoOptions } from '@darkroom/contract';
+import type { Media } from './analysis-media.ts';
+import { optionsOf } from './analysis-options.ts';
 
 type Fields = Record<string, unknown>;
 type Read = (value: string, before: unknown) => unknown;
@@ -21,11 +23,18 @@ const list: Read = (value, before) => [
     .filter((label) => label !== ''),
 ];
 
-const readers: Readonly<Record<keyof AnalysisOptions, Read>> = {
+const readers: Readonly<Record<keyof VideoOptions, Read>> = {
   model: once((value) => value),
   scoreThreshold: once(number),
   labels: list,
   annotate: once(flag),
+  mode: once((value) => value),
+  from: once(number),
+  to: once(number),
+  shortestScene: once(number),
+  longestScene: once(number),
+  cutThreshold: once(number),
+  gradual: once(flag),
 };
 
 /**
@@ -41,7 +50,7 @@ export class AnalysisForm {
       throw fieldProblem(name, `is not known here; known are file, files, ${known}`);
     }
     if (value.trim() === '') return;
-    const read = readers[name as keyof AnalysisOptions];
+    const read = readers[name as keyof VideoOptions];
     try {
       this.#fields[name] = read(value.trim(), this.#fields[name]);
     } catch (error) {
@@ -50,9 +59,9 @@ export class AnalysisForm {
     }
   }
 
-  /** The options, defaults filled in. Throws ZodError. */
-  options(): AnalysisOptions {
-    return analysisOptions.parse(this.#fields);
+  /** The options so far, defaults filled in; see {@link optionsOf}. */
+  options(media: Media): AnalysisOptions | VideoOptions {
+    return optionsOf(media, this.#fields);
   }
 }
 

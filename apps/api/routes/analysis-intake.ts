@@ -1,10 +1,10 @@
-/** From a request's photos to a job: the row first, its objects second, the job last. What is refused or cut off leaves nothing. */
+/** From a request's photos or video to a job: the row first, its objects second, the job last. What is refused or cut off leaves nothing. */
 import {
   type AnalysisOptions,
-  type AnalysisRequest,
   type PhotoSource,
   ProblemError,
-  photoKind,
+  type VideoOptions,
+  type VideoSource,
 } from '@darkroom/contract';
 import { type Accepted, type Dispatch, fingerprintOf } from '@darkroom/dispatch';
 import type { Config, Logger } from '@darkroom/platform';
@@ -20,7 +20,9 @@ import {
 } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';
 import type { Part } from '../multipart.ts';
-import { digestOnly, type Incoming, type Taken, takePhotos } from './analysis-photos.ts';
+import { digestOnly, type Incoming, type Taken, type TakenRequest, takeFiles } from './analysis-files.ts';
+import { kindOf, type Media, mostBytes } from './analysis-media.ts';
+import { type Given, optionsOf, type SourceRequest } from './analysis-options.ts';
 import { pinObject, pinSource, requireGranted } from './analysis-source.ts';
 import { uploadsPrefix } from './uploads-layout.ts';
 
@@ -40,44 +42,41 @@ export interface IntakeCall {
 }
 
 /**
- * Stores the photos of a multipart request as they stream in and makes them a job. With an Idempotency-Key that is known already
- * nothing is stored: the body is hashed and compared. Throws ProblemError, ZodError.
+ * Stores the photos or the video of a multipart request as they stream in and makes them a job. With an Idempotency-Key that is known
+ * already nothing is stored: the body is hashed and compared. Throws ProblemError, ZodError.
  */
-export async function submitPhotos(
+export async function submitFiles(
   deps: IntakeDeps,
   call: IntakeCall,
   parts: AsyncIterable<Part>,
 ): Promise<Accepted> {
   const limits = deps.config.limits;
   const known = await findKnown(deps, call);
-  if (known !== undefined) {
-    const { options, photos } = await takePhotos(parts, limits, digestOnly);
-    return sameAs(known, fingerprintOfPhotos(options, photos));
-  }
-  return received(deps, call, async (id) => {
-    const { options, photos } = await takePhotos(parts, limits, (photo) => store(deps, call, id, photo));
-    return {
-      options,
-      sources: photos.flatMap(({ source }) => source ?? []),
-      fingerprint: fingerprintOfPhotos(options, photos),
-    };
+  if (known !== undefined)
+    return sameAs(known, fingerprintOfFiles(await takeFiles(parts, limits, digestOnly)));
+  return received(deps, call, async (open) => {
+    const request = await takeFiles(parts, limits, async (file) =>
+      store(deps, call, await open(file.media), file),
+    );
+    const { media, options, files } = request;
+    const sources = files.flatMap(({ source }) => source ?? []);
+    return { media, options, sources, fingerprint: fingerprintOfFiles(request) };
   });
 }
 
-/** Makes a job of photos that lie in S3 already, or of a completed upload. Throws ProblemError. */
+/** Makes a job of what lies in S3 already, or of a completed upload. Throws ProblemError. */
 export async function submitSource(
   deps: IntakeDeps,
   call: IntakeCall,
-  request: AnalysisRequest,
+  { source, upload, given, canonical }: SourceRequest,
 ): Promise<Accepted> {
-  const { source, upload, ...options } = request;
-  const fingerprint = fingerprintOf({ options, source, upload });
+  const fingerprint = fingerprintOf({ options: canonical, source, upload });
   const known = await findKnown(deps, call);
   if (known !== undefined) return sameAs(known, fingerprint);
   try {
     return upload === undefined
-      ? await submitUri(deps, call, { options, uri: source ?? '', fingerprint })
-      : await submitUpload(deps, call, { options, upload, fingerprint });
+      ? await submitUri(deps, call, { given, uri: source ?? '', fingerprint })
+      : await submitUpload(deps, call, { given, upload, fingerprint });
   } catch (error) {
     // The same request beside this one may have been first, and have used the upload up.
     const first = await findKnown(deps, call);
@@ -89,7 +88,7 @@ export async function submitSource(
 async function submitUri(
   deps: IntakeDeps,
   call: IntakeCall,
-  { options, uri, fingerprint }: { options: AnalysisOptions; uri: string; fingerprint: string },
+  { given, uri, fingerprint }: { given: Given; uri: string; fingerprint: string },
 ): Promise<Accepted> {
   const { storage, config, records } = deps;
   const { owner, group } = call.caller;
@@ -98,15 +97,16 @@ async function submitUri(
     uploads: uploadsPrefix(owner),
     ownsJob: async (id) => (await getJob(records.db, id))?.job.owner === owner,
   });
-  const sources = await pinSource(storage, uri, config.limits);
-  return received(deps, call, async () => ({ options, sources, fingerprint }));
+  const { media, sources } = await pinSource(storage, uri, config.limits);
+  const options = optionsOf(media, given);
+  return received(deps, call, async () => ({ media, options, sources, fingerprint }));
 }
 
 /** The upload's object is copied to where the inputs of a task lie, so that removing the task removes it and nothing else does. */
 async function submitUpload(
   deps: IntakeDeps,
   call: IntakeCall,
-  { options, upload, fingerprint }: { options: AnalysisOptions; upload: string; fingerprint: string },
+  { given, upload, fingerprint }: { given: Given; upload: string; fingerprint: string },
 ): Promise<Accepted> {
   const { storage, config, records } = deps;
   const found = await getUpload(records.db, upload);
@@ -117,15 +117,22 @@ async function submitUpload(
     throw new ProblemError('conflict', `The upload ${upload} has become a task already.`);
   if (found.state !== 'complete')
     throw new ProblemError('upload_incomplete', `The upload ${upload} is ${found.state}.`);
-  const object = await pinObject(storage, `s3://${storage.bucket}/${found.key}`, config.limits);
+  const uri = `s3://${storage.bucket}/${found.key}`;
+  const { media, source: object } = await pinObject(storage, uri, config.limits);
+  const options = optionsOf(media, given);
   const accepted = await received(
     deps,
     call,
-    async (id) => {
-      const key = inputKey(id, { field: 'file', segmentId: 1, filename: found.filename });
+    async (open) => {
+      const key = inputKey(await open(media), {
+        media,
+        field: 'file',
+        segmentId: 1,
+        filename: found.filename,
+      });
       const copied = await storage.copy(object.uri, key, { ifMatch: object.etag, signal: call.signal });
       const source = { uri: copied.uri, etag: copied.etag, bytes: copied.size, filename: found.filename };
-      return { options, sources: [source], fingerprint };
+      return { media, options, sources: [source], fingerprint };
     },
     async (tx) => {
       if (await markUploadUsed(tx, upload)) return;
@@ -139,42 +146,50 @@ async function submitUpload(
 }
 
 interface Collected {
-  readonly options: AnalysisOptions;
-  readonly sources: readonly PhotoSource[];
+  readonly media: Media;
+  readonly options: AnalysisOptions | VideoOptions;
+  readonly sources: readonly (PhotoSource | VideoSource)[];
   readonly fingerprint: string;
 }
 
-/** Makes the row, lets `collect` gather what belongs to it, and makes it a job; on any failure all of it is taken back. */
+/** Makes the row of the job, when it is known what kind of job it is; returns the id, the same one every time. */
+type Open = (media: Media) => Promise<string>;
+
+/** Lets `collect` make the row and gather what belongs to it, and makes it a job; on any failure all of it is taken back. */
 async function received(
   deps: IntakeDeps,
   { caller, idempotencyKey }: IntakeCall,
-  collect: (id: string) => Promise<Collected>,
+  collect: (open: Open) => Promise<Collected>,
   alsoRecord: (tx: Db) => Promise<void> = async () => {},
 ): Promise<Accepted> {
   const { dispatch } = deps;
-  const { id } = await dispatch.receive(photoKind.kind, caller, { input: {} });
+  let opened: string | undefined;
+  const open: Open = async (media) => {
+    opened ??= (await dispatch.receive(kindOf[media].kind, caller, { input: {} })).id;
+    return opened;
+  };
   try {
-    const { options, sources, fingerprint } = await collect(id);
-    return await dispatch.commit(id, {
+    const { media, options, sources, fingerprint } = await collect(open);
+    const jobId = await open(media);
+    return await dispatch.commit(jobId, {
       idempotencyKey,
       fingerprint,
       input: options,
-      stage: 'recognise',
+      // A photo is a segment; the segments of a video are yet to be found in it.
+      stage: media === 'video' ? 'probe' : 'recognise',
       items: sources.map((source, index) => ({ key: String(index + 1), input: { ...source } })),
       record: async (tx) => {
-        await createTask(tx, {
-          jobId: id,
-          media: 'photo',
-          segments: sources.length,
-          scoreThreshold: options.scoreThreshold,
-        });
+        const segments = media === 'video' ? 0 : sources.length;
+        await createTask(tx, { jobId, media, segments, scoreThreshold: options.scoreThreshold });
         await alsoRecord(tx);
       },
     });
   } catch (error) {
-    await dispatch.abandon(id).catch((failure: unknown) => {
-      deps.logger.warn({ jobId: id, err: failure }, 'a refused upload is left to the sweep');
-    });
+    if (opened !== undefined) {
+      await dispatch.abandon(opened).catch((failure: unknown) => {
+        deps.logger.warn({ jobId: opened, err: failure }, 'a refused upload is left to the sweep');
+      });
+    }
     throw error;
   }
 }
@@ -183,30 +198,27 @@ async function store(
   { storage, config }: IntakeDeps,
   { signal }: IntakeCall,
   id: string,
-  photo: Incoming,
+  file: Incoming,
 ): Promise<Taken> {
-  const written = await storage.uploadStream(inputKey(id, photo), photo.content, {
-    contentType: photo.contentType,
-    maxBytes: config.limits.uploadBytes,
+  const written = await storage.uploadStream(inputKey(id, file), file.content, {
+    contentType: file.contentType,
+    maxBytes: mostBytes(file.media, config.limits),
     signal,
   });
   const { uri, etag, size: bytes, sha256 } = written;
-  return { sha256, source: { uri, etag, bytes, filename: photo.filename } };
+  return { sha256, source: { uri, etag, bytes, filename: file.filename } };
 }
 
-/** A photo sent alone lies right under the task; of several, each under its number, so that equal names stay apart. */
+/** A file sent alone lies right under the task; of several, each under its number, so that equal names stay apart. */
 function inputKey(
   id: string,
-  { field, segmentId, filename }: Pick<Incoming, 'field' | 'segmentId' | 'filename'>,
+  { media, field, segmentId, filename }: Pick<Incoming, 'media' | 'field' | 'segmentId' | 'filename'>,
 ): string {
-  return `${photoKind.inputs(id)}${field === 'file' ? '' : `${segmentId}/`}${filename}`;
+  return `${kindOf[media].inputs(id)}${field === 'file' ? '' : `${segmentId}/`}${filename}`;
 }
 
-function fingerprintOfPhotos(
-  options: AnalysisOptions,
-  photos: readonly { readonly filename: string; readonly sha256: string }[],
-): string {
-  return fingerprintOf({ options, files: photos.map(({ filename, sha256 }) => ({ filename, sha256 })) });
+function fingerprintOfFiles({ options, files }: TakenRequest): string {
+  return fingerprintOf({ options, files: files.map(({ filename, sha256 }) => ({ filename, sha256 })) });
 }
 
 type Known = NonNullable<Awaited<ReturnType<typeof findByIdempotencyKey>>>;

@@ -1,5 +1,5 @@
-/** Photos that lie in S3 already: checked against what the caller was granted, then pinned to what they are now. */
-import { type PhotoSource, ProblemError } from '@darkroom/contract';
+/** Photos and videos that lie in S3 already: checked against what the caller was granted, then pinned to what they are now. */
+import { type PhotoSource, ProblemError, type VideoSource } from '@darkroom/contract';
 import {
   type Grant,
   type Grantee,
@@ -10,11 +10,16 @@ import {
   StorageError,
   safeName,
 } from '@darkroom/storage';
-import { HEAD_BYTES, requirePhoto } from './analysis-media.ts';
+import { HEAD_BYTES, type Media, type MediaLimits, mediumOf, mostBytes, tooLarge } from './analysis-media.ts';
 
-export interface SourceLimits {
-  readonly uploadBytes: number;
+export interface SourceLimits extends MediaLimits {
   readonly photosPerTask: number;
+}
+
+/** What is to be analysed, as it is now: a video, or some photos. */
+export interface Pinned {
+  readonly media: Media;
+  readonly sources: readonly (PhotoSource | VideoSource)[];
 }
 
 /** Whether the inputs of a job belong to the caller; asked for URIs under `input-files/{id}/` alone. */
@@ -39,18 +44,14 @@ export async function requireGranted(
 }
 
 /**
- * The photo at `uri`, or with a closing slash the photos under it in the order of their keys, each with the ETag and size it has now. One
- * photo is looked into; of many each is judged by the job. Throws ProblemError.
+ * The photo or video at `uri`, or with a closing slash the photos under it in the order of their keys, each with the ETag and size it
+ * has now. One object is looked into; of many each is judged by the job. Throws ProblemError.
  */
-export async function pinSource(
-  storage: Storage,
-  uri: string,
-  limits: SourceLimits,
-): Promise<readonly PhotoSource[]> {
+export async function pinSource(storage: Storage, uri: string, limits: SourceLimits): Promise<Pinned> {
   try {
-    return uri.endsWith('/')
-      ? await pinPrefix(storage, uri, limits)
-      : [await pinObject(storage, uri, limits)];
+    if (uri.endsWith('/')) return { media: 'photo', sources: await pinPrefix(storage, uri, limits) };
+    const { media, source } = await pinObject(storage, uri, limits);
+    return { media, sources: [source] };
   } catch (error) {
     if (error instanceof StorageError && error.code === 'source_not_found') {
       throw new ProblemError('source_not_found', `There is nothing at ${uri}.`, { cause: error });
@@ -63,16 +64,14 @@ export async function pinSource(
 export async function pinObject(
   storage: Storage,
   uri: string,
-  limits: Pick<SourceLimits, 'uploadBytes'>,
-): Promise<PhotoSource> {
+  limits: MediaLimits,
+): Promise<{ media: Media; source: PhotoSource | VideoSource }> {
   const { etag, size } = await storage.head(uri);
   const filename = safeName(uri);
-  if (size > limits.uploadBytes) {
-    const detail = `${filename} has ${size} bytes, more than ${limits.uploadBytes} (LIMIT_UPLOAD_BYTES).`;
-    throw new ProblemError('too_large', detail);
-  }
-  requirePhoto(size === 0 ? Buffer.alloc(0) : await beginning(storage, uri, etag), filename);
-  return { uri, etag, bytes: size, filename };
+  const head = size === 0 ? Buffer.alloc(0) : await beginning(storage, uri, etag);
+  const { media } = mediumOf(head, filename);
+  if (size > mostBytes(media, limits)) throw tooLarge(filename, media, limits);
+  return { media, source: { uri, etag, bytes: size, filename } };
 }
 
 async function beginning(storage: Storage, uri: string, etag: string): Promise<Buffer> {

@@ -1,5 +1,5 @@
-/** `POST /analysis`: photos as a form, or where they lie as JSON. */
-import { analysisOptions, analysisRequest, jobState, ProblemError } from '@darkroom/contract';
+/** `POST /analysis`: photos or a video as a form, or where they lie as JSON. */
+import { analysisRequest, jobState, ProblemError, videoOptions } from '@darkroom/contract';
 import type { Accepted } from '@darkroom/dispatch';
 import { getJobRow } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
@@ -7,8 +7,9 @@ import type { Api, ApiContext } from '../context.ts';
 import { type MultipartLimits, readParts } from '../multipart.ts';
 import { idempotencyHeader, problems, registerSchema } from '../openapi.ts';
 import { discardBody, requestBody } from '../request-body.ts';
-import { analysisLinks } from './analysis-document.ts';
-import { type IntakeCall, submitPhotos, submitSource } from './analysis-intake.ts';
+import { type IntakeCall, submitFiles, submitSource } from './analysis-intake.ts';
+import { analysisLinks } from './analysis-links.ts';
+import { readRequest } from './analysis-options.ts';
 
 const accepted = z
   .object({ task_id: z.string(), state: jobState, links: z.record(z.string(), z.string()) })
@@ -17,13 +18,13 @@ const accepted = z
 /** By hand, since a form that is streamed is not validated as a whole; the options and their defaults are the contract's own. */
 const form = {
   type: 'object' as const,
-  description: 'Fields may come before or after the photos; a blank field counts as not sent.',
+  description: 'Fields may come before or after the files; a blank field counts as not sent.',
   properties: {
     file: {
       type: 'string' as const,
       format: 'binary',
       description:
-        'One photo: JPEG, PNG, WebP, TIFF, GIF or AVIF, told by content. Kept as `input-files/{task_id}/{filename}`.',
+        'One photo (JPEG, PNG, WebP, TIFF, GIF or AVIF) or one video (MP4, MOV, MKV, WebM, AVI or TS), told by content. Kept as `input-files/{task_id}/{filename}`.',
     },
     files: {
       type: 'array' as const,
@@ -31,7 +32,7 @@ const form = {
       description:
         'Instead of `file`: several photos of one task, the part repeated. Kept as `input-files/{task_id}/{segment_id}/{filename}`, numbered from 1, a single one too.',
     },
-    ...z.toJSONSchema(z.object(analysisOptions.shape), { io: 'input' }).properties,
+    ...z.toJSONSchema(z.object(videoOptions.shape), { io: 'input' }).properties,
   },
   additionalProperties: false,
 } as const;
@@ -42,10 +43,12 @@ const submitAt = (base: string) =>
     path: `${base}/analysis`,
     operationId: `submitAnalysis${base === '' ? '' : 'V1'}`,
     tags: ['Photos'],
-    summary: 'Analyse photos',
+    summary: 'Analyse photos or a video',
     description: [
-      'Send photos as a form, or name with JSON where they lie: `source` (an object, or with a closing slash all objects under a prefix; it must',
-      'be granted to the key) or `upload` (a completed upload of `/v1/uploads`, which becomes the input of this task and cannot be used twice).',
+      'Send photos or a video as a form, or name with JSON where they lie: `source` (an object, or with a closing slash all photos under a prefix;',
+      'it must be granted to the key) or `upload` (a completed upload of `/v1/uploads`, which becomes the input of this task and cannot be used twice).',
+      'Whether it is a photo or a video is told by content. A video is divided into scenes, and the frame in the middle of each is analysed; the',
+      'options from `mode` on are for videos alone.',
       'Every source is pinned to what it is now. With an `Idempotency-Key` the same request again names the first task.',
     ].join('\n'),
     request: {
@@ -73,7 +76,8 @@ const submitAt = (base: string) =>
         'idempotency_key_reused',
         'unsupported_content_type',
         'unsupported_media',
-        'video_unsupported',
+        'unsupported_video',
+        'video_among_photos',
         'heic_unsupported',
         'empty_file',
         'too_large',
@@ -113,18 +117,18 @@ async function intake(c: ApiContext, call: IntakeCall): Promise<Accepted> {
   const type = c.req.header('content-type') ?? '';
   if (/^multipart\/form-data\s*(;|$)/i.test(type)) {
     try {
-      return await submitPhotos(deps, call, readParts(requestBody(c), type, formLimits(c)));
+      return await submitFiles(deps, call, readParts(requestBody(c), type, formLimits(c)));
     } catch (error) {
       await discardBody(c);
       throw error;
     }
   }
   if (/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type)) {
-    return submitSource(deps, call, analysisRequest.parse(await jsonOf(c)));
+    return submitSource(deps, call, readRequest(await jsonOf(c)));
   }
   throw new ProblemError(
     'unsupported_content_type',
-    `Send multipart/form-data with a photo in the field file, or application/json with source or upload, not ${type || 'a body without a type'}.`,
+    `Send multipart/form-data with a photo or video in the field file, or application/json with source or upload, not ${type || 'a body without a type'}.`,
   );
 }
 

@@ -1,11 +1,10 @@
 /** What the routes of analysis share: finding a task for its caller, making documents with links. */
 import { setImmediate as turn } from 'node:timers/promises';
-import { photoKind } from '@darkroom/contract';
 import { getJob, type JobWithStages } from '@darkroom/records';
 import { z } from '@hono/zod-openapi';
 import { type Action, authorize } from '../authorize.ts';
 import type { ApiContext } from '../context.ts';
-import type { LinkMaker } from './analysis-document.ts';
+import { type Media, mediaOf } from './analysis-media.ts';
 import { requireJobId } from './jobs-shared.ts';
 
 export const taskParam = z.object({
@@ -16,18 +15,18 @@ export const taskParam = z.object({
   }),
 });
 
-/** The task, if the caller may do `action` to it. Throws `not_found` (for a job of another kind, too), `forbidden`. */
-export async function loadTask(c: ApiContext, id: string, action: Action): Promise<JobWithStages> {
+export interface Task extends JobWithStages {
+  readonly media: Media;
+}
+
+/** The task, if the caller may do `action` to it. Throws `not_found` (for a job that analyses nothing, too), `forbidden`. */
+export async function loadTask(c: ApiContext, id: string, action: Action): Promise<Task> {
   const found = await getJob(c.var.deps.records.db, requireJobId(c, id));
-  const task = found?.job.kind === photoKind.kind ? found : undefined;
+  const media = found && mediaOf(found.job.kind);
+  const task = found && media && { ...found, media };
   authorize(c.var.caller, action, task?.job);
   return task!;
 }
-
-export const linkMaker = (c: ApiContext): LinkMaker => ({
-  storage: c.var.deps.storage,
-  ttlSeconds: c.var.deps.config.links.ttlSeconds,
-});
 
 const rowsPerTurn = 10;
 

@@ -1,5 +1,5 @@
-/** Photo recognition: tasks, their segments, what was found. All under the paths today's users know and under /v1. */
-import { analysis, itemState, ProblemError, photoKind, segment } from '@darkroom/contract';
+/** Photo and video recognition: tasks, their segments, what was found. All under the paths today's users know and under /v1. */
+import { analysis, itemState, ProblemError, segment } from '@darkroom/contract';
 import { countItems, getJobRow, getSegment, getTask, labelSummary, listSegments } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
 import { authorize } from '../authorize.ts';
@@ -8,8 +8,11 @@ import { problems } from '../openapi.ts';
 import { nextPageToken, openPage, pageLimit, pageQuery, sealPage } from '../pages.ts';
 import { toAnalysis, toSegment } from './analysis-document.ts';
 import { registerAnalysisExport } from './analysis-export.ts';
+import { linkMaker, taskLinks } from './analysis-links.ts';
+import { mediaOf } from './analysis-media.ts';
 import { registerAnalysisSubmit } from './analysis-submit.ts';
-import { inTurns, linkMaker, loadTask, taskParam } from './analysis-task.ts';
+import { inTurns, loadTask, taskParam } from './analysis-task.ts';
+import { registerAnalysisThumbnails } from './analysis-thumbnails.ts';
 import { requireJobId } from './jobs-shared.ts';
 
 /** The stage whose items are the segments. */
@@ -24,7 +27,7 @@ const segmentParams = taskParam.extend({
     .meta({ description: 'Number of the segment, from 1.', param: { name: 'segment_id', in: 'path' } }),
 });
 
-const tags = ['Photos'];
+const tags = ['Analysis'];
 const operationId = (name: string, base: string): string => (base === '' ? name : `${name}V1`);
 
 const getAt = (base: string) =>
@@ -105,12 +108,13 @@ export function registerAnalysis(api: Api): void {
     registerAnalysisSubmit(api, base);
     registerReads(api, base);
     registerAnalysisExport(api, base);
+    registerAnalysisThumbnails(api, base);
     api.openapi(removeAt(base), async (c) => {
       const { deps, caller } = c.var;
       const id = requireJobId(c, c.req.valid('param').task_id);
       // The row stays as a tombstone, so that its owner may repeat this.
       const row = await getJobRow(deps.records.db, id);
-      const job = row?.kind === photoKind.kind ? row : undefined;
+      const job = row && mediaOf(row.kind) ? row : undefined;
       authorize(caller, 'delete', job);
       if (job.deletedAt !== null) return c.body(null, 204);
       const { done } = await deps.dispatch.remove(id);
@@ -129,7 +133,8 @@ function registerReads(api: Api, base: string): void {
       countItems(db, id, itemStage),
       labelSummary(db, id),
     ]);
-    return c.json(toAnalysis(found, { task, segments, labels }, c.var.deps.config.api.publicUrl), 200);
+    const links = await taskLinks(c, found);
+    return c.json(toAnalysis(found, { task, segments, labels }, links), 200);
   });
 
   api.openapi(segmentsAt(base), async (c) => {
@@ -138,23 +143,23 @@ function registerReads(api: Api, base: string): void {
     const { pageSize, pageToken, state } = c.req.valid('query');
     const scope = ['segments', id, state];
     const after = openPage(config.links.secret, scope, pageToken, z.int());
-    await loadTask(c, id, 'read');
+    const task = await loadTask(c, id, 'read');
     const limit = pageLimit(pageSize, config.limits.pageSize);
     const rows = await listSegments(records.db, id, { limit: limit + 1, after, state });
     const page = rows.slice(0, limit);
     const last = rows.length > limit ? page.at(-1) : undefined;
-    const segments = await inTurns(page, (row) => toSegment(id, row, linkMaker(c)));
+    const segments = await inTurns(page, (row) => toSegment(task, row, linkMaker(c)));
     const next = last === undefined ? null : sealPage(config.links.secret, scope, last.segmentId);
     return c.json({ segments, nextPageToken: next }, 200);
   });
 
   api.openapi(segmentAt(base), async (c) => {
     const { task_id, segment_id } = c.req.valid('param');
-    await loadTask(c, task_id, 'read');
+    const task = await loadTask(c, task_id, 'read');
     const found = await getSegment(c.var.deps.records.db, task_id, segment_id);
     if (found === undefined) {
       throw new ProblemError('not_found', `The task has no segment ${segment_id}.`);
     }
-    return c.json(await toSegment(task_id, found, linkMaker(c)), 200);
+    return c.json(await toSegment(task, found, linkMaker(c)), 200);
   });
 }

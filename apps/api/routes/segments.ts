@@ -1,12 +1,13 @@
 /** Search over the segments of all one's tasks. */
-import { segment } from '@darkroom/contract';
+import { scene, segment } from '@darkroom/contract';
 import { searchSegments } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api } from '../context.ts';
 import { problems } from '../openapi.ts';
 import { nextPageToken, openPage, pageLimit, pageQuery, sealPage } from '../pages.ts';
 import { toFound } from './analysis-document.ts';
-import { inTurns, linkMaker } from './analysis-task.ts';
+import { linkMaker } from './analysis-links.ts';
+import { inTurns } from './analysis-task.ts';
 
 const moment = z.iso.datetime({ offset: true });
 
@@ -17,6 +18,7 @@ const found = z
     filename: z.string(),
     width: z.int(),
     height: z.int(),
+    scene: scene.nullable().meta({ description: 'Of a video; null for a photo.' }),
     bestScore: z.number().nullable().meta({
       description: 'Best score of the label searched for, or of any; null when nothing was found in it.',
     }),
@@ -29,7 +31,7 @@ const searchRoute = createRoute({
   method: 'get',
   path: '/v1/segments',
   operationId: 'searchSegments',
-  tags: ['Photos'],
+  tags: ['Analysis'],
   summary: 'Search what was found in all your tasks',
   description: "Segments of one's own tasks, those of the newest task first.",
   request: {

@@ -9,7 +9,10 @@ let api: TestApi;
 let ann: string;
 let bo: string;
 beforeAll(async () => {
-  api = await startTestApi({ LIMIT_UPLOAD_BYTES: String(20 * MB) }, engineAway);
+  api = await startTestApi(
+    { LIMIT_UPLOAD_BYTES: String(20 * MB), LIMIT_VIDEO_BYTES: String(20 * MB) },
+    engineAway,
+  );
   ann = (await api.key({ owner: 'ann' })).key;
   bo = (await api.key({ owner: 'bo' })).key;
 }, 60_000);

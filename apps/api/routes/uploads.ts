@@ -146,7 +146,8 @@ export function registerUploads(api: Api): void {
     const direct = await storage.beginDirectUpload(key, {
       size: bytes,
       contentType: 'application/octet-stream',
-      maxBytes: config.limits.uploadBytes,
+      // What it is shows when it is there; the limit of its own kind counts when it becomes a task.
+      maxBytes: Math.max(config.limits.uploadBytes, config.limits.videoBytes),
       partSize: partBytes,
     });
     const { partSize, uploadId: multipartId } = direct;

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Part } from '../multipart.ts';
-import { digestOnly, type Incoming, takePhotos } from './analysis-photos.ts';
+import { digestOnly, type Incoming, takeFiles } from './analysis-files.ts';
 
 const jpeg = (length: number): Buffer =>
   Buffer.concat([Buffer.from([0xff, 0xd8, 0xff, 0xe0]), Buffer.alloc(length)]);
-const mp4 = Buffer.from('\0\0\0\x20ftypisom\0\0\x02\0isomiso2', 'latin1');
+const mp4 = (length: number): Buffer =>
+  Buffer.concat([Buffer.from('\0\0\0\x10ftypisom\0\0\x02\0', 'latin1'), Buffer.alloc(length)]);
+const asf = Buffer.from('3026b2758e66cf11', 'hex');
 const heic = Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1');
 
 function file(name: string, filename: string, bytes: Uint8Array, chunk = 1000): Part {
@@ -19,38 +21,41 @@ const field = (name: string, value: string): Part => ({ kind: 'field', name, val
 async function* stream(parts: Part[]) {
   yield* parts;
 }
-const take = (parts: Part[], uploadBytes = 10_000) => takePhotos(stream(parts), { uploadBytes }, digestOnly);
+const limits = { uploadBytes: 10_000, videoBytes: 20_000 };
+const take = (parts: Part[]) => takeFiles(stream(parts), limits, digestOnly);
 
-describe('takePhotos', () => {
+describe('takeFiles', () => {
   it('hands on every byte of each photo, the first ones looked at included', async () => {
     const seen: (Omit<Incoming, 'content'> & { bytes: Buffer })[] = [];
     const bytes = jpeg(9000);
     const parts = [file('files', 'a.jpg', bytes, 7), file('files', 'b.png', bytes), field('labels', 'cat')];
-    const { options, photos } = await takePhotos(stream(parts), { uploadBytes: 10_000 }, async (photo) => {
-      const { content, ...rest } = photo;
+    const { media, options, files } = await takeFiles(stream(parts), limits, async (file) => {
+      const { content, ...rest } = file;
       const chunks: Uint8Array[] = [];
       for await (const chunk of content) chunks.push(chunk);
       seen.push({ ...rest, bytes: Buffer.concat(chunks) });
       return { sha256: 'x' };
     });
+    expect(media).toBe('photo');
     expect(options.labels).toEqual(['cat']);
-    expect(photos.map(({ filename }) => filename)).toEqual(['a.jpg', 'b.png']);
+    expect(files.map(({ filename }) => filename)).toEqual(['a.jpg', 'b.png']);
+    const common = { media: 'photo', field: 'files', contentType: 'image/jpeg', bytes };
     expect(seen).toEqual([
-      { segmentId: 1, filename: 'a.jpg', field: 'files', contentType: 'image/jpeg', bytes },
-      { segmentId: 2, filename: 'b.png', field: 'files', contentType: 'image/jpeg', bytes },
+      { ...common, segmentId: 1, filename: 'a.jpg' },
+      { ...common, segmentId: 2, filename: 'b.png' },
     ]);
   });
 
   it('hashes what is not to be kept', async () => {
     const bytes = jpeg(5000);
-    const { photos } = await take([file('file', 'a', bytes)]);
-    expect(photos[0]?.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
+    const { files } = await take([file('file', 'a', bytes)]);
+    expect(files[0]?.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
   });
 
   it('makes names safe', async () => {
     const names = ['../../etc/passwd', 'C:\\photos\\cat.jpg', '\0\u202egpj.exe', '...', '', 'ü'.repeat(4000)];
-    const { photos } = await take(names.map((name) => file('files', name, jpeg(9))));
-    const safe = photos.map(({ filename }) => filename);
+    const { files } = await take(names.map((name) => file('files', name, jpeg(9))));
+    const safe = files.map(({ filename }) => filename);
     expect(safe.slice(0, 5)).toEqual(['passwd', 'cat.jpg', 'gpj.exe', 'file', 'file']);
     expect(Buffer.byteLength(safe[5] ?? '')).toBeLessThanOrEqual(200);
   });
@@ -73,14 +78,53 @@ describe('takePhotos', () => {
     { what: 'text', parts: [file('file', 'a.jpg', Buffer.from('hello'))], code: 'unsupported_media' },
     { what: 'PDF', parts: [file('file', 'a.jpg', Buffer.from('%PDF-1.7'))], code: 'unsupported_media' },
     { what: 'noise', parts: [file('file', 'a.jpg', Buffer.from([1, 2, 0, 9]))], code: 'unsupported_media' },
-    { what: 'a video', parts: [file('file', 'a.jpg', mp4)], code: 'video_unsupported' },
+    { what: 'a video among photos', parts: [file('files', 'a.jpg', mp4(9))], code: 'video_among_photos' },
+    {
+      what: 'two videos',
+      parts: [file('file', 'a.mp4', mp4(9)), file('file', 'b.mp4', mp4(9))],
+      code: 'validation_failed',
+    },
+    { what: 'an unknown container', parts: [file('file', 'a.mp4', asf)], code: 'unsupported_video' },
+    {
+      what: 'a playlist that says it is a video',
+      parts: [file('file', 'a.mp4', Buffer.from('#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n'))],
+      code: 'unsupported_media',
+    },
+    {
+      what: 'an option of videos with a photo',
+      parts: [file('file', 'a.jpg', jpeg(9)), field('mode', 'fast')],
+      code: 'validation_failed',
+    },
     { what: 'HEIC', parts: [file('file', 'a.jpg', heic)], code: 'heic_unsupported' },
     { what: 'one byte too many', parts: [file('file', 'a', jpeg(9997))], code: 'too_large' },
+    { what: 'a video too large', parts: [file('file', 'a', mp4(19_985))], code: 'too_large' },
   ])('refuses $what', async ({ parts, code }) => {
     await expect(take(parts)).rejects.toMatchObject({ code });
   });
 
-  it('takes a photo of exactly the limit', async () => {
-    await expect(take([file('file', 'a', jpeg(9996))])).resolves.toBeDefined();
+  it('takes a photo and a video of exactly their limits', async () => {
+    await expect(take([file('file', 'a', jpeg(9996))])).resolves.toMatchObject({ media: 'photo' });
+    await expect(take([file('file', 'a', mp4(19_984))])).resolves.toMatchObject({ media: 'video' });
+  });
+
+  it('reads the options of a video, wherever they come', async () => {
+    const { options } = await take([
+      field('mode', 'fast'),
+      file('file', 'a.mp4', mp4(9)),
+      field('to', '12.5'),
+      field('gradual', 'False'),
+    ]);
+    expect(options).toMatchObject({ mode: 'fast', from: 0, to: 12.5, gradual: false, longestScene: 60 });
+  });
+
+  it('takes no byte of a file when an option before it is wrong', async () => {
+    let taken = 0;
+    const parts = [field('cutThreshold', '0'), file('file', 'a.mp4', mp4(9))];
+    const refused = takeFiles(stream(parts), limits, async () => {
+      taken++;
+      return { sha256: '' };
+    });
+    await expect(refused).rejects.toMatchObject({ name: 'ZodError' });
+    expect(taken).toBe(0);
   });
 });

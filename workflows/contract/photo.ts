@@ -1,0 +1,86 @@
+/** Photo recognition: options, what is found, results. */
+import { z } from 'zod';
+import type { KindDefinition } from './kind.ts';
+
+export const analysisOptions = z
+  .strictObject({
+    model: z
+      .string()
+      .min(1)
+      .max(100)
+      .default('default')
+      .meta({ description: 'Name of a model, or `default`.' }),
+    scoreThreshold: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.4)
+      .meta({ description: 'Lowest score that is reported.' }),
+    labels: z
+      .array(z.string().min(1).max(100))
+      .max(200)
+      .default([])
+      .meta({ description: 'Labels wanted; empty means all.', example: ['cat', 'dog'] }),
+    annotate: z.boolean().default(true).meta({ description: 'Whether to draw boxes and labels.' }),
+  })
+  .meta({ id: 'AnalysisOptions' });
+export type AnalysisOptions = z.infer<typeof analysisOptions>;
+
+/** One photo of a task as it was pinned at submit; the `input` of its item. */
+export interface PhotoSource {
+  readonly uri: string;
+  readonly etag: string;
+  readonly bytes: number;
+  /** Name as the user gave it; shown, never used as a path. */
+  readonly filename: string;
+}
+
+/** Box in pixels of the source, EXIF orientation applied; x, y = top left corner. */
+export const box = z
+  .object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() })
+  .meta({ id: 'Box' });
+export type Box = z.infer<typeof box>;
+
+export const detection = z
+  .object({ label: z.string(), score: z.number().min(0).max(1), box })
+  .meta({ id: 'Detection' });
+export type Detection = z.infer<typeof detection>;
+
+export const modelIdentity = z
+  .object({
+    name: z.string(),
+    version: z.string(),
+    digest: z.string().meta({ description: 'SHA-256 of the model file.' }),
+  })
+  .meta({ id: 'ModelIdentity' });
+export type ModelIdentity = z.infer<typeof modelIdentity>;
+
+/** The JSON result of one photo, as it lies in S3. A function of its input alone: no clock, no job id. */
+export const photoResult = z
+  .object({
+    width: z.int(),
+    height: z.int(),
+    format: z.string(),
+    model: modelIdentity,
+    scoreThreshold: z.number(),
+    detections: z.array(detection),
+  })
+  .meta({ id: 'PhotoResult' });
+export type PhotoResult = z.infer<typeof photoResult>;
+
+export const photoKind = {
+  kind: 'photo',
+  title: 'Photo recognition',
+  workflow: 'photo',
+  input: analysisOptions,
+  stages: [
+    { name: 'probe', unit: 'photos', weight: 1 },
+    { name: 'prepare', unit: 'photos', weight: 4 },
+    { name: 'recognise', unit: 'photos', weight: 4 },
+    { name: 'annotate', unit: 'photos', weight: 4 },
+    { name: 'publish', unit: 'photos', weight: 1 },
+  ],
+  retention: 'analysisDays',
+  inputs: (id: string) => `input-files/${id}/`,
+  outputs: (id: string): [string, string] => [`recognition-results/${id}/`, `scene-images/${id}/`],
+} as const satisfies KindDefinition;
