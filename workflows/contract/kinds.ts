@@ -1,5 +1,4 @@
 /** The one line of registration of each kind. */
-
 import type { KindDefinition } from './kind.ts';
 import { photoKind } from './photo.ts';
 import { videoKind } from './video.ts';
