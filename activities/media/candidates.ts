@@ -11,7 +11,7 @@ import type { Outlook } from './segmenter.ts';
 /** Frames at most, however small: their times must fit into a cursor. */
 const MOST = 96;
 /** Frames at least, however large. */
-const LEAST = 5;
+const LEAST = 6;
 
 export interface Candidate<Frame> {
   /** Of the frame in the pass, from 0. */
@@ -50,9 +50,7 @@ export class Candidates<Frame extends Releasable> {
 
   /** Whether the next frame is to be added. */
   wants(index: number, at: number, outlook: Outlook): boolean {
-    if (at >= outlook.open) return index % this.#stride === 0;
-    const last = this.#held.at(-1);
-    return last === undefined || last.at < outlook.latest;
+    return at < outlook.open || index % this.#stride === 0;
   }
 
   /** Adds a frame that is newer than all, `bytes` large as all are; those that are then no longer needed are released. */
@@ -88,23 +86,24 @@ export class Candidates<Frame extends Releasable> {
     const pieces = Math.max(1, Math.floor((3 * room) / 8) - 1);
     const part = (at: number) => Math.floor(pieces * Math.log2(at - start));
     const kept: Candidate<Frame>[] = [];
-    let beyond = false;
-    let newer = 0;
-    for (; newer < this.#held.length && this.#held[newer]!.at < open; newer++) {
-      const candidate = this.#held[newer]!;
-      if (candidate.at < start || beyond) continue;
+    const older = this.#held.filter(({ at }) => at < open);
+    for (const candidate of older) {
       const before = kept.at(-1);
-      // Of those before the first that can be the middle only the last can still be the nearest.
+      if (candidate.at < start) continue;
+      // Of those before the first middle only the last can be the nearest, and of those after the last middle only the first.
       if (before !== undefined && candidate.at <= earliest) kept.pop();
-      else if (before !== undefined && part(before.at) === part(candidate.at)) continue;
+      else if (before !== undefined && (before.at >= latest || part(before.at) === part(candidate.at)))
+        continue;
       kept.push(candidate);
-      beyond = candidate.at >= latest;
     }
-    const first = this.#held[newer];
+    // The last of them may be the nearest to a middle that lies right behind `open`.
+    const last = older.at(-1);
+    if (last !== undefined && last.at >= start && last !== kept.at(-1)) kept.push(last);
+    const first = this.#held[older.length];
     const passed = first === undefined ? 0 : now - first.index + 1;
     this.#stride = 1;
     while (passed > this.#stride * Math.max(1, room - kept.length)) this.#stride *= 2;
-    for (const candidate of this.#held.slice(newer))
+    for (const candidate of this.#held.slice(older.length))
       if (candidate.index % this.#stride === 0) kept.push(candidate);
     const needed = new Set(kept);
     for (const candidate of this.#held) if (!needed.has(candidate)) candidate.frame?.release();

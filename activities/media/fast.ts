@@ -53,7 +53,8 @@ export class KeyFramesFirst implements Steps {
     const { key, run } = cursor?.fast ?? { key: null, run: null };
     if (cursor === undefined || key === null) return;
     this.#told = cursor.reached;
-    const again = this.#everyFrame(key).next();
+    this.#frames = this.#everyFrame(key);
+    const again = this.#frames.next();
     if (again !== undefined) this.#key = takeSample(key, again.small(), undefined);
     this.#frames.interrupt();
     if (run === null) this.#frames = this.#keyFrames(key);

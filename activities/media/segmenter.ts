@@ -49,7 +49,7 @@ export interface SceneLengths {
 
 /**
  * Of two boundaries closer than `shortest` the stronger counts; the start always does, and so does the end. A scene that has run for
- * `longest` is divided there, unless a boundary follows within `shortest`. (`shortest` counts as half of `longest` at most.)
+ * `longest` is divided there, unless a boundary or the end follows within `shortest`. (`shortest` counts as half of `longest` at most.)
  *
  * The state is whole whenever a scene is handed out: given the same boundaries again, one that is made from it goes on behind that scene.
  */

@@ -1,0 +1,145 @@
+import { type VideoOptions, videoOptions } from '@darkroom/contract';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type SplitCursor, splitCursor } from './cursor.ts';
+import { type SplitEvent, type SplitRequest, split } from './split.ts';
+import { FakeReader, type FakeVideo, fakeFrames } from './testing/fake-reader.ts';
+
+const request = (options: Partial<VideoOptions> = {}, candidateBytes = 80_000): SplitRequest => ({
+  options: { ...videoOptions.parse({}), ...options },
+  room: { width: 640, height: 640, fit: 'letterbox' },
+  candidateBytes,
+});
+
+/** The events of a pass but for `progress`; checks that no frame stays behind. */
+function events(reader: FakeReader, asked: SplitRequest, cursor?: SplitCursor): SplitEvent[] {
+  const all = [...split(reader, asked, cursor)].filter(({ type }) => type !== 'progress');
+  expect(reader.held).toBe(0);
+  return all;
+}
+const scenes = (all: readonly SplitEvent[]) =>
+  all.flatMap((event) => (event.type === 'scene' ? [event] : []));
+
+const shots = (lengths: readonly number[]) => lengths.map((length, look) => ({ length, look }));
+
+describe.each(['exact', 'fast'] as const)('a pass, %s', (mode) => {
+  it('gives every scene with the frame in its middle', () => {
+    const video: FakeVideo = { shots: shots([41, 61, 101]), steps: [0.04], gop: 50 };
+    const all = scenes(events(new FakeReader(video), request({ mode })));
+    expect(all.map(({ number, scene: { start, end, begins } }) => [number, start, end, begins])).toEqual([
+      [1, 0, expect.closeTo(1.64), 'start'],
+      [2, expect.closeTo(1.64), expect.closeTo(4.08), 'cut'],
+      [3, expect.closeTo(4.08), expect.closeTo(8.12), 'cut'],
+    ]);
+    for (const { scene, image, input } of all) {
+      const { at, pts, offset } = scene.frame;
+      expect(Math.abs(offset)).toBeLessThan(mode === 'fast' ? 1 : 0.04);
+      expect(at - (scene.start + scene.end) / 2).toBe(offset);
+      expect([image.toString(), input.toString()]).toEqual([`jpeg ${pts}`, `input 640 ${pts}`]);
+    }
+  });
+
+  it('keeps to the range that is asked for', () => {
+    const video: FakeVideo = { shots: shots([100, 100, 100]), steps: [0.04], gop: 30 };
+    const all = events(new FakeReader(video), request({ mode, from: 2.5, to: 9 }));
+    expect(scenes(all).map(({ scene: { start, end } }) => [start, end])).toEqual([
+      [expect.closeTo(2.52), expect.closeTo(4)],
+      [expect.closeTo(4), expect.closeTo(8)],
+      [expect.closeTo(8), 9],
+    ]);
+    expect(all.at(-1)).toMatchObject({ type: 'end', at: 9 });
+  });
+
+  it('takes a video of one frame, and a range without any', () => {
+    const video: FakeVideo = { shots: shots([1]), steps: [0.04], gop: 1 };
+    const one = scenes(events(new FakeReader(video), request({ mode })));
+    expect(one.map(({ scene }) => scene)).toMatchObject([{ start: 0, end: 0.04, frame: { at: 0 } }]);
+    expect(events(new FakeReader(video), request({ mode, from: 5 }))).toMatchObject([{ type: 'end' }]);
+  });
+
+  it('tells where it stands every 30 s without a cut', () => {
+    const video: FakeVideo = { shots: shots([1000]), steps: [0.1], gop: 20 };
+    const told = events(new FakeReader(video), request({ mode, longestScene: 600 }));
+    const times = told.flatMap((event) => (event.type === 'checkpoint' ? [event.at] : []));
+    expect(times.length).toBe(3);
+    for (const [n, at] of times.entries()) expect(at - (times[n - 1] ?? 0)).toBeLessThan(32.1);
+  });
+});
+
+const anyVideo: fc.Arbitrary<FakeVideo> = fc.record({
+  shots: fc.array(
+    fc.record({
+      length: fc.integer({ min: 1, max: 250 }),
+      look: fc.integer({ min: 0, max: 4 }),
+      dissolve: fc.constantFrom(0, 0, 8, 16),
+    }),
+    { minLength: 1, maxLength: 8 },
+  ),
+  steps: fc.oneof(
+    fc.constantFrom([0.04], [0.1], [1001 / 30_000]),
+    fc.array(fc.double({ min: 0.02, max: 1.5, noNaN: true }), { minLength: 1, maxLength: 9 }),
+  ),
+  gop: fc.integer({ min: 1, max: 120 }),
+});
+const anyOptions = fc.record({
+  mode: fc.constantFrom('exact' as const, 'fast' as const),
+  from: fc.constantFrom(0, 0, 3.3),
+  to: fc.constantFrom(null, null, 17.7),
+  shortestScene: fc.constantFrom(0, 0.5, 0.5, 4),
+  longestScene: fc.constantFrom(5, 12.5, 60),
+  gradual: fc.boolean(),
+});
+
+it('goes on behind any of its events as if it had not been stopped', () => {
+  fc.assert(
+    fc.property(anyVideo, anyOptions, fc.integer({ min: 6, max: 96 }), (video, options, budget) => {
+      const frames = fakeFrames(video);
+      const asked = request(options, budget * 1000);
+      const whole = events(new FakeReader(video, frames), asked);
+      for (const [n, event] of whole.entries()) {
+        if (!('cursor' in event)) continue;
+        const text = JSON.stringify(event.cursor);
+        expect(text.length).toBeLessThan(16_000);
+        const rest = events(new FakeReader(video, frames), asked, splitCursor.parse(JSON.parse(text)));
+        expect(rest).toEqual(whole.slice(n + 1));
+      }
+    }),
+    { numRuns: 25 },
+  );
+});
+
+it('stopped again and again decodes little twice', () => {
+  const video: FakeVideo = {
+    shots: shots(Array.from({ length: 12 }, (_, n) => 200 + n)),
+    steps: [0.04],
+    gop: 50,
+  };
+  const frames = fakeFrames(video);
+  const whole = events(new FakeReader(video, frames), request());
+  const got: SplitEvent[] = [];
+  let decoded = 0;
+  for (let cursor: SplitCursor | undefined, over = false; !over; ) {
+    const reader = new FakeReader(video, frames);
+    over = true;
+    for (const event of split(reader, request(), cursor)) {
+      if (event.type === 'progress') continue;
+      got.push(event);
+      if (!('cursor' in event)) break;
+      cursor = event.cursor;
+      over = false;
+      break;
+    }
+    expect(reader.held).toBe(0);
+    decoded += reader.decoded;
+  }
+  expect(got).toEqual(whole);
+  // 9 s before the place, and two groups of pictures for the frame of the scene.
+  expect(decoded - frames.length).toBeLessThan(12 * (9 * 25 + 2 * 50 + 60));
+});
+
+it('holds no more frames than its budget', () => {
+  const video: FakeVideo = { shots: shots([300, 900, 150, 1000]), steps: [0.04], gop: 50 };
+  const reader = new FakeReader(video);
+  events(reader, request({}, 40_000));
+  expect(reader.most).toBeLessThanOrEqual(42);
+});
