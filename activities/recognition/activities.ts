@@ -25,11 +25,19 @@ import {
 import { failpoint } from '@darkroom/platform';
 import { type ItemRow, insertSegment, labelSummary, pinModel } from '@darkroom/records';
 import { formatUri } from '@darkroom/storage';
-import { type AnalyseOptions, type Analysis, analyse, type Stage, stages } from './analyse.ts';
+import {
+  type AnalyseOptions,
+  type Analysis,
+  analyse,
+  type ForeignDecoder,
+  type Stage,
+  stages,
+} from './analyse.ts';
 import { frameDigest, frameOf, recogniseFrame, recognitionOptions } from './frame-activities.ts';
 import { analyseIsolated } from './isolate.ts';
 import { publishedExports } from './published.ts';
 import { type Model, openModel } from './session.ts';
+import { sniff } from './sniff.ts';
 
 export type RecognitionActivities = ReturnType<typeof recognitionActivities>;
 
@@ -38,7 +46,8 @@ const pageBudgetMs = 2000;
 /** Photos of a page in hand at once: while one is inferred, the next is decoded and the last one drawn. */
 const photosAtOnce = 3;
 
-export function recognitionActivities(deps: FrameDeps) {
+/** `decodeForeign` reads what libvips does not; where the machine has no such decoder, HEIC is refused. */
+export function recognitionActivities(deps: FrameDeps, decodeForeign?: ForeignDecoder) {
   // Opened with the first photo and shared by all: a model is megabytes and seconds.
   let opening: Promise<Model> | undefined;
   const model = (): Promise<Model> => {
@@ -60,7 +69,7 @@ export function recognitionActivities(deps: FrameDeps) {
         concurrency: photosAtOnce,
         budgetMs: pageBudgetMs,
         inputDigest: (item) => inputDigest(photoOf(item), options, opened.identity),
-        work: (item, tools) => analysePhoto(attempt, opened, options, item, tools),
+        work: (item, tools) => analysePhoto(attempt, { model: opened, options, decodeForeign }, item, tools),
       });
     }),
 
@@ -141,11 +150,11 @@ const photoOf = (item: ItemRow): PhotoSource => item.input as PhotoSource;
 
 async function analysePhoto(
   attempt: Attempt,
-  model: Model,
-  options: AnalysisOptions,
+  how: { model: Model; options: AnalysisOptions; decodeForeign: ForeignDecoder | undefined },
   item: ItemRow,
   tools: ItemTools,
 ): Promise<ItemOutcome> {
+  const { model, options, decodeForeign } = how;
   const photo = photoOf(item);
   const { storage, config } = attempt.deps;
   const bytes = await storage.getBytes(photo.uri, {
@@ -170,13 +179,15 @@ async function analysePhoto(
     if (before !== undefined) tools.reached(before);
     await failpoint(`photo.${stage}`, photo.filename, pid);
   };
-  const analysis = tools.suspect
+  // A foreign decoder has a process of its own already.
+  const alone = tools.suspect && sniff(bytes).kind !== 'heic';
+  const analysis = alone
     ? await analyseIsolated(
         bytes,
         { ...request, model: config.recognition, name: photo.filename },
         { onStage },
       )
-    : await analyse(bytes, { ...request, model }, { onStage });
+    : await analyse(bytes, { ...request, model, ...(decodeForeign && { decodeForeign }) }, { onStage });
   return outcomeOf(item, photo, analysis, options.scoreThreshold, storage.bucket);
 }
 

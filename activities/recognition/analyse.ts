@@ -5,13 +5,20 @@ import { labelOf } from './card.ts';
 import type { Detection, Outputs } from './detection.ts';
 import { clip, type Fit, type Size, toSource } from './fit.ts';
 import { heads } from './heads/index.ts';
-import { decode, type PhotoLimits, probe, release, toTensor } from './prepare.ts';
+import { decode, type PhotoLimits, probe, type Raster, release, toTensor } from './prepare.ts';
 import type { Model } from './session.ts';
-import type { PhotoFormat } from './sniff.ts';
+import { type PhotoFormat, sniff } from './sniff.ts';
 import { suppress } from './suppress.ts';
 
 export const stages = ['probe', 'prepare', 'recognise', 'annotate'] as const;
 export type Stage = (typeof stages)[number];
+
+/** Decodes a picture that libvips does not read: upright sRGB. Throws ProblemError, the signal's reason. */
+export type ForeignDecoder = (
+  bytes: Buffer,
+  limits: PhotoLimits,
+  signal: AbortSignal | undefined,
+) => Promise<Raster>;
 
 export interface AnalyseOptions {
   /** Lowest score that is reported, 0–1. */
@@ -20,6 +27,8 @@ export interface AnalyseOptions {
   readonly labels?: readonly string[];
   readonly annotate: boolean;
   readonly limits: PhotoLimits;
+  /** For HEIC; without it, HEIC is refused. */
+  readonly decodeForeign?: ForeignDecoder;
   readonly signal?: AbortSignal;
 }
 
@@ -34,7 +43,7 @@ export interface Analysis {
   /** After EXIF orientation, as boxes are. */
   readonly width: number;
   readonly height: number;
-  readonly format: PhotoFormat;
+  readonly format: PhotoFormat | 'heic';
   readonly model: ModelIdentity;
   /** Best first; score rounded to 4 decimals, box to hundredths of a pixel. */
   readonly detections: readonly Detection[];
@@ -53,7 +62,8 @@ export async function analyse(
   options: AnalyseOptions & { readonly model: Model },
   hooks: Hooks = {},
 ): Promise<Analysis> {
-  const { model, signal } = options;
+  const { model, limits, signal } = options;
+  const foreign = sniff(bytes).kind === 'heic' ? options.decodeForeign : undefined;
   const timings: Partial<Record<Stage, number>> = {};
   const stage = async <T>(name: Stage, work: () => Promise<T>): Promise<T> => {
     signal?.throwIfAborted();
@@ -65,10 +75,12 @@ export async function analyse(
     return result;
   };
 
-  const header = await stage('probe', () => probe(bytes, options.limits));
+  const format = await stage('probe', async () =>
+    foreign === undefined ? (await probe(bytes, limits)).format : 'heic',
+  );
   return model.room.run(async () => {
     const { raster, tensor, placed } = await stage('prepare', async () => {
-      const decoded = await decode(bytes, options.limits);
+      const decoded = await (foreign?.(bytes, limits, signal) ?? decode(bytes, limits));
       return { raster: decoded, ...(await toTensor(decoded, model.input)) };
     });
     try {
@@ -81,7 +93,7 @@ export async function analyse(
         : {};
       signal?.throwIfAborted();
       const { width, height } = raster;
-      return { width, height, format: header.format, model: model.identity, detections, ...drawn, timings };
+      return { width, height, format, model: model.identity, detections, ...drawn, timings };
     } finally {
       release(raster);
     }

@@ -22,6 +22,7 @@ const job = (stages: StageProgress[], state: Job['state'] = 'running') =>
 const segment = (filename: string, detections: [string, number][]) =>
   ({
     filename,
+    scene: null,
     problem: null,
     detections: detections.map(([label, score]) => ({
       label,
@@ -54,12 +55,18 @@ it('lists what was found, best first', () => {
     ['e', 0.8],
   ];
   expect(findingsTable([segment('x.jpg', many), segment('y.jpg', [])], plain)).toEqual([
-    '  photo  found         score',
-    '  x.jpg  b             0.90',
-    '         e             0.80',
-    '         d             0.70',
-    '         c             0.60',
-    '         … and 1 more',
-    '  y.jpg  (nothing)',
+    '  picture  found         score',
+    '  x.jpg    b             0.90',
+    '           e             0.80',
+    '           d             0.70',
+    '           c             0.60',
+    '           … and 1 more',
+    '  y.jpg    (nothing)',
   ]);
+});
+
+it('names a scene by its time and how it begins', () => {
+  const scene = { start: 3, end: 5.44, begins: 'dissolve' };
+  const [, row] = findingsTable([{ ...segment('film.mp4', [['cat', 0.9]]), scene } as Segment], plain);
+  expect(row).toBe('  film.mp4 3.0–5.4 s dissolve  cat    0.90');
 });

@@ -3,8 +3,8 @@ import type { Terminal } from './terminal.ts';
 
 const barWidth = 24;
 const nameWidth = 10;
-/** Of one photo, the best. */
-const rowsPerPhoto = 4;
+/** Of one photo or scene, the best. */
+const rowsPerPicture = 4;
 
 type Paint = Terminal['paint'];
 
@@ -41,20 +41,31 @@ export function plainNews(title: string, before: Job | undefined, now: Job): str
   return counts.length === 0 ? undefined : `${title}: ${counts.join(', ')}`;
 }
 
-/** What was found in the photos, best first. */
+/** What was found in the photos and scenes, best first. */
 export function findingsTable(segments: readonly Segment[], paint: Paint): string[] {
-  const rows = segments.flatMap(({ filename, detections, problem }) => {
-    if (problem) return [[filename, problem.title, '']];
+  const rows = segments.flatMap((segment) => {
+    const { detections, problem } = segment;
+    const picture = pictureName(segment);
+    if (problem) return [[picture, problem.title, '']];
     const best = detections.toSorted((a, b) => b.score - a.score);
-    const shown = best.slice(0, rowsPerPhoto).map((found) => ['', found.label, found.score.toFixed(2)]);
-    if (best.length > rowsPerPhoto) shown.push(['', `… and ${best.length - rowsPerPhoto} more`, '']);
+    const shown = best.slice(0, rowsPerPicture).map((found) => ['', found.label, found.score.toFixed(2)]);
+    if (best.length > rowsPerPicture) shown.push(['', `… and ${best.length - rowsPerPicture} more`, '']);
     const [first = ['', '(nothing)', ''], ...others] = shown;
-    return [[filename, ...first.slice(1)], ...others];
+    return [[picture, ...first.slice(1)], ...others];
   });
-  const table = [['photo', 'found', 'score'], ...rows];
+  const table = [['picture', 'found', 'score'], ...rows];
   const widths = [0, 1, 2].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
   return table.map((row, index) => {
     const line = `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd();
     return index === 0 ? paint('bold', line) : line;
   });
+}
+
+/** A photo by its name, a scene by its video's and how it begins there. */
+function pictureName({ filename, scene }: Segment): string {
+  if (scene === null) return filename;
+  const begins = { start: '', cut: 'cut', fade: 'fade', dissolve: 'dissolve', divided: 'goes on' }[
+    scene.begins
+  ];
+  return `${filename} ${scene.start.toFixed(1)}–${scene.end.toFixed(1)} s ${begins}`.trimEnd();
 }

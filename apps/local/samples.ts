@@ -5,7 +5,7 @@ import { createStorage } from '@darkroom/storage';
 import { repository } from './layout.ts';
 import type { Stack } from './stackfile.ts';
 
-/** The bucket that everybody may read: the photos that come with the repository. */
+/** The bucket that everybody may read: the photos (under `photos/`) and the video (under `videos/`) that come with the repository. */
 export const sampleBucket = 'darkroom-samples';
 export const samplesFolder = join(repository, 'apps', 'local', '_samples');
 
@@ -14,18 +14,31 @@ const mediaTypes: Record<string, string> = {
   '.jpeg': 'image/jpeg',
   '.png': 'image/png',
   '.webp': 'image/webp',
+  '.mp4': 'video/mp4',
 };
 
-/** The sample photos, by name; none while the folder is absent. */
-export async function samplePhotos(
-  folder = samplesFolder,
-): Promise<{ name: string; path: string; type: string }[]> {
+export interface Sample {
+  readonly name: string;
+  readonly path: string;
+  readonly type: string;
+}
+
+/** The samples, by name; none while the folder is absent. */
+async function samples(folder: string): Promise<Sample[]> {
   if (!existsSync(folder)) return [];
   const names = (await readdir(folder)).sort();
   return names.flatMap((name) => {
     const type = mediaTypes[extname(name).toLowerCase()];
     return type ? [{ name, path: join(folder, name), type }] : [];
   });
+}
+
+export async function samplePhotos(folder = samplesFolder): Promise<Sample[]> {
+  return (await samples(folder)).filter(({ type }) => type.startsWith('image/'));
+}
+
+export async function sampleVideos(folder = samplesFolder): Promise<Sample[]> {
+  return (await samples(folder)).filter(({ type }) => type.startsWith('video/'));
 }
 
 /** Makes the platform's bucket and that of the samples. Safe to repeat. */
@@ -36,15 +49,15 @@ export async function ensureBuckets(s3: Stack['s3']): Promise<void> {
   }
 }
 
-/** Puts the sample photos into their bucket, those that are not there in the same size. */
+/** Puts the samples into their bucket, those that are not there in the same size. */
 export async function putSamples(s3: Stack['s3']): Promise<void> {
   const storage = connect(s3, sampleBucket);
   try {
-    for (const photo of await samplePhotos()) {
-      const { size } = await stat(photo.path);
-      const present = await storage.head(photo.name).catch(() => undefined);
-      if (present?.size !== size)
-        await storage.putBytes(photo.name, await readFile(photo.path), { contentType: photo.type });
+    for (const { name, path, type } of await samples(samplesFolder)) {
+      const key = `${type.startsWith('video/') ? 'videos' : 'photos'}/${name}`;
+      const { size } = await stat(path);
+      const present = await storage.head(key).catch(() => undefined);
+      if (present?.size !== size) await storage.putBytes(key, await readFile(path), { contentType: type });
     }
   } finally {
     storage.close();

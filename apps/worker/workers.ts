@@ -32,9 +32,19 @@ export const queueDefinitions: Readonly<Record<string, QueueDefinition>> = {
     slots: () => 20,
   },
   [queues.recognition]: {
-    activities: async (deps) =>
-      (await import('@darkroom/recognition/activities.ts')).recognitionActivities(deps),
+    activities: async (deps) => {
+      const [{ recognitionActivities }, { pictureDecoder }] = await Promise.all([
+        import('@darkroom/recognition/activities.ts'),
+        import('@darkroom/media/picture-decoder.ts'),
+      ]);
+      return recognitionActivities(deps, pictureDecoder(deps.config));
+    },
     slots: (config) => config.worker.maxActivities,
+  },
+  [queues.media]: {
+    activities: async (deps) => (await import('@darkroom/media/activities.ts')).mediaActivities(deps),
+    // A publish beside the decoding; the decoding itself takes all cores.
+    slots: (config) => config.media.processes,
   },
 };
 

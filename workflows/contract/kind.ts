@@ -31,5 +31,7 @@ export const queues = {
   /** Workflows, and the steps of every kind that cost next to nothing. */
   light: 'light',
   recognition: 'recognition',
+  /** Videos: a decoding process of its own for each. */
+  media: 'media',
 } as const;
 export type Queue = (typeof queues)[keyof typeof queues];

@@ -9,20 +9,20 @@ import type { Job, Segment } from '@darkroom/contract';
 import type { Command } from '../cli.ts';
 import { homeFolder } from '../layout.ts';
 import { findingsTable, jobLines, plainNews } from '../report.ts';
-import { samplePhotos } from '../samples.ts';
+import { samplePhotos, sampleVideos } from '../samples.ts';
 import { Service } from '../service.ts';
 import { withStack } from '../stopping.ts';
 import type { RunningStack } from '../supervisor.ts';
 import { createTerminal, SetupError, type Terminal } from '../terminal.ts';
 
-/** How long the photos may take; then something hangs. */
+/** How long the samples may take; then something hangs. */
 const patienceMilliseconds = 10 * 60_000;
 
-/** `npm run demo`: the whole journey of some photos, from nothing to nothing left running. */
+/** `npm run demo`: the whole journey of some photos and a video, from nothing to nothing left running. */
 export const demo: Command = {
   help: `npm run demo [-- options]
 
-Brings the stack up in a folder of its own (.darkroom/demo), sends the sample photos to the API as a user would, shows
+Brings the stack up in a folder of its own (.darkroom/demo), sends the samples to the API as a user would, shows
 what each stage does, what was found, and stops everything again. Free ports are used where the usual ones are taken.
 
   --keep    stay up afterwards, to look around, until Ctrl-C`,
@@ -30,7 +30,9 @@ what each stage does, what was found, and stops everything again. Free ports are
     const { values } = parseArgs({ args: [...args], options: { keep: { type: 'boolean', default: false } } });
     const terminal = createTerminal();
     const home = join(homeFolder(), 'demo');
-    terminal.say(terminal.paint('bold', 'Darkroom: a photo goes in over HTTP, what is on it comes out.'));
+    terminal.say(
+      terminal.paint('bold', 'Darkroom: photos and a video go in over HTTP, what is on them comes out.'),
+    );
     terminal.say('Starting Postgres, S3 and Temporal, then the API and a worker.');
     const began = Date.now();
     const succeeded = await withStack(
@@ -41,7 +43,7 @@ what each stage does, what was found, and stops everything again. Free ports are
         const ok = await journey(running, terminal, signal).catch((error: unknown) => {
           if (interrupted.aborted || !signal.aborted) throw error;
           throw new SetupError(
-            `The photos were not done within ${patienceMilliseconds / 60_000} minutes. Logs: ${running.layout.logs}`,
+            `The samples were not done within ${patienceMilliseconds / 60_000} minutes. Logs: ${running.layout.logs}`,
           );
         });
         if (values.keep) {
@@ -86,7 +88,7 @@ async function journey(running: RunningStack, terminal: Terminal, signal: AbortS
   return tasks.every(({ job }) => job?.state === 'succeeded');
 }
 
-/** All samples as one task, and one of them once more by itself. */
+/** All photos as one task, one of them once more by itself, and the video. */
 async function submit(service: Service, terminal: Terminal, signal: AbortSignal): Promise<Task[]> {
   const photos = await samplePhotos();
   const single = photos.find(({ name }) => name === 'cat.jpg') ?? photos[0];
@@ -96,7 +98,13 @@ async function submit(service: Service, terminal: Terminal, signal: AbortSignal)
   terminal.say(`POST /analysis  ${photos.length} × files=@…   → ${many.id}`);
   const one = { title: `${single.name} alone`, id: await service.analyse('file', [single], signal) };
   terminal.say(`POST /analysis  file=@${single.name}  → ${one.id}`);
-  return [many, one];
+  const videos: Task[] = [];
+  for (const video of await sampleVideos()) {
+    const id = await service.analyse('file', [video], signal);
+    terminal.say(`POST /analysis  file=@${video.name}  → ${id}`);
+    videos.push({ title: video.name, id });
+  }
+  return [many, one, ...videos];
 }
 
 async function follow(
@@ -123,7 +131,7 @@ async function follow(
   }
 }
 
-/** Saves the annotated pictures under the names of their photos; returns how many. */
+/** Saves the annotated pictures under the names of their photos, a video's with the number of the scene; returns how many. */
 async function savePictures(
   segments: readonly Segment[],
   folder: string,
@@ -132,9 +140,9 @@ async function savePictures(
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const names = new Set<string>();
-  for (const { filename, links } of segments) {
+  for (const { filename, segment_id, scene, links } of segments) {
     if (!links.annotated) continue;
-    const name = `${parse(filename).name}.jpg`;
+    const name = `${parse(filename).name}${scene === null ? '' : `-${segment_id}`}.jpg`;
     if (names.has(name)) continue;
     const response = await fetch(links.annotated, { signal });
     if (!response.ok || !response.body)

@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto';
+import { manifest, type Segment, videoInfo } from '@darkroom/contract';
+import { createKey, migrate, openRecords, type Records } from '@darkroom/records';
+import { createStorage, type Storage } from '@darkroom/storage';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startTestStack, type TestProcess } from '../harness/stack.ts';
+import { ApiUser, sample } from '../harness/user.ts';
+
+/** The journey of a video: in over HTTP, scenes, frames and findings out, on the real parts. */
+
+let stack: Awaited<ReturnType<typeof startTestStack>>;
+let api: TestProcess & { url: string };
+let records: Records;
+let storage: Storage;
+let ada: ApiUser;
+
+beforeAll(async () => {
+  stack = await startTestStack('video');
+  const { postgres, s3 } = stack.stack;
+  await migrate(postgres);
+  records = await openRecords({ url: postgres });
+  storage = createStorage({ ...s3, forcePathStyle: true });
+  [api] = await Promise.all([stack.startApi(), stack.startWorker()]);
+  const { key } = await createKey(records.db, { owner: 'ada', group: null, role: 'user', priority: 3 });
+  ada = new ApiUser(api.url, key);
+}, 120_000);
+
+afterAll(async () => {
+  await records?.close();
+  storage?.close();
+  await stack?.close();
+});
+
+const keysUnder = async (prefix: string): Promise<string[]> => {
+  const found: string[] = [];
+  for await (const object of storage.list(prefix)) found.push(object.key);
+  return found.sort();
+};
+const bytesOf = async (link: string | undefined): Promise<Buffer> => {
+  const answer = await fetch(link ?? '');
+  expect(answer.status).toBe(200);
+  return Buffer.from(await answer.arrayBuffer());
+};
+const labelsOf = ({ detections }: Segment): string[] => detections.map(({ label }) => label);
+
+/** Where the sample film's shots begin, as `make-film.ts` laid them. */
+const shots = [
+  { start: 0, begins: 'start' },
+  { start: 3, begins: 'cut' },
+  { start: 5.4, begins: 'dissolve' },
+  { start: 8.6, begins: 'fade' },
+  { start: 12.2, begins: 'cut' },
+  { start: 16.2, begins: 'fade' },
+  { start: 19.2, begins: 'cut' },
+];
+
+describe('a video', () => {
+  let task: string;
+
+  test('is split into its scenes, of each the frame in the middle is recognised', async () => {
+    task = await ada.analyse([await sample('film.mp4')]);
+    const job = await ada.ended(task, 80_000);
+    expect(job).toMatchObject({ kind: 'video', state: 'succeeded', problem: null, warnings: 0 });
+    expect(job.progress.percent).toBe(100);
+    expect(
+      job.progress.stages.map(({ name, state, done, total }) => [name, state, done === total && total]),
+    ).toEqual([
+      ['probe', 'succeeded', 1],
+      ['split', 'succeeded', 22],
+      ['recognise', 'succeeded', shots.length],
+      ['annotate', 'succeeded', shots.length],
+      ['publish', 'succeeded', shots.length],
+    ]);
+
+    const segments = await ada.segments(task);
+    expect(segments.map(({ scene }) => scene?.begins)).toEqual(shots.map(({ begins }) => begins));
+    for (const [n, { scene, ...segment }] of segments.entries()) {
+      const { start } = shots[n]!;
+      const end = shots[n + 1]?.start ?? 21.2;
+      expect(segment).toMatchObject({ segment_id: n + 1, filename: 'film.mp4', width: 1280, height: 720 });
+      // A cut to the frame; of a fade or dissolve anywhere within.
+      const slack = (boundary: string | undefined) => (boundary === 'cut' ? 0.001 : 0.5);
+      expect(Math.abs(scene!.start - start)).toBeLessThan(slack(scene?.begins));
+      expect(Math.abs(scene!.end - end)).toBeLessThan(slack(segments[n + 1]?.scene?.begins));
+      expect(Math.abs(scene!.frame.offset)).toBeLessThanOrEqual(0.04);
+      expect(scene!.frame.at - scene!.frame.offset).toBeCloseTo((scene!.start + scene!.end) / 2, 3);
+    }
+    expect(labelsOf(segments[1]!)).toContain('cat');
+    expect(labelsOf(segments[2]!)).toContain('cup');
+  });
+
+  test('has its pictures, storyboard, thumbnails and lists, each in the manifest', async () => {
+    const numbers = shots.map((_, n) => n + 1);
+    expect(await keysUnder(`input-files/${task}/`)).toEqual([`input-files/${task}/film.mp4`]);
+    expect(await keysUnder(`scene-images/${task}/`)).toEqual(
+      numbers.map((n) => `scene-images/${task}/image_${n}.jpg`),
+    );
+    expect(await keysUnder(`frame-inputs/${task}/`)).toEqual([]);
+    const home = `recognition-results/${task}/`;
+    const own = ['coco.json', 'manifest.json', 'poster.jpg', 'results.csv', 'scenes.csv', 'scenes.edl'];
+    const rest = ['scenes.json', 'storyboard.jpg', 'thumbnails.vtt', 'video.json'];
+    expect(await keysUnder(home)).toEqual(
+      [...numbers.flatMap((n) => [`${n}_result.jpg`, `${n}_result.json`]), ...own, ...rest]
+        .map((name) => home + name)
+        .sort(),
+    );
+    const text = String(await storage.getBytes(`${home}manifest.json`, { maxBytes: 1_000_000 }));
+    const { files } = manifest.parse(JSON.parse(text));
+    expect(files).toHaveLength(3 * shots.length + own.length + rest.length - 1);
+    for (const { uri, sha256, bytes } of files) {
+      const stored = await storage.getBytes(uri, { maxBytes: 100_000_000 });
+      expect([uri, stored.length]).toEqual([uri, bytes]);
+      expect([uri, createHash('sha256').update(stored).digest('hex')]).toEqual([uri, sha256]);
+    }
+  });
+
+  test('is summed up over its time', async () => {
+    const { labels, links, video, media } = await ada.analysis(task);
+    expect(media).toBe('video');
+    expect(videoInfo.parse(video)).toMatchObject({ codec: 'h264', width: 1280, height: 720, rotation: 0 });
+    const cat = labels.find(({ label }) => label === 'cat');
+    expect(cat).toMatchObject({ firstSeen: expect.closeTo(4.2, 0), share: expect.any(Number) });
+    for (const name of ['poster', 'storyboard'] as const) {
+      expect((await sharp(await bytesOf(links[name])).metadata()).format).toBe('jpeg');
+    }
+    const track = String(await bytesOf(links.thumbnails));
+    expect(track).toMatch(/^WEBVTT\n/);
+    expect(track.match(/storyboard\.jpg#xywh=/g)).toHaveLength(shots.length);
+    expect(String(await bytesOf(links.edl))).toMatch(/^TITLE: /);
+  });
+
+  test('shows each frame at full size, and drawn into', async () => {
+    const [, cat] = await ada.segments(task);
+    for (const link of [cat?.links.image, cat?.links.annotated]) {
+      const { width, height, format } = await sharp(await bytesOf(link)).metadata();
+      expect({ width, height, format }).toEqual({ width: 1280, height: 720, format: 'jpeg' });
+    }
+  });
+
+  test('is found by what is on it, beside photos', async () => {
+    const answer = await ada.call('/v1/segments?label=cat&minScore=0.5');
+    const { segments } = (await answer.json()) as { segments: { task_id: string; scene: object | null }[] };
+    expect(segments.find(({ task_id }) => task_id === task)?.scene).toMatchObject({ begins: 'cut' });
+  });
+
+  test('runs again over a part of it, divided', async () => {
+    const answer = await ada.post(`/v1/jobs/${task}/rerun`, { from: 13, to: 15.5, longestScene: 5 });
+    expect(answer.status).toBe(202);
+    const { id } = (await answer.json()) as { id: string };
+    expect(await ada.ended(id)).toMatchObject({ state: 'succeeded' });
+    const [only, ...others] = await ada.segments(id);
+    expect(others).toEqual([]);
+    expect(only?.scene).toMatchObject({ begins: 'start', start: 13 });
+    expect(only!.scene!.end).toBeCloseTo(15.5, 1);
+  });
+
+  test('goes without a trace', async () => {
+    expect((await ada.call(`/analysis/${task}`, { method: 'DELETE' })).status).toBeLessThan(300);
+    const gone = async () => (await ada.call(`/analysis/${task}`, { method: 'DELETE' })).status === 204;
+    for (let tries = 0; !(await gone()) && tries < 100; tries++) await new Promise((r) => setTimeout(r, 100));
+    for (const prefix of ['recognition-results', 'scene-images', 'frame-inputs'])
+      expect(await keysUnder(`${prefix}/${task}/`)).toEqual([]);
+  });
+});
+
+describe('what is no video to be analysed', () => {
+  test('fails by its own reason: sound alone', async () => {
+    // A WAVE header within an MPEG-4 container without pictures: told by what is in it, not by its name.
+    const task = await ada.analyse([{ name: 'song.mp4', bytes: new Uint8Array(await soundOnly()) }]);
+    expect(await ada.ended(task)).toMatchObject({ state: 'failed', problem: { code: 'no_video_stream' } });
+  });
+
+  test('a playlist in disguise is read no further than its first bytes', async () => {
+    const playlist = `#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n`;
+    const form = new FormData();
+    form.append('file', new File([playlist], 'film.mp4'));
+    const answer = await ada.call('/analysis', { method: 'POST', body: form });
+    expect(answer.status).toBe(415);
+  });
+});
+
+/** An MPEG-4 file with a track of sound and none of pictures, made by FFmpeg's own encoder. */
+async function soundOnly(): Promise<Uint8Array> {
+  const { makeSound } = await import('@darkroom/media/testing/sound.ts');
+  return makeSound();
+}
