@@ -1,6 +1,6 @@
 /** The ledger of items, read. */
 import type { ManifestFile, StageCounts } from '@darkroom/contract';
-import { and, asc, eq, gt, gte, isNotNull, lt, sql } from 'drizzle-orm';
+import { and, asc, eq, gte, isNotNull, lt, sql } from 'drizzle-orm';
 import type { Db } from './connection.ts';
 import type { ItemRow } from './rows.ts';
 import { jobItems, jobStages } from './schema.ts';
@@ -46,11 +46,11 @@ export interface ItemFilter {
   readonly stage?: string | undefined;
   readonly state?: string | undefined;
   readonly limit: number;
-  /** Ordinal of the last item of the page before. */
-  readonly after?: number | undefined;
+  /** The last item of the page before. */
+  readonly after?: Pick<ItemRow, 'ordinal' | 'stage'> | undefined;
 }
 
-/** Items of a job in order, a page at a time. */
+/** Items of a job in order, a page at a time; those of several stages by their ordinals. */
 export const listItems = read(
   async (db: Db, jobId: string, { stage, state, limit, after }: ItemFilter): Promise<ItemRow[]> =>
     db
@@ -61,7 +61,7 @@ export const listItems = read(
           eq(jobItems.jobId, jobId),
           stage === undefined ? undefined : eq(jobItems.stage, stage),
           state === undefined ? undefined : eq(jobItems.state, state),
-          after === undefined ? undefined : gt(jobItems.ordinal, after),
+          after && sql`(${jobItems.ordinal}, ${jobItems.stage}) > (${after.ordinal}::int, ${after.stage})`,
         ),
       )
       .orderBy(asc(jobItems.ordinal), asc(jobItems.stage))

@@ -105,7 +105,10 @@ describe('commitSubmission', () => {
 
   it('takes 25,000 items at once', async () => {
     const id = await submitted(test.records, { items: 25_000 });
-    const last = await listItems(test.records.db, id, { limit: 2, after: 24_998 });
+    const last = await listItems(test.records.db, id, {
+      limit: 2,
+      after: { ordinal: 24_998, stage: 'work' },
+    });
     expect(last.map(({ ordinal, key }) => [ordinal, key])).toEqual([
       [24_999, 'k24999'],
       [25_000, 'k25000'],

@@ -136,6 +136,19 @@ describe('a video', () => {
     expect((await get(`/analysis/${task}/thumbnails.vtt`)).status).toBe(409);
   });
 
+  it('lists the video and its scenes as items of the job', async () => {
+    const seen: string[] = [];
+    let token: string | null = '';
+    while (token !== null) {
+      const page: { items: { stage: string; key: string }[]; nextPageToken: string | null } = await getJson(
+        `/v1/jobs/${task}/items?pageSize=1&pageToken=${token}`,
+      );
+      seen.push(...page.items.map(({ stage, key }) => `${stage} ${key}`));
+      token = page.nextPageToken;
+    }
+    expect(seen).toEqual(['probe 1', 'recognise 1', 'recognise 2', 'recognise 3']);
+  });
+
   it('shows what was found in them as they are analysed', async () => {
     await recognise();
     expect((await document()).labels).toEqual([{ label: 'cat', count: 1, bestScore: 0.75 }]);

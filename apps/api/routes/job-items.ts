@@ -53,6 +53,11 @@ const itemsRoute = createRoute({
   },
 });
 
+const cursor = z.string().transform((text) => {
+  const [ordinal = '', stage = ''] = text.split('/');
+  return { ordinal: Number(ordinal), stage };
+});
+
 /** Registers the route. */
 export function registerJobItems(api: Api): void {
   api.openapi(itemsRoute, async (c) => {
@@ -63,11 +68,12 @@ export function registerJobItems(api: Api): void {
     const { secret } = deps.config.links;
     const scope = ['items', caller.owner, id, stage, state];
     const limit = pageLimit(pageSize, deps.config.limits.pageSize);
-    const after = openPage(secret, scope, pageToken, z.int());
+    const after = openPage(secret, scope, pageToken, cursor);
     const rows = await listItems(deps.records.db, id, { stage, state, after, limit: limit + 1 });
     const page = rows.slice(0, limit);
     const last = page.at(-1);
-    const next = rows.length > limit && last !== undefined ? sealPage(secret, scope, last.ordinal) : null;
+    const next =
+      rows.length > limit && last ? sealPage(secret, scope, `${last.ordinal}/${last.stage}`) : null;
     return c.json({ items: page.map(toItem), nextPageToken: next }, 200);
   });
 }
