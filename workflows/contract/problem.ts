@@ -107,7 +107,7 @@ export const problemKinds = {
   unsupported_media: yours(
     415,
     'The content is neither a supported picture nor a video',
-    'Send JPEG, PNG, WebP, TIFF, GIF or AVIF; or MP4, MOV, MKV, WebM, AVI or TS.',
+    'Send JPEG, PNG, WebP, TIFF, GIF, AVIF or HEIC; or MP4, MOV, MKV, WebM, AVI or TS.',
   ),
   video_among_photos: yours(
     422,

@@ -95,7 +95,6 @@ describe('takeFiles', () => {
       parts: [file('file', 'a.jpg', jpeg(9)), field('mode', 'fast')],
       code: 'validation_failed',
     },
-    { what: 'HEIC', parts: [file('file', 'a.jpg', heic)], code: 'heic_unsupported' },
     { what: 'one byte too many', parts: [file('file', 'a', jpeg(9997))], code: 'too_large' },
     { what: 'a video too large', parts: [file('file', 'a', mp4(19_985))], code: 'too_large' },
   ])('refuses $what', async ({ parts, code }) => {
@@ -105,6 +104,15 @@ describe('takeFiles', () => {
   it('takes a photo and a video of exactly their limits', async () => {
     await expect(take([file('file', 'a', jpeg(9996))])).resolves.toMatchObject({ media: 'photo' });
     await expect(take([file('file', 'a', mp4(19_984))])).resolves.toMatchObject({ media: 'video' });
+  });
+
+  it("takes an iPhone's HEIC as a photo", async () => {
+    let contentType = '';
+    const request = await takeFiles(stream([file('file', 'IMG_1.HEIC', heic)]), limits, async (incoming) => {
+      contentType = incoming.contentType;
+      return digestOnly(incoming);
+    });
+    expect([request.media, contentType]).toEqual(['photo', 'image/heic']);
   });
 
   it('reads the options of a video, wherever they come', async () => {

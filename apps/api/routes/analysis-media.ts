@@ -37,12 +37,14 @@ const containers: Readonly<Record<string, string>> = {
   flv: 'video/x-flv',
 };
 
-/** What a file is that starts with `head`. Throws ProblemError: empty, HEIC, a container that is not read, or neither photo nor video. */
+/** What a file is that starts with `head`. Throws ProblemError: empty, a container that is not read, or neither photo nor video. */
 export function mediumOf(head: Uint8Array, filename: string): Medium {
   const found = sniff(head);
   switch (found.kind) {
     case 'photo':
       return { media: 'photo', contentType: `image/${found.format}` };
+    case 'heic':
+      return { media: 'photo', contentType: 'image/heic' };
     case 'video': {
       const contentType = containers[found.format];
       if (contentType !== undefined) return { media: 'video', contentType };
@@ -51,8 +53,6 @@ export function mediumOf(head: Uint8Array, filename: string): Medium {
     }
     case 'empty':
       throw new ProblemError('empty_file', `${filename} has 0 bytes.`);
-    case 'heic':
-      throw new ProblemError('heic_unsupported', `${filename} is HEIC: HEIF with HEVC inside.`);
     case 'other':
       throw new ProblemError('unsupported_media', `${filename} is ${found.format}.`);
     case 'text':

@@ -24,7 +24,7 @@ const form = {
       type: 'string' as const,
       format: 'binary',
       description:
-        'One photo (JPEG, PNG, WebP, TIFF, GIF or AVIF) or one video (MP4, MOV, MKV, WebM, AVI or TS), told by content. Kept as `input-files/{task_id}/{filename}`.',
+        'One photo (JPEG, PNG, WebP, TIFF, GIF, AVIF or HEIC) or one video (MP4, MOV, MKV, WebM, AVI or TS), told by content. Kept as `input-files/{task_id}/{filename}`.',
     },
     files: {
       type: 'array' as const,
@@ -78,7 +78,6 @@ const submitAt = (base: string) =>
         'unsupported_media',
         'unsupported_video',
         'video_among_photos',
-        'heic_unsupported',
         'empty_file',
         'too_large',
         'payload_too_large',
