@@ -1,6 +1,7 @@
 /** An opened container: its video stream, packets in order of decoding, seeking. Everything is read through a `ByteSource`. */
 import { ProblemError } from '@darkroom/contract';
 import {
+  AV_CODEC_ID_NONE,
   AV_DISPOSITION_ATTACHED_PIC,
   AV_DISPOSITION_DEFAULT,
   AV_DISPOSITION_DEPENDENT,
@@ -91,7 +92,7 @@ export class Container {
       const described = format.findStreamInfoSync();
       if (described < 0) throw refusal(described, source);
       const streams = format.streams.filter(isVideo);
-      if (streams.length === 0) throw new ProblemError('no_video_stream', withoutVideo(format));
+      if (streams.length === 0) throw withoutVideo(format);
       return new Container(io, format, streams);
     } catch (error) {
       close(format, io);
@@ -180,11 +181,11 @@ function decoderOf({ codecpar }: Stream): Codec {
   return decoder;
 }
 
-function withoutVideo(format: FormatContext): string {
-  const count = format.nbStreams;
-  return count === 0
-    ? 'It holds no streams.'
-    : `It holds ${count} ${count === 1 ? 'stream' : 'streams'}, none of them video.`;
+function withoutVideo({ streams }: FormatContext): ProblemError {
+  if (streams.length > 0 && streams.every(({ codecpar }) => codecpar.codecId === AV_CODEC_ID_NONE))
+    return new ProblemError('damaged_video', 'Its header does not tell what its streams are.');
+  const count = streams.length === 1 ? '1 stream' : `${streams.length} streams`;
+  return new ProblemError('no_video_stream', `It holds ${count}, none of them video.`);
 }
 
 /** What an error at opening means: a container that is read here and broken, or none of them. */

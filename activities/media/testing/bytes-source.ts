@@ -1,0 +1,13 @@
+/** Bytes in memory as sources. */
+import type { RangeSource } from '../child.ts';
+import type { ByteSource } from '../reader.ts';
+
+export const bytesSource = (bytes: Uint8Array): ByteSource => ({
+  size: bytes.length,
+  read: (offset, length) => bytes.subarray(offset, offset + length),
+});
+
+export const rangesOf = (bytes: Uint8Array): RangeSource => ({
+  size: bytes.length,
+  read: async (offset, length) => bytes.subarray(offset, offset + length),
+});
