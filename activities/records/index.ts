@@ -17,6 +17,7 @@ export {
   getJobRow,
   idAt,
   type JobFilter,
+  keepReceiving,
   listJobs,
   type NewJob,
   type Role,

@@ -64,6 +64,14 @@ export const createReceiving = write(async (db: Db, job: NewJob): Promise<JobRow
   });
 });
 
+/** Notes that a job is still being received: its upload goes on, however long, and the sweep leaves it. */
+export const keepReceiving = write(async (db: Db, id: string): Promise<void> => {
+  await db
+    .update(jobs)
+    .set({ updatedAt: sql`now()` })
+    .where(and(eq(jobs.id, id), eq(jobs.state, 'receiving')));
+});
+
 export interface Submission {
   readonly id: string;
   readonly idempotencyKey?: string | undefined;

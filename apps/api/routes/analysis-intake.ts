@@ -15,6 +15,7 @@ import {
   findByIdempotencyKey,
   getJob,
   getUpload,
+  keepReceiving,
   markUploadUsed,
   type Records,
 } from '@darkroom/records';
@@ -194,19 +195,29 @@ async function received(
   }
 }
 
-async function store(
-  { storage, config }: IntakeDeps,
-  { signal }: IntakeCall,
-  id: string,
-  file: Incoming,
-): Promise<Taken> {
+async function store(deps: IntakeDeps, { signal }: IntakeCall, id: string, file: Incoming): Promise<Taken> {
+  const { storage, config } = deps;
   const written = await storage.uploadStream(inputKey(id, file), file.content, {
     contentType: file.contentType,
     maxBytes: mostBytes(file.media, config.limits),
+    onProgress: keeping(deps, id),
     signal,
   });
   const { uri, etag, size: bytes, sha256 } = written;
   return { sha256, source: { uri, etag, bytes, filename: file.filename } };
+}
+
+/** Tells the records now and then that bytes still arrive: a large video may take longer than the sweep waits for one that does not. */
+function keeping({ records, config, logger }: IntakeDeps, jobId: string): () => void {
+  const pauseMs = (config.sweep.receivingTimeoutMinutes * 60_000) / 4;
+  let kept = Date.now();
+  return () => {
+    if (Date.now() - kept < pauseMs) return;
+    kept = Date.now();
+    keepReceiving(records.db, jobId).catch((error: unknown) => {
+      logger.warn({ jobId, err: error }, 'an upload that goes on could not be noted');
+    });
+  };
 }
 
 /** A file sent alone lies right under the task; of several, each under its number, so that equal names stay apart. */

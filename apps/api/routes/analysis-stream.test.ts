@@ -3,6 +3,7 @@ import { type ClientRequest, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { sweepQueries } from '@darkroom/records';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { engineAway, startTestApi, type TestApi } from '../testing.ts';
 
@@ -14,7 +15,8 @@ const head = '--x\r\ncontent-disposition: form-data; name="file"; filename="larg
 let api: TestApi;
 let key: string;
 beforeAll(async () => {
-  api = await startTestApi({ LIMIT_UPLOAD_BYTES: String(limit) }, engineAway);
+  const env = { LIMIT_UPLOAD_BYTES: String(limit), RECEIVING_TIMEOUT_MINUTES: '0.05' };
+  api = await startTestApi(env, engineAway);
   ({ key } = await api.key());
 }, 60_000);
 afterAll(() => api?.close());
@@ -121,4 +123,27 @@ describe('a large photo', () => {
       return rows + objects + uploads === 0;
     });
   });
+
+  it('may take longer than the sweep waits for one that has stopped', async () => {
+    const { sending, reply } = open();
+    sending.write(head);
+    const slow = async () => {
+      for (let sent = 0; sent < 60; sent++) {
+        if (!sending.write(photo)) await new Promise((drained) => sending.once('drain', drained));
+        await sleep(100);
+      }
+      sending.end('\r\n--x--\r\n');
+    };
+    const swept = async (): Promise<number> => {
+      const timeoutMs = 0.05 * 60_000;
+      const stale = await sweepQueries.staleReceiving(api.records.db, new Date(Date.now() - timeoutMs), 10);
+      return stale.length;
+    };
+    const seen: number[] = [];
+    const looking = setInterval(async () => seen.push(await swept()), 200);
+    await slow().finally(() => clearInterval(looking));
+    expect((await reply).status).toBe(202);
+    expect(seen.length).toBeGreaterThan(8);
+    expect(Math.max(...seen)).toBe(0);
+  }, 60_000);
 });
