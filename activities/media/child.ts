@@ -180,7 +180,7 @@ async function pump(
   };
   send({ type: 'task', task });
   const parser = new MessageParser<ToParent>();
-  for await (const chunk of pipe as AsyncIterable<Buffer>) {
+  for await (const chunk of untilBroken(pipe)) {
     for (const message of parser.push(chunk)) {
       watch.alive();
       const { head } = message;
@@ -196,6 +196,15 @@ async function pump(
   }
   await closed;
   throw new ChildDied(child, stderr);
+}
+
+/** What comes through a pipe. One that breaks has ended: its other end is gone. */
+async function* untilBroken(pipe: Duplex): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    yield* pipe as AsyncIterable<Buffer>;
+  } catch (error) {
+    if (error !== pipe.errored) throw error;
+  }
 }
 
 async function readFor(

@@ -86,7 +86,14 @@ class SplitPageWork {
     const events = splitVideo(
       rangeSource(deps.storage, source),
       { ...request, ...(this.#cursor && { cursor: this.#cursor }) },
-      { limits, signal, onChild: (pid) => (child = pid) },
+      {
+        limits,
+        signal,
+        onChild: (pid) => {
+          child = pid;
+          void failpoint('video.child', source.filename, pid);
+        },
+      },
     );
     try {
       for await (const event of events) {

@@ -30,6 +30,8 @@ export interface Killing {
   /** File of the failpoints' journal. */
   readonly journal: string;
   readonly points: Parameters<typeof failpoints>[0]['points'];
+  /** What works: photos unless told otherwise. */
+  readonly worker?: 'recognitionWorker' | 'videoWorker';
   readonly env?: Record<string, string>;
   /** Seconds until the job must have ended. */
   readonly seconds: number;
@@ -42,13 +44,13 @@ export async function workThroughKills(
   jobId: string,
   killing: Killing,
 ): Promise<{ job: Job; deaths: Death[] }> {
-  const { seed, journal, points } = killing;
+  const { seed, journal, points, worker: kind = 'recognitionWorker' } = killing;
   const moments: Moment[] = [];
   const ending = platform.ended(jobId, killing.seconds).then((job) => ({ job }));
   // Its failure is met where it is awaited.
   ending.catch(() => {});
   for (;;) {
-    const worker = await platform.recognitionWorker({
+    const worker = await platform[kind]({
       ...killing.env,
       ...failpoints({ seed, journal, points }),
     });

@@ -1,6 +1,6 @@
 /** What a job has left behind, in rows and in objects: what the tests compare. */
 import { createHash } from 'node:crypto';
-import { type ManifestFile, photoKind } from '@darkroom/contract';
+import { type ManifestFile, videoKind } from '@darkroom/contract';
 import type { Platform } from './platform.ts';
 
 export interface LedgerItem {
@@ -15,11 +15,11 @@ export interface LedgerItem {
   readonly files: readonly { path: string; uri: string; sha256: string }[] | null;
 }
 
-/** The items of a job, in order. */
+/** The photos or scenes of a job, in order. */
 export const itemsOf = ({ records }: Platform, job: string): Promise<LedgerItem[]> =>
   records.sql<{ [K in keyof LedgerItem]: LedgerItem[K] }>`
     select ordinal, state, run, claim::int, attempt, deaths, sha256, files, problem ->> 'code' as code
-    from job_items where job_id = ${job} order by ordinal`;
+    from job_items where job_id = ${job} and stage = 'recognise' order by ordinal`;
 
 export interface LedgerAttempt {
   readonly run: number;
@@ -47,10 +47,10 @@ export async function digestsOf(platform: Platform, job: string): Promise<Map<st
   );
 }
 
-/** URI and SHA-256 of every object that lies under what the job makes. */
+/** URI and SHA-256 of every object that lies under what the job makes; a photo's lie where a video's do. */
 export async function objectsOf({ storage }: Platform, job: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
-  for (const prefix of photoKind.outputs(job)) {
+  for (const prefix of videoKind.outputs(job)) {
     for await (const { uri } of storage.list(`s3://${storage.bucket}/${prefix}`)) {
       const bytes = await storage.getBytes(uri, { maxBytes: 100_000_000 });
       found.set(uri, createHash('sha256').update(bytes).digest('hex'));
@@ -71,7 +71,7 @@ export async function manifestOf(
   { storage }: Platform,
   job: string,
 ): Promise<{ uri: string; files: Map<string, string> }> {
-  const uri = `s3://${storage.bucket}/${photoKind.outputs(job)[0]}manifest.json`;
+  const uri = `s3://${storage.bucket}/${videoKind.outputs(job)[0]}manifest.json`;
   const { files } = JSON.parse(String(await storage.getBytes(uri, { maxBytes: 10_000_000 }))) as {
     files: ManifestFile[];
   };
@@ -100,6 +100,7 @@ export async function rowsOf({ records }: Platform, job: string): Promise<Rows> 
 export async function tablesWith({ records }: Platform, job: string): Promise<string[]> {
   const counts = await records.sql<{ name: string; rows: number }>`
     select 'job_items' as name, count(*)::int as rows from job_items where job_id = ${job}
+    union all select 'job_checkpoints', count(*)::int from job_checkpoints where job_id = ${job}
     union all select 'job_stages', count(*)::int from job_stages where job_id = ${job}
     union all select 'job_attempts', count(*)::int from job_attempts where job_id = ${job}
     union all select 'job_events', count(*)::int from job_events where job_id = ${job}

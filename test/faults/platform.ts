@@ -9,6 +9,7 @@ import { createStorage, type Storage } from '@darkroom/storage';
 import { Client, Connection } from '@temporalio/client';
 import { sampleBucket } from '../../apps/local/samples.ts';
 import { startTestStack, type TestProcess, type TestStack } from '../harness/stack.ts';
+import { faultFilm } from './films.ts';
 import { makePhotos, putPhotos } from './photos.ts';
 
 /** An answer of the API and how long it took. */
@@ -33,9 +34,13 @@ export interface Platform {
   job(id: string): Promise<Job>;
   /** Waits until the job has ended, at most `seconds`. */
   ended(id: string, seconds?: number): Promise<Job>;
+  /** Puts the film of so many shots where it can be submitted; its URI. */
+  film(shots: number): Promise<string>;
   /** A worker for photos alone; workflows and upkeep are another's. */
   recognitionWorker(changes?: Record<string, string>): Promise<TestProcess>;
-  /** A worker for everything but photos. */
+  /** A worker for videos: it decodes and recognises. */
+  videoWorker(changes?: Record<string, string>): Promise<TestProcess>;
+  /** A worker for everything but photos and videos. */
   lightWorker(): Promise<TestProcess>;
   close(): Promise<void>;
 }
@@ -64,6 +69,12 @@ export async function startPlatform(name: string, env: Record<string, string> = 
       const prefix = `s3://${sampleBucket}/faults-${name}-${count}/`;
       await putPhotos(storage, prefix, await makePhotos(count, name));
       return prefix;
+    },
+
+    async film(shots) {
+      const uri = `s3://${sampleBucket}/faults/film-${shots}.mp4`;
+      await storage.uploadFile(uri, await faultFilm(shots), { contentType: 'video/mp4' });
+      return uri;
     },
 
     async ask<T>(method: string, path: string, body?: object) {
@@ -109,6 +120,7 @@ export async function startPlatform(name: string, env: Record<string, string> = 
       ),
 
     recognitionWorker: (changes = {}) => stack.startWorker({ DARKROOM_QUEUES: 'recognition', ...changes }),
+    videoWorker: (changes = {}) => stack.startWorker({ DARKROOM_QUEUES: 'media,recognition', ...changes }),
     lightWorker: () => stack.startWorker({ DARKROOM_QUEUES: 'light' }),
 
     async close() {
