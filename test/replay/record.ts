@@ -1,13 +1,16 @@
 /**
- * Records the histories that replay.test.ts replays, anew, from real runs: `node test/replay/record.ts`.
+ * Records the histories that replay.test.ts replays, anew, from real runs: `node test/replay/record.ts [photo] [video] [upkeep]`; all
+ * without a name.
  *
  * Do it on purpose: a history that fails to replay tells that runs which are under way would break, and calls for
  * `patched()`. Record anew when a kind is added, or when no run of the old story can be left anywhere.
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { kinds } from '@darkroom/contract';
+import { makeFilm, type Shot } from '@darkroom/media/testing/film.ts';
+import { makeSound } from '@darkroom/media/testing/sound.ts';
 import { queueDefinitions } from '@darkroom/worker/workers.ts';
 import sharp from 'sharp';
 import { startInProcess } from '../harness/in-process.ts';
@@ -15,17 +18,27 @@ import { type Photo, sample } from '../harness/user.ts';
 import { writeHistory } from './histories.ts';
 
 const folder = join(import.meta.dirname, 'histories');
+const stories = { photo: recordPhoto, video: recordVideo, upkeep: recordUpkeep };
+const wanted = process.argv.slice(2);
+const chosen = Object.entries(stories).filter(([name]) => wanted.length === 0 || wanted.includes(name));
 await mkdir(folder, { recursive: true });
-for (const name of await readdir(folder)) await rm(join(folder, name));
 
 const house = await startInProcess('record', { kinds, queues: queueDefinitions });
 const ada = await house.user('ada');
 await house.work();
 
 try {
+  for (const [name, record] of chosen) {
+    for (const file of await readdir(folder)) if (file.startsWith(`${name}-`)) await rm(join(folder, file));
+    await record();
+  }
+} finally {
+  await house.close();
+}
+
+async function recordPhoto(): Promise<void> {
   const cat = await sample('cat.jpg');
-  const one = await ada.analyse([cat]);
-  await keep('photo-succeeded', one, 'succeeded');
+  await keep('photo-succeeded', await ada.analyse([cat]), 'succeeded');
 
   const half = { name: 'half.jpg', bytes: cat.bytes.slice(0, cat.bytes.length / 2) };
   await keep('photo-failed', await ada.analyse([half]), 'failed');
@@ -44,11 +57,35 @@ try {
     await ada.post(`/v1/jobs/${task}/resume`);
     await keep('photo-resumed', task, 'succeeded');
   }
+}
 
+async function recordVideo(): Promise<void> {
+  const film = await sample('film.mp4');
+  await keep('video-succeeded', await ada.analyse([film]), 'succeeded');
+  const sound = { name: 'song.mp4', bytes: new Uint8Array(makeSound()) };
+  await keep('video-failed', await ada.analyse([sound]), 'failed');
+
+  // More scenes than a page has, so that pages are recognised while others are split.
+  const path = join(house.config.home, 'many-scenes.mp4');
+  makeFilm(path, shots(60), { rate: { num: 10, den: 1 } });
+  const many = { name: 'many-scenes.mp4', bytes: new Uint8Array(await readFile(path)) };
+  await keep('video-many-pages', await ada.analyse([many]), 'succeeded');
+
+  const task = await ada.analyse([many]);
+  while ((await ada.segments(task)).length < 5) await sleep(20);
+  await ada.post(`/v1/jobs/${task}/cancel`, { reason: 'enough' });
+  await keep('video-cancelled-by-api', task, 'cancelled');
+  await ada.post(`/v1/jobs/${task}/resume`);
+  await keep('video-resumed', task, 'succeeded');
+}
+
+async function recordUpkeep(): Promise<void> {
+  const one = await ada.analyse([await sample('cat.jpg')]);
+  await ada.ended(one);
   // Its last step comes ten minutes later; what is under way replays too.
   await ada.call(`/v1/jobs/${one}`, { method: 'DELETE' });
   await waitFor(async () => (await ada.call(`/v1/jobs/${one}`, { method: 'DELETE' })).status === 204);
-  await write('removal-under-way', `removal/${one}`);
+  await write('upkeep-removal-under-way', `removal/${one}`);
 
   let sweep: string | undefined;
   await waitFor(async () => {
@@ -56,9 +93,12 @@ try {
     for await (const run of house.temporal.workflow.list({ query })) sweep = run.workflowId;
     return sweep !== undefined;
   });
-  await write('sweep-succeeded', sweep!);
-} finally {
-  await house.close();
+  await write('upkeep-sweep-succeeded', sweep!);
+}
+
+/** Shots of a second each that nobody takes for one another. */
+function shots(count: number): Shot[] {
+  return Array.from({ length: count }, (_, seed) => ({ picture: { seed }, frames: 10 + (seed % 3) }));
 }
 
 /** Waits for the job's end and keeps its history. */

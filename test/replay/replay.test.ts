@@ -38,13 +38,15 @@ test('every workflow has a history, and every end of a job', () => {
   const recorded = [...histories.values()];
   const names = new Set(recorded.map((history) => startOf(history).workflow));
   expect([...names].sort()).toEqual(Object.keys(workflows).sort());
-  const photos = recorded.filter((history) => startOf(history).workflow === 'photo');
-  expect(new Set(photos.map((history) => history.events.at(-1)?.eventType))).toEqual(
-    new Set(['COMPLETED', 'FAILED', 'CANCELED'].map((end) => `EVENT_TYPE_WORKFLOW_EXECUTION_${end}`)),
-  );
-  const starts = photos.map((history) => startOf(history).input as JobStart);
-  expect(starts.some(({ run }) => run > 1)).toBe(true);
-  expect(starts.some(({ items }) => items >= 100)).toBe(true);
+  const of = (kind: string) => recorded.filter((history) => startOf(history).workflow === kind);
+  const startsOf = (kind: string) => of(kind).map((history) => startOf(history).input as JobStart);
+  for (const kind of ['photo', 'video']) {
+    expect(new Set(of(kind).map((history) => history.events.at(-1)?.eventType))).toEqual(
+      new Set(['COMPLETED', 'FAILED', 'CANCELED'].map((end) => `EVENT_TYPE_WORKFLOW_EXECUTION_${end}`)),
+    );
+    expect(startsOf(kind).some(({ run }) => run > 1)).toBe(true);
+  }
+  expect(startsOf('photo').some(({ items }) => items >= 100)).toBe(true);
 });
 
 test('a story that was changed without patched() is noticed', async () => {
