@@ -5,8 +5,8 @@
  */
 import type { VideoOptions } from '@darkroom/contract';
 import { z } from 'zod';
+import { type Glance, glance, unlikeness } from './likeness.ts';
 import type { VideoFrame, VideoReader } from './reader.ts';
-import { difference, type Sample, takeSample } from './sample.ts';
 import { type FoundBoundary, memorySeconds } from './scenes.ts';
 import { Frames, type Step, type Steps, Watch } from './steps.ts';
 
@@ -21,8 +21,13 @@ export type FastState = z.infer<typeof fastState>;
 
 /** Key frames closer than this to the last one that was compared are passed by: what is slow would not show. */
 const apart = 0.5;
-/** Smallest `difference` of key frames that are looked between. */
-const unlike = 8;
+/** Smallest `unlikeness` of key frames that are looked between. */
+const unlike = 0.4;
+
+interface KeyFrame extends Glance {
+  readonly at: number;
+}
+const keyFrame = (at: number, frame: VideoFrame): KeyFrame => ({ at, ...glance(frame.small()) });
 
 interface Run {
   readonly from: number;
@@ -38,7 +43,7 @@ export class KeyFramesFirst implements Steps {
   #before: Frames | undefined;
   /** Time of the last step. */
   #told = Number.NEGATIVE_INFINITY;
-  #key: Sample | undefined;
+  #key: KeyFrame | undefined;
   #run: Run | undefined;
 
   /** Goes on from where an earlier pass stood. */
@@ -55,7 +60,7 @@ export class KeyFramesFirst implements Steps {
     this.#told = cursor.reached;
     this.#frames = this.#everyFrame(key);
     const again = this.#frames.next();
-    if (again !== undefined) this.#key = takeSample(key, again.small(), undefined);
+    if (again !== undefined) this.#key = keyFrame(key, again);
     this.#frames.interrupt();
     if (run === null) this.#frames = this.#keyFrames(key);
     else {
@@ -102,13 +107,13 @@ export class KeyFramesFirst implements Steps {
       const { at } = frame;
       if (at <= this.#told) continue;
       if (key !== undefined && at - key.at < apart) return { frame, found: [], settled: key.at };
-      const sample = takeSample(at, frame.small(), undefined);
-      this.#key = sample;
+      const seen = keyFrame(at, frame);
+      this.#key = seen;
       if (key === undefined) {
         // The first frame of a range need not be a key frame, but stands for one.
         this.#before = this.#frames;
         this.#frames = this.#keyFrames(at);
-      } else if (difference(key, sample) >= unlike) return this.#start(key.at, at);
+      } else if (unlikeness(key, seen) >= unlike) return this.#start(key.at, at);
       return { frame, found: [], settled: at };
     }
   }
@@ -145,8 +150,8 @@ export class KeyFramesFirst implements Steps {
   #compare(run: Run, frame: VideoFrame): void {
     const { at } = frame;
     if (this.#key === undefined || at - this.#key.at < apart || run.until === null) return;
-    const sample = takeSample(at, frame.small(), undefined);
-    if (difference(this.#key, sample) >= unlike) run.until = at;
-    this.#key = sample;
+    const seen = keyFrame(at, frame);
+    if (unlikeness(this.#key, seen) >= unlike) run.until = at;
+    this.#key = seen;
   }
 }

@@ -91,6 +91,14 @@ describe('scenes', () => {
     ).toEqual([0]);
   });
 
+  it('begin with a boundary where they would be divided at the same time', () => {
+    const divided = scenesOf({ frames: 100, lag: 3, cuts: new Map([[60, 1]]) }, 0, 6);
+    expect(divided.map(({ at, begins }) => [at, begins])).toEqual([
+      [0, 'start'],
+      [6, 'cut'],
+    ]);
+  });
+
   it('are divided where they have run too long, unless a boundary follows soon', () => {
     const divided = scenesOf({ frames: 180, lag: 3, cuts: new Map([[121, 1]]) }, 0.5, 6);
     expect(divided.map(({ at, begins }) => [at, begins])).toEqual([
@@ -125,6 +133,7 @@ it('lays scenes end to end over the video, none shorter or longer than allowed',
       for (const [n, { number, at, end }] of scenes.entries()) {
         expect(number).toBe(n + 1);
         if (n > 0) expect(at).toBe(scenes[n - 1]!.end);
+        expect(end).toBeGreaterThan(at);
         if (scenes.length > 1) expect(end - at).toBeGreaterThanOrEqual(least - 1e-9);
         expect(end - at).toBeLessThan(longest + 2 * least + 0.1 + 1e-9);
       }

@@ -114,7 +114,8 @@ export class Segmenter {
     for (;;) {
       const { pending } = state;
       if (pending !== null) {
-        if (time - pending.at < this.#shortest) return;
+        // One as old as it can still be found, and takes its place.
+        if (time <= pending.at || time - pending.at < this.#shortest) return;
         state.pending = null;
         yield this.#close(pending.at, pending);
       } else {
@@ -127,8 +128,9 @@ export class Segmenter {
   #consider({ at, kind, score, transition }: FoundBoundary): void {
     const state = this.#state;
     if (state.scene === null) return;
-    const { pending } = state;
-    if (pending !== null ? score <= (pending.score ?? 0) : at - state.scene.at < this.#shortest) return;
+    const { pending, scene } = state;
+    const early = at <= scene.at || at - scene.at < this.#shortest;
+    if (pending !== null ? score <= (pending.score ?? 0) : early) return;
     this.#expect({ at, begins: kind, score, transition: kind === 'cut' ? null : transition });
   }
 

@@ -95,6 +95,8 @@ export function openEncoder(
   total: number,
 ): Encoder {
   Log.setLevel(AV_LOG_ERROR);
+  // The AV1 encoder has a log of its own; 1: errors.
+  process.env.SVT_LOG ??= '1';
   const { width, height, times } = options;
   if (times !== undefined && times.length !== total + 1)
     throw new RangeError(
