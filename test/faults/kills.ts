@@ -1,45 +1,89 @@
 /**
- * The proof by killing, in its long form: `node test/faults/kills.ts [--photos 200] [--kills 30] [--seed 1]`. A task undisturbed, then the
- * same task under workers that die by SIGKILL in every stage; exit code 1 when anything differs or was done without need.
+ * The proof by killing, in its long form: `node test/faults/kills.ts [--kind photo|video] [--items 200] [--kills 30] [--seed 1]`. A task
+ * undisturbed, then the same task under workers, and of a video decoders too, that die by SIGKILL in every stage; exit code 1 when anything
+ * differs or was done without need.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Death, hitWork, workThroughKills } from './killing.ts';
-import { digestsOf, faultsOf, rowsOf } from './ledger.ts';
+import { digestsOf, faultsOf, rowsOf, workersOf } from './ledger.ts';
 import { type Platform, startPlatform } from './platform.ts';
+import { type SplitDeath, splitDeaths } from './video-killing.ts';
 
 const { values } = parseArgs({
   options: {
-    photos: { type: 'string', default: '200' },
+    kind: { type: 'string', default: 'photo' },
+    items: { type: 'string' },
     kills: { type: 'string', default: '30' },
     seed: { type: 'string', default: '1' },
   },
 });
-const [photos, kills, seed] = [Number(values.photos), Number(values.kills), Number(values.seed)];
 
-const perItem = [
-  'item.claimed',
-  'photo.probe',
-  'photo.prepare',
-  'photo.recognise',
-  'photo.annotate',
-  'item.before-write',
-  'item.before-publish',
-  'item.published',
-];
+interface Plan {
+  readonly unit: string;
+  readonly items: number;
+  readonly worker: 'recognitionWorker' | 'videoWorker';
+  source(on: Platform, items: number): Promise<string>;
+  /** Failpoints that every item passes, with the chance of a death there, and those that a job passes once. */
+  readonly perItem: Readonly<Record<string, number>>;
+  readonly perJob: readonly string[];
+}
+
+const everyItem = {
+  'item.claimed': 0.025,
+  'item.before-write': 0.025,
+  'item.before-publish': 0.025,
+  'item.published': 0.025,
+};
 const perJob = ['job.before-manifest', 'job.before-finish'];
-const everywhere = [...perItem, ...perJob];
-
-/** About one death in forty photos at each point, and one at each point of the job's end. */
+const plans: Readonly<Record<string, Plan>> = {
+  photo: {
+    unit: 'photos',
+    items: 200,
+    worker: 'recognitionWorker',
+    source: (on, items) => on.photos(items),
+    perItem: {
+      ...everyItem,
+      'photo.probe': 0.025,
+      'photo.prepare': 0.025,
+      'photo.recognise': 0.025,
+      'photo.annotate': 0.025,
+    },
+    perJob,
+  },
+  video: {
+    unit: 'shots',
+    items: 120,
+    worker: 'videoWorker',
+    source: (on, items) => on.film(items),
+    perItem: {
+      ...everyItem,
+      'video.scene': 0.04,
+      'video.scene-written': 0.04,
+      'video.scene-saved': 0.04,
+      'video.prepare': 0.025,
+      'video.recognise': 0.025,
+      'video.annotate': 0.025,
+    },
+    perJob,
+  },
+};
+const plan = plans[values.kind];
+if (plan === undefined)
+  throw new Error(`There is no plan for ${values.kind}; there are ${Object.keys(plans).join(', ')}.`);
+const items = Number(values.items ?? plan.items);
+const [kills, seed] = [Number(values.kills), Number(values.seed)];
+const everywhere = [...Object.keys(plan.perItem), ...plan.perJob];
 const points = {
-  ...Object.fromEntries(perItem.map((point) => [point, { kill: 0.025 }])),
-  ...Object.fromEntries(perJob.map((point) => [point, { kill: 1, times: 1 }])),
+  ...Object.fromEntries(Object.entries(plan.perItem).map(([point, kill]) => [point, { kill }])),
+  ...Object.fromEntries(plan.perJob.map((point) => [point, { kill: 1, times: 1 }])),
 };
 
 const say = (line: string): void =>
   void process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
 const failures: string[] = [];
 const deaths: Death[] = [];
+const inSplit: SplitDeath[] = [];
 
 const began = Date.now();
 const seconds = (): string => `${Math.round((Date.now() - began) / 1000)} s`;
@@ -49,11 +93,12 @@ process.once('SIGINT', () => void platform.close().finally(() => process.exit(13
 process.once('SIGTERM', () => void platform.close().finally(() => process.exit(143)));
 try {
   await platform.lightWorker();
-  const source = await platform.photos(photos);
+  const source = await plan.source(platform, items);
   const expected = await undisturbed(platform, source);
   const missing = (): string[] =>
-    everywhere.filter((point) => !deaths.some((death) => death.point === point));
-  for (let round = 1; deaths.filter(hitWork).length < kills || missing().length > 0; round++) {
+    everywhere.filter((point) => ![...deaths, ...inSplit].some((death) => death.point === point));
+  const hits = (): number => deaths.filter(hitWork).length + inSplit.filter(({ child }) => child).length;
+  for (let round = 1; hits() < kills || missing().length > 0; round++) {
     if (round > 20) throw new Error(`After 20 jobs no worker has died at ${missing().join(', ')}.`);
     await disturbed(platform, source, expected, round);
   }
@@ -65,11 +110,13 @@ try {
 report();
 
 async function undisturbed(on: Platform, source: string) {
-  const worker = await on.recognitionWorker();
+  const worker = await on[plan!.worker]();
   const started = Date.now();
   const id = await on.submit(source);
   const job = await on.ended(id, 600);
-  say(`undisturbed: ${photos} photos, ${job.state} in ${Math.round((Date.now() - started) / 1000)} s\n`);
+  say(
+    `undisturbed: ${items} ${plan!.unit}, ${job.state} in ${Math.round((Date.now() - started) / 1000)} s\n`,
+  );
   const expected = { digests: await digestsOf(on, id), rows: await rowsOf(on, id) };
   failures.push(...(await faultsOf(on, id, expected)).map((fault) => `undisturbed: ${fault}`));
   await worker.stop();
@@ -84,10 +131,12 @@ async function disturbed(
 ): Promise<void> {
   const id = await on.submit(source);
   const before = deaths.length;
+  const journal = join(on.stack.home, `journal-${round}`);
   const { job, deaths: died } = await workThroughKills(on, id, {
     seed: seed + round,
-    journal: join(on.stack.home, `journal-${round}`),
+    journal,
     points,
+    worker: plan!.worker,
     // Failpoints kill innocent photos in their own processes too; chance must not make one of them a poisonous item.
     env: { ITEM_ATTEMPTS: '20' },
     seconds: 1800,
@@ -95,6 +144,11 @@ async function disturbed(
       say(`job ${round}: ${before + count} kills, the last at ${point} (${seconds()})`),
   });
   deaths.push(...died);
+  const split = await splitDeaths(on, id, journal, await workersOf(on, id));
+  inSplit.push(...split);
+  for (const { point, at, from } of split)
+    if (at - from > 30)
+      failures.push(`job ${round}: after ${point} at ${at} s the split went on from ${from} s`);
   if (job.state !== 'succeeded')
     failures.push(`job ${round} ended as ${job.state}: ${JSON.stringify(job.problem)}`);
   failures.push(...(await faultsOf(on, id, expected)).map((fault) => `job ${round}: ${fault}`));
@@ -127,6 +181,13 @@ function report(): void {
       deaths.filter((death) => death.point === point),
     );
   line('all', deaths);
+  if (inSplit.length > 0) {
+    const children = inSplit.filter(({ child }) => child).length;
+    const longest = Math.max(...inSplit.map(({ at, from }) => at - from));
+    console.log(
+      `${inSplit.length} deaths while the video was split, ${children} of them the decoder's alone; at most ${longest.toFixed(1)} s of it were redone`,
+    );
+  }
   for (const failure of failures) console.log(`FAILED  ${failure}`);
   console.log(
     failures.length === 0

@@ -37,6 +37,12 @@ export const attemptsOf = ({ records }: Platform, job: string): Promise<LedgerAt
     select run, claim::int, activity, attempt, stage, worker, outcome from job_attempts
     where job_id = ${job} order by run, claim`;
 
+/** Process ids of the workers that tried the job's activities. */
+export async function workersOf(platform: Platform, job: string): Promise<number[]> {
+  const attempts = await attemptsOf(platform, job);
+  return [...new Set(attempts.map(({ worker }) => Number(worker.split('/').at(-1))))];
+}
+
 /** Path and SHA-256 of every file of every item that succeeded. */
 export async function digestsOf(platform: Platform, job: string): Promise<Map<string, string>> {
   const items = await itemsOf(platform, job);

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { hitWork, workThroughKills } from './killing.ts';
-import { digestsOf, faultsOf, itemsOf, objectsOf, type Rows, rowsOf } from './ledger.ts';
+import { digestsOf, faultsOf, itemsOf, objectsOf, type Rows, rowsOf, workersOf } from './ledger.ts';
 import { failpoints, type Platform, startPlatform, until } from './platform.ts';
 import { splitDeaths } from './video-killing.ts';
 
@@ -52,7 +52,7 @@ test('workers and decoders that are killed again and again: every scene once, a 
   expect(await faultsOf(platform, id, expected)).toEqual([]);
   expect(deaths.filter(hitWork).length).toBeGreaterThanOrEqual(4);
   for (const { inFlight, redone } of deaths) expect(inFlight).toEqual(expect.arrayContaining([...redone]));
-  const inSplit = await splitDeaths(platform, id, journal('kills'), await workersOf(id));
+  const inSplit = await splitDeaths(platform, id, journal('kills'), await workersOf(platform, id));
   expect(inSplit.filter(({ child }) => child).length).toBeGreaterThanOrEqual(2);
   expect(inSplit.length).toBeGreaterThanOrEqual(4);
   for (const { at, from } of inSplit) expect(at - from).toBeLessThanOrEqual(30);
@@ -120,12 +120,6 @@ test('a video that ends its decoder every time fails by name, and the worker liv
     select attempts from job_stages where job_id = ${id} and name = 'split'`;
   expect(split?.attempts).toBe(1);
 }, 120_000);
-
-async function workersOf(id: string): Promise<number[]> {
-  const rows = await platform.records.sql<{ worker: string }>`
-    select distinct worker from job_attempts where job_id = ${id}`;
-  return rows.map(({ worker }) => Number(worker.split('/').at(-1)));
-}
 
 async function childrenOf(pid: number): Promise<string[]> {
   const list = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
