@@ -21,6 +21,7 @@ import {
   type FFEncoderCodec,
 } from 'node-av/constants';
 import {
+  avGetPixFmtFromName,
   avGetPixFmtName,
   Codec,
   CodecContext,
@@ -119,6 +120,7 @@ function filtered(source: Frame, filters: readonly string[]): Frame {
   try {
     FFmpegError.throwIfError(input.ref(source), 'referring to a frame');
     const colours = coloursOf(colourOf(source));
+    input.format = avGetPixFmtFromName(formatName(source).replace('yuvj', 'yuv'));
     input.colorSpace = colours.space;
     input.colorRange = colours.range;
     input.sampleAspectRatio = new Rational(1, 1);

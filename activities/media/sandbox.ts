@@ -6,8 +6,8 @@ export interface Command {
   readonly args: readonly string[];
 }
 
-/** Above the watched limit by this much the system itself refuses memory, bytes; V8 and the thread stacks are in it. */
-const HARD_MARGIN_BYTES = 512 << 20;
+/** Above the watched limit by this much the system itself refuses memory, bytes: what V8 sets aside without using it is in it (0.6 GB). */
+const HARD_MARGIN_BYTES = 1536 * 2 ** 20;
 const OPEN_FILES = 64;
 
 /** The wrappers, outermost first; each starts the rest of its arguments in its own place, so that the process id stays. */
