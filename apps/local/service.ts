@@ -1,7 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hasEnded, type Job, job, progress, type Segment, segment } from '@darkroom/contract';
+import {
+  type Analysis,
+  analysis,
+  hasEnded,
+  type Job,
+  job,
+  progress,
+  type Segment,
+  segment,
+} from '@darkroom/contract';
 import { z } from 'zod';
 import { readEvents, type StreamEvent } from './events.ts';
 import { SetupError } from './terminal.ts';
@@ -28,7 +37,7 @@ export class Service {
     this.#headers = { authorization: `Bearer ${key}` };
   }
 
-  /** Submits photos as one task: `file` carries one, `files` several. Returns the task's id. */
+  /** Submits photos or a video as one task: `file` carries one, `files` several photos. Returns the task's id. */
   async analyse(
     field: 'file' | 'files',
     photos: readonly { path: string; type: string }[],
@@ -69,6 +78,11 @@ export class Service {
 
   async job(id: string, signal: AbortSignal): Promise<Job> {
     return job.parse(await (await this.#fetch(`/v1/jobs/${id}`, { signal })).json());
+  }
+
+  /** A task with its links: of a video also to its storyboard. */
+  async analysis(id: string, signal: AbortSignal): Promise<Analysis> {
+    return analysis.parse(await (await this.#fetch(`/analysis/${id}`, { signal })).json());
   }
 
   /** All segments of a task, with links to their pictures. */

@@ -79,6 +79,13 @@ async function journey(running: RunningStack, terminal: Terminal, signal: AbortS
   const pictures = join(layout.home, 'pictures');
   const saved = await savePictures(segments, pictures, signal);
   terminal.say(`${saved} annotated pictures: ${relative(process.cwd(), pictures)}`);
+  for (const { title, id } of tasks) {
+    const { storyboard } = (await service.analysis(id, signal)).links;
+    if (storyboard === undefined) continue;
+    const file = join(pictures, `${parse(title).name}-storyboard.jpg`);
+    await download(storyboard, file, signal);
+    terminal.say(`Storyboard of ${title}: ${relative(process.cwd(), file)}`);
+  }
   terminal.say(`API reference:      ${stack.api}/docs`);
   for (const { title, job } of tasks) terminal.say(`In Temporal's UI:   ${job?.temporalUrl}  (${title})`);
   for (const { title, job } of tasks) {
@@ -144,11 +151,15 @@ async function savePictures(
     if (!links.annotated) continue;
     const name = `${parse(filename).name}${scene === null ? '' : `-${segment_id}`}.jpg`;
     if (names.has(name)) continue;
-    const response = await fetch(links.annotated, { signal });
-    if (!response.ok || !response.body)
-      throw new SetupError(`The picture of ${filename} was answered ${response.status}.`);
-    await pipeline(Readable.from(response.body), createWriteStream(join(folder, name)));
+    await download(links.annotated, join(folder, name), signal);
     names.add(name);
   }
   return names.size;
+}
+
+async function download(link: string, file: string, signal: AbortSignal): Promise<void> {
+  const response = await fetch(link, { signal });
+  if (!response.ok || !response.body)
+    throw new SetupError(`The picture for ${file} was answered ${response.status}.`);
+  await pipeline(Readable.from(response.body), createWriteStream(file));
 }
