@@ -13,7 +13,7 @@ import {
 } from '@darkroom/contract';
 import { type Attempt, type FrameDeps, jobActivity, publishJob, workPage } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
-import { type CheckpointRow, openCheckpoint, pinVideo, readPage } from '@darkroom/records';
+import { type CheckpointRow, neededObjects, openCheckpoint, pinVideo, readPage } from '@darkroom/records';
 import { secondsOf } from './analysed-time.ts';
 import { probeVideo } from './child.ts';
 import { publishedFiles } from './published.ts';
@@ -87,13 +87,16 @@ export function mediaActivities(deps: FrameDeps) {
     }),
 
     publishVideo: jobActivity(deps, async (attempt, written: readonly ManifestFile[]) => {
-      const { storage } = deps;
+      const { storage, records } = deps;
+      const { jobId } = attempt.call;
       const info = videoInfo.parse(attempt.job.pinned?.video);
       const { objects, result } = await publishedFiles(attempt, { info });
-      const end = await publishJob(attempt, { stage: 'recognise', objects, written, result });
-      // Nobody needs the models' inputs any more.
-      await storage.removePrefix(`frame-inputs/${attempt.call.jobId}/`, { signal: attempt.signal });
-      return end;
+      // Of scenes that are done nobody needs the model's inputs any more.
+      await storage.removePrefix(`frame-inputs/${jobId}/`, {
+        keep: new Set(await neededObjects(records.db, jobId)),
+        signal: attempt.signal,
+      });
+      return publishJob(attempt, { stage: 'recognise', objects, written, result });
     }),
   };
 }

@@ -67,8 +67,8 @@ export const media = {
     .default(1)
     .meta({ description: 'Videos that one worker decodes at once, each on all cores.', example: '1' }),
   DECODER_MEMORY_BYTES: whole(64 * MiB)
-    .default(1024 * MiB)
-    .meta({ description: 'Memory of one decoding process; it is ended beyond that.', example: '1073741824' }),
+    .default(2048 * MiB)
+    .meta({ description: 'Memory of one decoding process; it is ended beyond that.', example: '2147483648' }),
   DECODER_STALL_SECONDS: amount(1, 3600).default(60).meta({
     description: 'Silence after which a decoding process counts as hung and is ended.',
     example: '60',
