@@ -57,10 +57,8 @@ function run(film: Film, { bytes = full, budget = 256e6, shortest = 0.5, longest
         expect(held.delete(index)).toBe(true);
       },
     };
-    if (candidates.wants(index, at, outlook)) {
-      held.add(index);
-      candidates.add({ index, at, frame }, bytes, outlook);
-    } else candidates.settle(index, bytes, outlook);
+    held.add(index);
+    candidates.add({ index, at, frame }, bytes, outlook);
     most = Math.max(most, held.size);
   }
   for (const scene of segmenter.finish(waiting, length)) close(scene);

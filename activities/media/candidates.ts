@@ -29,13 +29,11 @@ export interface Releasable {
 export class Candidates<Frame extends Releasable> {
   readonly #budget: number;
   #held: Candidate<Frame>[];
-  #stride: number;
 
-  /** `budget` in bytes; `remembered` and `stride` from an earlier pass. */
-  constructor(budget: number, remembered: readonly Omit<Candidate<Frame>, 'frame'>[] = [], stride = 1) {
+  /** `budget` in bytes; `remembered` from an earlier pass. */
+  constructor(budget: number, remembered: readonly Omit<Candidate<Frame>, 'frame'>[] = []) {
     this.#budget = budget;
     this.#held = remembered.map(({ index, at }) => ({ index, at, frame: undefined }));
-    this.#stride = stride;
   }
 
   /** In order of time. */
@@ -43,45 +41,9 @@ export class Candidates<Frame extends Releasable> {
     return this.#held;
   }
 
-  /** Of frames newer than the outlook reaches, every how many are kept. */
-  get stride(): number {
-    return this.#stride;
-  }
-
-  /** Whether the next frame is to be added. */
-  wants(index: number, at: number, outlook: Outlook): boolean {
-    return at < outlook.open || index % this.#stride === 0;
-  }
-
-  /** Adds a frame that is newer than all, `bytes` large as all are; those that are then no longer needed are released. */
-  add(candidate: Candidate<Frame>, bytes: number, outlook: Outlook): void {
-    this.#held.push(candidate);
-    this.#thin(candidate.index, bytes, outlook);
-  }
-
-  /** The same without a new frame: `index` is that of the frame passing. */
-  settle(index: number, bytes: number, outlook: Outlook): void {
-    this.#thin(index, bytes, outlook);
-  }
-
-  /** Of those in [start, end) the nearest to the middle, the earlier of two. */
-  nearest(start: number, end: number): Candidate<Frame> | undefined {
-    const middle = (start + end) / 2;
-    let best: Candidate<Frame> | undefined;
-    for (const candidate of this.#held) {
-      if (candidate.at < start || candidate.at >= end) continue;
-      if (best === undefined || Math.abs(candidate.at - middle) < Math.abs(best.at - middle))
-        best = candidate;
-    }
-    return best;
-  }
-
-  release(): void {
-    for (const { frame } of this.#held) frame?.release();
-    this.#held = [];
-  }
-
-  #thin(now: number, bytes: number, { start, earliest, latest, open }: Outlook): void {
+  /** Adds a frame that is newer than all, `bytes` large as all are; those that are not needed are released, it too. */
+  add(added: Candidate<Frame>, bytes: number, { start, earliest, latest, open }: Outlook): void {
+    this.#held.push(added);
     const room = Math.min(MOST, Math.max(LEAST, Math.floor(this.#budget / bytes)));
     const pieces = Math.max(1, Math.floor((3 * room) / 8) - 1);
     const part = (at: number) => Math.floor(pieces * Math.log2(at - start));
@@ -100,13 +62,30 @@ export class Candidates<Frame extends Releasable> {
     const last = older.at(-1);
     if (last !== undefined && last.at >= start && last !== kept.at(-1)) kept.push(last);
     const first = this.#held[older.length];
-    const passed = first === undefined ? 0 : now - first.index + 1;
-    this.#stride = 1;
-    while (passed > this.#stride * Math.max(1, room - kept.length)) this.#stride *= 2;
+    const passed = first === undefined ? 0 : added.index - first.index + 1;
+    let stride = 1;
+    while (passed > stride * Math.max(1, room - kept.length)) stride *= 2;
     for (const candidate of this.#held.slice(older.length))
-      if (candidate.index % this.#stride === 0) kept.push(candidate);
+      if (candidate.index % stride === 0) kept.push(candidate);
     const needed = new Set(kept);
     for (const candidate of this.#held) if (!needed.has(candidate)) candidate.frame?.release();
     this.#held = kept;
+  }
+
+  /** Of those in [start, end) the nearest to the middle, the earlier of two. */
+  nearest(start: number, end: number): Candidate<Frame> | undefined {
+    const middle = (start + end) / 2;
+    let best: Candidate<Frame> | undefined;
+    for (const candidate of this.#held) {
+      if (candidate.at < start || candidate.at >= end) continue;
+      if (best === undefined || Math.abs(candidate.at - middle) < Math.abs(best.at - middle))
+        best = candidate;
+    }
+    return best;
+  }
+
+  release(): void {
+    for (const { frame } of this.#held) frame?.release();
+    this.#held = [];
   }
 }

@@ -11,7 +11,6 @@ export const splitCursor = z.object({
   scenes: segmenterState,
   /** Number in the pass and seconds of the frames that were at hand, in order. */
   candidates: z.array(z.tuple([z.int(), z.number()])),
-  stride: z.int().positive(),
   /** Of `fast`, see there. */
   fast: fastState.nullable(),
 });

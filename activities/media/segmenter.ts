@@ -19,8 +19,6 @@ export const segmenterState = z.object({
   scene: mark.nullable(),
   /** A boundary that a stronger one soon after it may still replace. */
   pending: mark.nullable(),
-  /** The last boundary of the detector's that was looked at. */
-  seen: z.number().nullable(),
   /** The first frame after the scene has run as long as it may. */
   limit: z.number().nullable(),
 });
@@ -62,7 +60,7 @@ export class Segmenter {
   constructor({ shortest, longest }: SceneLengths, state?: SegmenterState) {
     this.#shortest = Math.min(shortest, longest / 2);
     this.#longest = longest;
-    this.#state = { ...(state ?? { number: 1, scene: null, pending: null, seen: null, limit: null }) };
+    this.#state = { ...(state ?? { number: 1, scene: null, pending: null, limit: null }) };
   }
 
   get state(): SegmenterState {
@@ -80,9 +78,7 @@ export class Segmenter {
   /** Scenes that have become certain: `found` are boundaries in order, all before `settled` have been told. */
   *advance(found: readonly FoundBoundary[], settled: number): Generator<ClosedScene, void, undefined> {
     for (const boundary of found) {
-      if (this.#state.seen !== null && boundary.at <= this.#state.seen) continue;
       yield* this.#settle(boundary.at);
-      this.#state.seen = boundary.at;
       this.#consider(boundary);
     }
     yield* this.#settle(settled);
@@ -129,8 +125,9 @@ export class Segmenter {
     const state = this.#state;
     if (state.scene === null) return;
     const { pending, scene } = state;
-    const early = at <= scene.at || at - scene.at < this.#shortest;
-    if (pending !== null ? score <= (pending.score ?? 0) : early) return;
+    // Told twice where a pass goes on from before it.
+    if (at <= scene.at || (pending !== null && at < pending.at)) return;
+    if (pending !== null ? score <= (pending.score ?? 0) : at - scene.at < this.#shortest) return;
     this.#expect({ at, begins: kind, score, transition: kind === 'cut' ? null : transition });
   }
 

@@ -80,7 +80,7 @@ class Pass {
       cursor?.scenes,
     );
     const remembered = cursor?.candidates.map(([index, at]) => ({ index, at }));
-    this.#candidates = new Candidates(candidateBytes, remembered, cursor?.stride);
+    this.#candidates = new Candidates(candidateBytes, remembered);
     this.#frames = cursor?.frames ?? 0;
     this.#reached = cursor?.reached ?? options.from;
     this.#told = cursor?.reached;
@@ -120,14 +120,8 @@ class Pass {
       if (this.#candidates.nearest(scene.at, scene.end)?.frame === undefined) kept ??= frame.keep();
       yield this.#deliver(scene, fast);
     }
-    const outlook = this.#segmenter.outlook(settled)!;
-    const index = this.#frames;
-    if (this.#candidates.wants(index, at, outlook))
-      this.#candidates.add({ index, at, frame: kept ?? frame.keep() }, bytes, outlook);
-    else {
-      kept?.release();
-      this.#candidates.settle(index, bytes, outlook);
-    }
+    const candidate = { index: this.#frames, at, frame: kept ?? frame.keep() };
+    this.#candidates.add(candidate, bytes, this.#segmenter.outlook(settled)!);
     this.#frames++;
     this.#reached = at;
     if (at - this.#told < checkpointEvery) return;
@@ -180,7 +174,6 @@ class Pass {
       frames: this.#frames,
       scenes: this.#segmenter.state,
       candidates: this.#candidates.held.map(({ index, at }) => [index, at]),
-      stride: this.#candidates.stride,
       fast,
     };
   }
