@@ -65,6 +65,7 @@ function work(task: Task): void {
     return;
   }
   const reader = openVideo(source, task.limits);
+  send({ type: 'opened' });
   if (task.do === 'probe') {
     send({ type: 'probed', info: reader.info });
     return;

@@ -104,6 +104,8 @@ export async function decodePicture(
 
 /** Of probe and picture, seconds: they look at little of a file. */
 const SHORT_TASK_SECONDS = 30;
+/** Until a file is open, seconds of computing: some few bytes stand for work without end. */
+const OPENING_SECONDS = 3;
 const WATCH_MS = 100;
 const STDERR_KEPT = 8 << 10;
 const MOST_READ = 64 << 20;
@@ -189,6 +191,10 @@ async function pump(
         send({ type: 'bytes' }, [bytes]);
         continue;
       }
+      if (head.type === 'opened') {
+        watch.opened();
+        continue;
+      }
       if (head.type === 'failed') throw failureOf(head.code, head.detail);
       await watch.pausedFor(answers.put(message));
       if (head.type !== 'event') return answers.end();
@@ -242,6 +248,7 @@ class Watch {
   readonly #deadline: number;
   #aliveAt = performance.now();
   #paused = 0;
+  #opened = false;
 
   constructor(child: ChildProcess, task: Task, limits: DecoderLimits, fail: (error: Error) => void) {
     this.#child = child;
@@ -254,6 +261,10 @@ class Watch {
 
   alive(): void {
     this.#aliveAt = performance.now();
+  }
+
+  opened(): void {
+    this.#opened = true;
   }
 
   /** Waits for something that is not the child's to do. */
@@ -280,6 +291,13 @@ class Watch {
       this.#fail(
         new ProblemError('item_timeout', `Looking at the file took longer than ${SHORT_TASK_SECONDS} s.`),
       );
+    if (!this.#opened && (await computingSeconds(this.#child.pid)) > OPENING_SECONDS)
+      this.#fail(
+        new ProblemError(
+          'item_timeout',
+          `Opening the file took more than ${OPENING_SECONDS} s of computing.`,
+        ),
+      );
     const resident = await residentBytes(this.#child.pid);
     if (resident > memoryBytes)
       this.#fail(
@@ -295,4 +313,15 @@ class Watch {
 async function residentBytes(pid: number | undefined): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '');
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/** Ticks a second of the times in /proc, on every Linux. */
+const TICKS = 100;
+
+/** Processor time a process has taken; 0 where the system does not tell. */
+async function computingSeconds(pid: number | undefined): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+  // After the name, which may hold anything: state, …, user and system time as the 12th and 13th (proc(5)).
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS;
 }

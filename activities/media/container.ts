@@ -46,6 +46,8 @@ const READABLE =
   'MP4, MOV, MKV, WebM, AVI or TS with H.264, HEVC, VP9, VP8, AV1, MPEG-4, MPEG-2, ProRes or MJPEG';
 
 const MOST_STREAMS = 100;
+/** An edit list may show a part again, but not the whole file so many times. */
+const MOST_REPEATS = 4;
 /** FFmpeg asks for this much at a time, bytes. */
 const READ_AHEAD = 256 << 10;
 const MICROSECONDS = 1e6;
@@ -60,9 +62,13 @@ export class Container {
   /** Seconds a unit of the stream's time base lasts. */
   readonly unit: number;
   readonly #io: IOContext;
+  readonly #size: number;
+  /** Bytes of packets since it was opened or sought in. */
+  #delivered = 0;
 
-  private constructor(io: IOContext, format: FormatContext, streams: readonly Stream[]) {
+  private constructor(io: IOContext, format: FormatContext, streams: readonly Stream[], size: number) {
     this.#io = io;
+    this.#size = size;
     this.format = format;
     this.videoStreams = streams.length;
     this.stream = choose(streams);
@@ -93,7 +99,7 @@ export class Container {
       if (described < 0) throw refusal(described, source);
       const streams = format.streams.filter(isVideo);
       if (streams.length === 0) throw withoutVideo(format);
-      return new Container(io, format, streams);
+      return new Container(io, format, streams, source.size);
     } catch (error) {
       close(format, io);
       throw error;
@@ -108,6 +114,9 @@ export class Container {
       if (code === AVERROR_EIO) throw new Error('The source could not be read.');
       if (code === AVERROR_ENOMEM) throw new ProblemError('memory_limit', 'The decoder got no more memory.');
       if (code < 0) return 'damaged';
+      this.#delivered += packet.size;
+      if (this.#delivered > MOST_REPEATS * this.#size)
+        throw new ProblemError('damaged_video', 'It gives out the same bytes over and over.');
       if (packet.streamIndex === this.stream.index) return 'packet';
       packet.unref();
     }
@@ -115,6 +124,7 @@ export class Container {
 
   /** Goes to a key frame about `seconds`, before it if the container knows; false where it cannot. */
   seek(seconds: number): boolean {
+    this.#delivered = 0;
     const timestamp = BigInt(Math.floor((seconds + this.start) / this.unit));
     return this.format.seekFrameSync(this.stream.index, timestamp, AVSEEK_FLAG_BACKWARD) >= 0;
   }

@@ -29,6 +29,8 @@ export type ToChild = { readonly type: 'task'; readonly task: Task } | { readonl
 /** Child → parent. */
 export type ToParent =
   | { readonly type: 'read'; readonly offset: number; readonly length: number }
+  /** The file is open: from now on time goes by what there is in it. */
+  | { readonly type: 'opened' }
   | { readonly type: 'event'; readonly event: EventHead }
   | { readonly type: 'probed'; readonly info: VideoInfo }
   /** The body is the picture: 8-bit RGB, rows from the top. */
