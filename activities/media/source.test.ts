@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto';
+import { createStorage, type Storage } from '@darkroom/storage';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startS3, type TestS3 } from '../../test/harness/s3.ts';
+import { rangeSource } from './source.ts';
+
+const BLOCK = 4 << 20;
+const content = randomBytes(3 * BLOCK + 1234);
+const { signal } = new AbortController();
+let s3: TestS3;
+let storage: Storage;
+let source: { uri: string; etag: string; bytes: number };
+beforeAll(async () => {
+  s3 = await startS3();
+  storage = createStorage({ ...s3, forcePathStyle: true });
+  const { uri, etag } = await storage.putBytes('a/video.bin', content, { contentType: 'video/mp4' });
+  source = { uri, etag, bytes: content.length };
+});
+afterAll(async () => {
+  storage?.close();
+  await s3?.stop();
+});
+
+/** The storage, and the ranges that were asked of it. */
+function watched() {
+  const asked: { start: number; length: number }[] = [];
+  const get: Storage['get'] = (target, options = {}) => {
+    if (options.range !== undefined) asked.push(options.range);
+    return storage.get(target, options);
+  };
+  return { asked, get };
+}
+
+describe('a range source', () => {
+  it('gives the bytes of any range, and those there are at the end', async () => {
+    const ranges = rangeSource(storage, source);
+    expect(ranges.size).toBe(content.length);
+    for (const [offset, length] of [
+      [0, 10],
+      [BLOCK - 5, 10],
+      [100, 2 * BLOCK + 100],
+      [content.length - 7, 100],
+      [content.length, 10],
+    ] as const)
+      expect(
+        content.subarray(offset, offset + length).equals(await ranges.read(offset, length, signal)),
+      ).toBe(true);
+  });
+
+  it('asks for whole blocks, each once, and for the next ahead', async () => {
+    const store = watched();
+    const ranges = rangeSource(store, source);
+    for (let offset = 0; offset < 2 * BLOCK; offset += BLOCK / 8)
+      await ranges.read(offset, BLOCK / 8, signal);
+    const blocks = [0, 1, 2].map((n) => ({ start: n * BLOCK, length: BLOCK }));
+    expect(store.asked).toEqual(blocks);
+    await ranges.read(content.length - 1, 1, signal);
+    expect(store.asked).toEqual([...blocks, { start: 3 * BLOCK, length: 1234 }]);
+  });
+
+  it('fails when the object is no longer the pinned one, and does not keep the failure', async () => {
+    const { uri, etag } = await storage.putBytes('a/changing.bin', content, { contentType: 'video/mp4' });
+    const ranges = rangeSource(storage, { uri, etag, bytes: content.length });
+    await ranges.read(0, 10, signal);
+    await storage.putBytes('a/changing.bin', randomBytes(content.length), { contentType: 'video/mp4' });
+    const changed = { name: 'StorageError', code: 'source_changed' };
+    await expect(ranges.read(2 * BLOCK, 10, signal)).rejects.toMatchObject(changed);
+    await storage.putBytes('a/changing.bin', content, { contentType: 'video/mp4' });
+    expect((await ranges.read(2 * BLOCK, 10, signal)).length).toBe(10);
+  });
+
+  it('stops when it is told to', async () => {
+    const cancel = new AbortController();
+    const ranges = rangeSource(storage, source);
+    const reading = ranges.read(0, 2 * BLOCK, cancel.signal);
+    cancel.abort(new Error('cancelled'));
+    await expect(reading).rejects.toThrow();
+  });
+});
