@@ -8,11 +8,11 @@ export class Decoder {
   readonly #context = new CodecContext();
 
   /** Pictures with more than `pixels` are refused, wherever in the stream they come. */
-  constructor(codec: Codec, stream: Stream, pixels: number) {
+  constructor(codec: Codec, { codecpar, timeBase }: Pick<Stream, 'codecpar' | 'timeBase'>, pixels: number) {
     const context = this.#context;
     context.allocContext3(codec);
-    FFmpegError.throwIfError(context.parametersToContext(stream.codecpar), 'decoder parameters');
-    context.pktTimebase = stream.timeBase;
+    FFmpegError.throwIfError(context.parametersToContext(codecpar), 'decoder parameters');
+    context.pktTimebase = timeBase;
     context.threadCount = 0;
     context.setOption('max_pixels', String(pixels));
     FFmpegError.throwIfError(context.open2Sync(codec), 'opening the decoder');

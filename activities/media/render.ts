@@ -110,7 +110,8 @@ function colourOf(frame: Frame) {
   return { width, height, colorSpace, colorRange, pixelFormat: formatName(frame) };
 }
 
-function filtered(source: Frame, filters: readonly string[]): Frame {
+/** `source` through FFmpeg filters, which give out one frame. The caller frees it. */
+export function filtered(source: Frame, filters: readonly string[]): Frame {
   const input = new Frame();
   input.alloc();
   const graph = new FilterGraph();
