@@ -26,6 +26,8 @@ export interface CutEvidence {
   readonly usualNovelty: number;
   /** The same between the pictures around it that are most alike: low if what was before comes again, as after a flash. */
   readonly lasting: number;
+  /** How different those two look, as a share of the change: `sketchDifference`. */
+  readonly returned: number;
 }
 
 /** Change of the sample at `i` as a multiple of what is usual around it: cheap. `floor` is the least that counts as usual. */
@@ -53,6 +55,8 @@ function usual(samples: readonly Sample[], i: number): number {
       const wait = Math.min(longestWait, Math.max(1, before / standing(samples, n, distinct)));
       neighbours.push(samples[n]!.change * wait);
     }
+    // Where nothing moves, that is what is usual.
+    for (; found < fewest; found++) neighbours.push(0);
   }
   return median(neighbours) ?? 0;
 }
@@ -75,11 +79,17 @@ export function examine(
   samples: readonly Sample[],
   i: number,
   novelty: number,
-): Pick<CutEvidence, 'usualNovelty' | 'lasting'> {
+): Pick<CutEvidence, 'usualNovelty' | 'lasting' | 'returned'> {
   const around = [i - 2, i - 1, i + 1, i + 2].filter((n) => n > 0 && (samples[n]?.change ?? 0) >= still);
   const usualNovelty = median(around.map((n) => unexplained(samples[n - 1]!, samples[n]!))) ?? 0;
-  const [a, b] = mostAlike(samples, i);
-  return { usualNovelty, lasting: a && b ? Math.min(novelty, unexplained(a, b)) : novelty };
+  const alike = mostAlike(samples, i);
+  if (!alike) return { usualNovelty, lasting: novelty, returned: 1 };
+  const far = sketchDifference(samples[i - 1]!.sketch, samples[i]!.sketch);
+  return {
+    usualNovelty,
+    lasting: Math.min(novelty, unexplained(alike.before, alike.after)),
+    returned: Math.min(1, alike.far / far),
+  };
 }
 
 function median(values: number[]): number | undefined {
@@ -90,19 +100,19 @@ function median(values: number[]): number | undefined {
 }
 
 /** Of the pictures before against the first after, and the last before against those after: the two most alike. */
-function mostAlike(samples: readonly Sample[], i: number): [Sample | undefined, Sample | undefined] {
-  const before = samples[i - 1]!;
-  const after = samples[i]!;
-  let least = Infinity;
-  let pair: [Sample | undefined, Sample | undefined] = [undefined, undefined];
-  const offer = (a: Sample, b: Sample): void => {
-    const far = sketchDifference(a.sketch, b.sketch);
-    if (far >= least) return;
-    least = far;
-    pair = [a, b];
+function mostAlike(
+  samples: readonly Sample[],
+  i: number,
+): { before: Sample; after: Sample; far: number } | undefined {
+  const last = samples[i - 1]!;
+  const first = samples[i]!;
+  let pair: { before: Sample; after: Sample; far: number } | undefined;
+  const offer = (before: Sample, after: Sample): void => {
+    const far = sketchDifference(before.sketch, after.sketch);
+    if (pair === undefined || far < pair.far) pair = { before, after, far };
   };
-  for (let n = i - 2; n >= 0 && before.at - samples[n]!.at <= horizon; n--) offer(samples[n]!, after);
-  for (let n = i + 1; n < samples.length && samples[n]!.at - after.at <= horizon; n++)
-    offer(before, samples[n]!);
+  for (let n = i - 2; n >= 0 && last.at - samples[n]!.at <= horizon; n--) offer(samples[n]!, first);
+  for (let n = i + 1; n < samples.length && samples[n]!.at - first.at <= horizon; n++)
+    offer(last, samples[n]!);
   return pair;
 }

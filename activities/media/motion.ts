@@ -7,6 +7,8 @@ const reach = 8;
 /** Texture below which a block tells nothing: mean absolute deviation from its mean, of 255. */
 const flat = 1.5;
 
+/** Texture above which a block has no greater say: or lettering that stays would speak for the whole picture. */
+const strong = 8;
 /** Contrasts of two pictures that are made alike before they are compared differ by this factor at most. */
 const brightest = 5;
 
@@ -22,85 +24,115 @@ type Measured = Luma & Pick<Sample, 'brightness' | 'contrast'>;
  * With `step` 2 a quarter of the blocks speaks for all.
  */
 export function unexplained(one: Measured, other: Measured, step: 1 | 2 = 1): number {
-  const a = lit(one, other.contrast);
-  const b = lit(other, one.contrast);
-  const coarseA = halved(a);
-  const coarseB = halved(b);
-  const forth = oneWay(a, b, coarseA, coarseB, step);
-  const back = oneWay(b, a, coarseB, coarseA, step);
+  const a = levelsOf(lit(one, other.contrast));
+  const b = levelsOf(lit(other, one.contrast));
+  const forth = oneWay(a, b, step);
+  const back = oneWay(b, a, step);
   return forth === undefined && back === undefined ? 1 : Math.max(forth ?? 0, back ?? 0);
 }
 
+/** A picture, and the sums of its pixels above and to the left, a row and a column wider. */
+interface Level extends Luma {
+  readonly sums: Int32Array;
+}
+/** In full and at half its size. */
+type Levels = readonly [fine: Level, coarse: Level];
+
 /** How much of `to` is not found in `from`; undefined where nothing in it can be looked for. */
-function oneWay(from: Luma, to: Luma, coarseFrom: Luma, coarseTo: Luma, step: number): number | undefined {
+function oneWay(from: Levels, to: Levels, step: number): number | undefined {
+  const [fine, coarse] = to;
+  const inFull = new Float32Array(block * block);
+  const inHalf = new Float32Array((block * block) / 4);
   let left = 0;
   let all = 0;
-  for (let y = 0; y + block <= to.height; y += step * block)
-    for (let x = 0; x + block <= to.width; x += step * block) {
-      const intra = deviation(to, x, y);
+  for (let y = 0; y + block <= fine.height; y += step * block)
+    for (let x = 0; x + block <= fine.width; x += step * block) {
+      const intra = cutOut(fine, x, y, block, inFull);
       if (intra < flat * block * block) continue;
-      all += intra;
-      left += Math.min(intra, search(from, to, coarseFrom, coarseTo, x, y));
+      cutOut(coarse, x >> 1, y >> 1, block >> 1, inHalf);
+      const weight = Math.min(intra, strong * block * block);
+      all += weight;
+      left += weight * Math.min(1, search(from, inFull, inHalf, x, y) / intra);
     }
   return all === 0 ? undefined : left / all;
 }
 
-/** Least difference of a block of `to` at (x, y) to one of `from`: coarse over the whole reach, then fine around the best. */
-function search(from: Luma, to: Luma, coarseFrom: Luma, coarseTo: Luma, x: number, y: number): number {
-  let bestX = 0;
-  let bestY = 0;
-  let best = matched(coarseFrom, coarseTo, x >> 1, y >> 1, 0, 0, block >> 1, Infinity);
-  for (let dy = -reach >> 1; dy <= reach >> 1; dy++)
-    for (let dx = -reach >> 1; dx <= reach >> 1; dx++) {
-      const cost = matched(coarseFrom, coarseTo, x >> 1, y >> 1, dx, dy, block >> 1, best);
-      if (cost < best) [best, bestX, bestY] = [cost, dx, dy];
+/** Least difference of a block that lay at (x, y) to one of `from`: coarse over the whole reach, then fine around the best. */
+function search(
+  [fine, coarse]: Levels,
+  inFull: Float32Array,
+  inHalf: Float32Array,
+  x: number,
+  y: number,
+): number {
+  const half = block >> 1;
+  let bestX = x >> 1;
+  let bestY = y >> 1;
+  let best = matched(coarse, inHalf, bestX, bestY, half, Number.POSITIVE_INFINITY);
+  const right = Math.min(coarse.width - half, (x + reach) >> 1);
+  const bottom = Math.min(coarse.height - half, (y + reach) >> 1);
+  for (let row = Math.max(0, (y - reach) >> 1); row <= bottom; row++)
+    for (let column = Math.max(0, (x - reach) >> 1); column <= right; column++) {
+      const cost = matched(coarse, inHalf, column, row, half, best);
+      if (cost >= best) continue;
+      best = cost;
+      bestX = column;
+      bestY = row;
     }
-  let least = Infinity;
-  for (let dy = 2 * bestY - 1; dy <= 2 * bestY + 1; dy++)
-    for (let dx = 2 * bestX - 1; dx <= 2 * bestX + 1; dx++)
-      least = Math.min(least, matched(from, to, x, y, dx, dy, block, least));
+  let least = Number.POSITIVE_INFINITY;
+  for (let row = 2 * bestY - 1; row <= 2 * bestY + 1; row++)
+    for (let column = 2 * bestX - 1; column <= 2 * bestX + 1; column++) {
+      if (row < 0 || column < 0 || row + block > fine.height || column + block > fine.width) continue;
+      least = Math.min(least, matched(fine, inFull, column, row, block, least));
+    }
   return least;
 }
 
-/** Sum of absolute differences between two square blocks, their means taken off; `limit` or more once that is certain. */
-function matched(
-  from: Luma,
-  to: Luma,
-  x: number,
-  y: number,
-  dx: number,
-  dy: number,
-  side: number,
-  limit: number,
-): number {
-  if (x + dx < 0 || y + dy < 0 || x + dx + side > from.width || y + dy + side > from.height) return Infinity;
-  let offset = 0;
-  for (let row = 0; row < side; row++) {
-    const i = (y + row) * to.width + x;
-    const j = (y + dy + row) * from.width + x + dx;
-    for (let column = 0; column < side; column++) offset += to.y[i + column]! - from.y[j + column]!;
-  }
-  offset /= side * side;
+/** Sum of absolute differences between a block without its mean and one of a picture without its own; `limit` or more once that is certain. */
+function matched(from: Level, cut: Float32Array, x: number, y: number, side: number, limit: number): number {
+  const { y: pixels, width } = from;
+  const mean = sumOf(from, x, y, side) / (side * side);
   let sum = 0;
-  for (let row = 0; row < side && sum < limit; row++) {
-    const i = (y + row) * to.width + x;
-    const j = (y + dy + row) * from.width + x + dx;
-    for (let column = 0; column < side; column++)
-      sum += Math.abs(to.y[i + column]! - from.y[j + column]! - offset);
+  for (let row = 0, n = 0; row < side && sum < limit; row++) {
+    let i = (y + row) * width + x;
+    for (const end = i + side; i < end; i++, n++) sum += Math.abs(pixels[i]! - mean - cut[n]!);
   }
   return sum;
 }
 
-function deviation(picture: Luma, x: number, y: number): number {
-  let mean = 0;
-  for (let row = 0; row < block; row++)
-    for (let column = 0; column < block; column++) mean += picture.y[(y + row) * picture.width + x + column]!;
-  mean /= block * block;
+/** Copies a block without its mean; what is left of it, in absolute values. */
+function cutOut(picture: Level, x: number, y: number, side: number, cut: Float32Array): number {
+  const mean = sumOf(picture, x, y, side) / (side * side);
   let sum = 0;
-  for (let row = 0; row < block; row++)
-    for (let column = 0; column < block; column++)
-      sum += Math.abs(picture.y[(y + row) * picture.width + x + column]! - mean);
+  for (let row = 0, n = 0; row < side; row++)
+    for (let column = 0; column < side; column++, n++) {
+      cut[n] = picture.y[(y + row) * picture.width + x + column]! - mean;
+      sum += Math.abs(cut[n]!);
+    }
   return sum;
+}
+
+function sumOf({ sums, width }: Level, x: number, y: number, side: number): number {
+  const above = y * (width + 1) + x;
+  const below = above + side * (width + 1);
+  return sums[below + side]! - sums[below]! - sums[above + side]! + sums[above]!;
+}
+
+function levelsOf(picture: Luma): Levels {
+  return [withSums(picture), withSums(halved(picture))];
+}
+
+function withSums({ y, width, height }: Luma): Level {
+  const sums = new Int32Array((width + 1) * (height + 1));
+  for (let row = 0; row < height; row++) {
+    let sum = 0;
+    const above = row * (width + 1) + 1;
+    for (let column = 0; column < width; column++) {
+      sum += y[row * width + column]!;
+      sums[above + width + 1 + column] = sums[above + column]! + sum;
+    }
+  }
+  return { y, width, height, sums };
 }
 
 /** The picture with the contrast of another if that is clearly greater, about a medium grey. */

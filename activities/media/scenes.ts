@@ -17,6 +17,7 @@ import {
   dissolveFloor,
   dissolveStrength,
   endsDiffer,
+  isBare,
   isChange,
   isNovel,
   standsOut,
@@ -120,11 +121,12 @@ export class SceneDetector {
       const sample = this.#samples[this.#judged]!;
       if (sample.at + horizon >= now) return;
       if (this.#judged === 0) continue;
-      if (!isChange(sample.change)) continue;
+      const bare = isBare(this.#samples[this.#judged - 1]!, sample);
+      if (!isChange(sample.change, bare)) continue;
       const ratio = ratioAt(this.#samples, this.#judged, cutFloor);
       if (!standsOut(ratio)) continue;
       const novelty = noveltyAt(this.#samples, this.#judged, clearNovelty);
-      if (!isNovel(novelty)) continue;
+      if (!isNovel(novelty, ratio)) continue;
       const rest = examine(this.#samples, this.#judged, novelty);
       const score = cutStrength({ ratio, novelty, ...rest }, threshold);
       if (score < 1) continue;
@@ -167,11 +169,12 @@ export class SceneDetector {
   }
 
   #release(): FoundBoundary[] {
-    for (const mixture of this.#mixtures) {
-      if (mixture.decided || mixture.at >= this.#settled) continue;
+    const due = this.#mixtures.filter(({ decided, at }) => !decided && at < this.#settled);
+    const best = due.length > 0 ? standing(this.#mixtures) : undefined;
+    for (const mixture of due) {
       mixture.decided = true;
       const { at, score, from, to } = mixture;
-      if (beaten(mixture, this.#mixtures) || !endsDiffer(mixture.novelty())) continue;
+      if (!best?.has(mixture) || !endsDiffer(mixture.novelty())) continue;
       if (this.#veils.some((veil) => veil.from <= to && veil.to >= from)) continue;
       this.#pending = this.#pending.filter((other) => other.at < from || other.at > to);
       this.#pending.push({ at, kind: 'dissolve', score, transition: { from, to } });
@@ -204,11 +207,13 @@ function weigh(evidence: DissolveEvidence, score: number, now: number, settled: 
   return { at, from, to, score, worth: change * (1 - 2 * bend), novelty, foundAt: now, late, decided: late };
 }
 
-/** Whether another that overlaps is worth more, or as much and was found before. */
-function beaten(mixture: Mixture, all: readonly Mixture[]): boolean {
-  return all.some((other) => {
-    if (other === mixture || other.late || other.to <= mixture.from || other.from >= mixture.to) return false;
-    if (other.worth !== mixture.worth) return other.worth > mixture.worth;
-    return other.foundAt < mixture.foundAt;
-  });
+/** Of mixtures that overlap the one that is worth most, or as much and was found first. */
+function standing(all: readonly Mixture[]): Set<Mixture> {
+  const ranked = all
+    .filter(({ late }) => !late)
+    .sort((a, b) => b.worth - a.worth || a.foundAt - b.foundAt || a.at - b.at);
+  const kept: Mixture[] = [];
+  for (const mixture of ranked)
+    if (kept.every(({ from, to }) => to <= mixture.from || from >= mixture.to)) kept.push(mixture);
+  return new Set(kept);
 }
