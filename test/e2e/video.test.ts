@@ -1,9 +1,15 @@
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { manifest, type Segment, videoInfo } from '@darkroom/contract';
+import { makeHeic } from '@darkroom/media/testing/heic.ts';
+import { openPicture } from '@darkroom/media/testing/pictures.ts';
+import { planes } from '@darkroom/media/testing/planes.ts';
+import { makeSound } from '@darkroom/media/testing/sound.ts';
 import { createKey, migrate, openRecords, type Records } from '@darkroom/records';
 import { createStorage, type Storage } from '@darkroom/storage';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { samplesFolder } from '../../apps/local/samples.ts';
 import { startTestStack, type TestProcess } from '../harness/stack.ts';
 import { ApiUser, sample } from '../harness/user.ts';
 
@@ -164,10 +170,20 @@ describe('a video', () => {
   });
 });
 
+test('a photo as an iPhone saves it is read by the decoder of videos', async () => {
+  const picture = planes(640, 426);
+  openPicture({ image: join(samplesFolder, 'cat.jpg') }, 640, 426)(0, { x: 0, y: 0, size: 1 }, picture);
+  const bytes = new Uint8Array(makeHeic(picture, { tile: 256 }));
+  const task = await ada.analyse([{ name: 'IMG_0001.HEIC', bytes }]);
+  expect(await ada.ended(task)).toMatchObject({ kind: 'photo', state: 'succeeded' });
+  const [photo] = await ada.segments(task);
+  expect(photo).toMatchObject({ width: 640, height: 426, scene: null });
+  expect(labelsOf(photo!)).toContain('cat');
+});
+
 describe('what is no video to be analysed', () => {
   test('fails by its own reason: sound alone', async () => {
-    // A WAVE header within an MPEG-4 container without pictures: told by what is in it, not by its name.
-    const task = await ada.analyse([{ name: 'song.mp4', bytes: new Uint8Array(await soundOnly()) }]);
+    const task = await ada.analyse([{ name: 'song.mp4', bytes: new Uint8Array(makeSound()) }]);
     expect(await ada.ended(task)).toMatchObject({ state: 'failed', problem: { code: 'no_video_stream' } });
   });
 
@@ -179,9 +195,3 @@ describe('what is no video to be analysed', () => {
     expect(answer.status).toBe(415);
   });
 });
-
-/** An MPEG-4 file with a track of sound and none of pictures, made by FFmpeg's own encoder. */
-async function soundOnly(): Promise<Uint8Array> {
-  const { makeSound } = await import('@darkroom/media/testing/sound.ts');
-  return makeSound();
-}
