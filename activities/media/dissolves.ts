@@ -9,6 +9,8 @@ export const spans = [0.36, 0.6, 1, 1.6, 2.2] as const;
 const suspiciousDetail = 0.8;
 
 export interface DissolveEvidence {
+  /** Seconds; the earlier of the two pictures that are compared. */
+  readonly since: number;
   /** Seconds; where the mixture begins and ends, extrapolated. */
   readonly from: number;
   readonly to: number;
@@ -94,6 +96,7 @@ export function mixture(
   const { from, to } = extrapolate(line);
   if (!(to > from)) return undefined;
   return {
+    since: a.at,
     from: Math.max(a.at, from),
     to: Math.min(b.at, to),
     change,

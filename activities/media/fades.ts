@@ -1,6 +1,6 @@
 /** Fades: the picture goes to one colour, by and by, and comes back from it. */
 import { unexplained } from './motion.ts';
-import { plain, type Sample } from './sample.ts';
+import { bare, plain, type Sample } from './sample.ts';
 
 /** Contrast that a picture must have had before (or get after) to have faded. */
 const full = 12;
@@ -30,12 +30,14 @@ export class FadeWatch {
   /** First picture of one colour, and first after it that is not. */
   #start: number | undefined;
   #end: number | undefined;
+  /** Since when the colour is no longer pure, in a long run of it: the next scene may be coming. */
+  #dawn: number | undefined;
   #followsContent = false;
   #long = false;
 
   /** Time from which on nothing is certain yet. */
   get open(): number | undefined {
-    return this.#long && this.#end === undefined ? undefined : this.#long ? this.#end : this.#start;
+    return this.#long ? (this.#dawn ?? this.#end) : this.#start;
   }
 
   /** Takes the last of the samples into account. */
@@ -47,15 +49,16 @@ export class FadeWatch {
       return undefined;
     }
     if (this.#end === undefined) {
+      if (last.contrast <= bare) this.#dawn = undefined;
+      else if (samples[samples.length - 2]!.contrast <= bare) this.#dawn = last.at;
+      else if (this.#dawn !== undefined && last.at - this.#dawn > waits) this.#dawn = undefined;
       if (!isPlain) this.#end = last.at;
       else if (!this.#long && last.at - this.#start > longest) return this.#becomeLong(samples);
       return undefined;
     }
     if (!isPlain && last.at - this.#end <= waits) return undefined;
     const fade = this.#judge(samples);
-    this.#start = undefined;
-    this.#end = undefined;
-    if (isPlain) this.#begin(last.at, true);
+    this.#begin(isPlain ? last.at : undefined, true);
     return fade;
   }
 
@@ -64,9 +67,10 @@ export class FadeWatch {
     return this.#end === undefined ? undefined : this.#judge(samples);
   }
 
-  #begin(at: number, followsContent: boolean): void {
+  #begin(at: number | undefined, followsContent: boolean): void {
     this.#start = at;
     this.#end = undefined;
+    this.#dawn = undefined;
     this.#followsContent = followsContent;
     this.#long = false;
   }
@@ -75,9 +79,9 @@ export class FadeWatch {
     this.#long = true;
     const start = this.#start!;
     const out = ramp(samples, start, -1);
-    return out && this.#followsContent
-      ? { at: start, from: out.at, to: start, contrast: out.contrast }
-      : undefined;
+    if (!out || !this.#followsContent) return undefined;
+    const pure = samples.find(({ at, contrast }) => at >= start && contrast <= bare);
+    return { at: start, from: out.at, to: pure?.at ?? start, contrast: out.contrast };
   }
 
   /** Whether the picture before the colour is there again at `then`: a flash that died away. */
@@ -90,7 +94,7 @@ export class FadeWatch {
   #judge(samples: readonly Sample[]): Fade | undefined {
     const [start, end] = [this.#start!, this.#end!];
     const back = ramp(samples, end, 1);
-    if (this.#long) return back && { at: end, from: end, to: back.at, contrast: back.contrast };
+    if (this.#long) return back && { at: end, from: this.#dawn ?? end, to: back.at, contrast: back.contrast };
     if (!this.#followsContent) return undefined;
     const out = ramp(samples, start, -1);
     if (!out && !back) return undefined;

@@ -5,6 +5,8 @@ const cell = 4;
 
 /** Contrast up to which a picture is of one colour. */
 export const plain = 4;
+/** The same where there is nothing else at all. */
+export const bare = 1.5;
 
 /**
  * What a detector keeps of a picture: three planes of half its size, alike in size, and figures taken from them once.

@@ -132,7 +132,9 @@ export class SceneDetector {
       if (score < 1) continue;
       const { at } = sample;
       this.#pending.push({ at, kind: 'cut', score, transition: { from: at, to: at } });
+      // A mixture of pictures on both sides of a cut is none.
       this.#slow = this.#slow.filter((slow) => slow.at >= at);
+      this.#mixtures = this.#mixtures.filter(({ since, foundAt }) => at <= since || at > foundAt);
     }
   }
 
@@ -176,7 +178,6 @@ export class SceneDetector {
       const { at, score, from, to } = mixture;
       if (!best?.has(mixture) || !endsDiffer(mixture.novelty())) continue;
       if (this.#veils.some((veil) => veil.from <= to && veil.to >= from)) continue;
-      this.#pending = this.#pending.filter((other) => other.at < from || other.at > to);
       this.#pending.push({ at, kind: 'dissolve', score, transition: { from, to } });
     }
     const certain = this.#pending.filter(({ at }) => at < this.#settled).sort((a, b) => a.at - b.at);
@@ -194,17 +195,29 @@ interface Mixture {
   /** Of two that overlap the one with more counts: it spans the whole change, and little besides. */
   readonly worth: number;
   readonly novelty: () => number;
-  /** Time of the picture with which it was found, and whether what it stands for was settled already. */
+  /** Times of the pictures it lies between; it was found with the later one, and whether what it stands for was settled already. */
+  readonly since: number;
   readonly foundAt: number;
   readonly late: boolean;
   decided: boolean;
 }
 
 function weigh(evidence: DissolveEvidence, score: number, now: number, settled: number): Mixture {
-  const { from, to, change, bend, novelty } = evidence;
+  const { since, from, to, change, bend, novelty } = evidence;
   const at = (from + to) / 2;
   const late = at < settled;
-  return { at, from, to, score, worth: change * (1 - 2 * bend), novelty, foundAt: now, late, decided: late };
+  return {
+    at,
+    from,
+    to,
+    score,
+    worth: change * (1 - 2 * bend),
+    novelty,
+    since,
+    foundAt: now,
+    late,
+    decided: late,
+  };
 }
 
 /** Of mixtures that overlap the one that is worth most, or as much and was found first. */

@@ -1,7 +1,7 @@
 /** What evidence is enough: the thresholds, chosen on the tuning half of `npm run bench -- scenes`. */
 import type { CutEvidence } from './cuts.ts';
 import type { DissolveEvidence } from './dissolves.ts';
-import { plain, type Sample } from './sample.ts';
+import { bare, plain, type Sample } from './sample.ts';
 
 /** Change that counts as usual even where there is less. */
 export const cutFloor = 1;
@@ -10,8 +10,7 @@ export const dissolveFloor = 8;
 
 const leastChange = 2;
 /** The same between pictures that show next to nothing, and the contrast that one of them has at most. */
-const leastBareChange = 12;
-const bare = 1.5;
+const leastBareChange = 6;
 /** Ratio from which a change is worth a closer look. */
 const leastRatio = 1.15;
 /** Novelty of a cut, see `CutEvidence`: the less is needed the more the change stands out, by the root and up to the ratio named. */
@@ -20,7 +19,7 @@ const root = 0.2;
 const mostRatio = 8;
 /** What of the novelty must last: less is a flash, or something that passed. */
 const leastLasting = 0.89;
-const leastReturned = 0.4;
+const leastReturned = 0.15;
 /** Novelty below which what is usual does not count as less. */
 const quiet = 0.15;
 /** A cut of ratio `threshold` has this much to spare, as its novelty rises above the usual as well. */
@@ -32,8 +31,8 @@ export const clearNovelty = 0.4;
 /** Whether two pictures show next to nothing, so that movement explains nothing: such are the steps at the dark end of a fade. */
 export const isBare = (a: Sample, b: Sample): boolean =>
   Math.min(a.contrast, b.contrast) <= bare && Math.max(a.contrast, b.contrast) <= plain;
-export const isChange = (change: number, bare: boolean): boolean =>
-  change >= (bare ? leastBareChange : leastChange);
+export const isChange = (change: number, between: boolean): boolean =>
+  change >= (between ? leastBareChange : leastChange);
 export const standsOut = (ratio: number): boolean => ratio >= leastRatio;
 
 export const isNovel = (novelty: number, ratio: number): boolean =>

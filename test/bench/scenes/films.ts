@@ -59,20 +59,22 @@ const longestFootageDissolve = 20;
 type Begins = NonNullable<Shot['begins']>;
 type Dice = ReturnType<typeof dice>;
 
-/** Makes, or finds in `folder`, the film of a kind and half. */
+/** Makes, or finds in `folder`, the film of a kind and half; takes of it, numbered from 1, differ in all but that. */
 export async function filmOf(
   folder: string,
   kind: FilmKind,
   half: Half,
   sources: { photos: readonly string[]; footage: readonly Run[] },
-  shots = 20,
+  shots: number,
+  take: number,
 ): Promise<TruthFilm> {
-  const name = `${kind.replace(/[^a-z]+/g, '-')}-${half}`;
+  const name = `${kind.replace(/[^a-z]+/g, '-')}-${half}${take > 1 ? `-${take}` : ''}`;
   const path = join(folder, `${name}.mp4`);
   const truth = join(folder, `${name}.json`);
   if (!existsSync(truth)) {
     await mkdir(folder, { recursive: true });
-    const seed = 1000 * [...drawnKinds, ...footageKinds].indexOf(kind) + (half === 'tuning' ? 1 : 500);
+    const seed =
+      1000 * [...drawnKinds, ...footageKinds].indexOf(kind) + (half === 'tuning' ? 1 : 600) + 50 * (take - 1);
     const roll = dice(seed);
     const pictures =
       half === 'tuning'
@@ -83,8 +85,12 @@ export async function filmOf(
     let before: Run | undefined;
     while (list.length < shots) {
       const begins = list.length === 0 ? { kind: 'cut' as const } : beginning(kind, roll);
-      if (!isFootage(kind)) list.push(drawnShot(kind, roll, pictures, seed + list.length, begins));
-      else {
+      if (!isFootage(kind)) {
+        // Two views of one photo after another would be one scene to the eye.
+        const last = list.at(-1)?.picture;
+        const others = pictures.filter((photo) => !(last && 'image' in last && last.image === photo));
+        list.push(drawnShot(kind, roll, others, seed + list.length, begins));
+      } else {
         const { run, shot } = footageShot(kind, roll, runs, before, begins);
         list.push(shot);
         before = run;
