@@ -145,6 +145,20 @@ it('stopped again and again decodes little twice', () => {
   expect(decoded - frames.length).toBeLessThan(12 * (9 * 25 + 2 * 50 + 60));
 });
 
+it('fast decodes little, and finds what exact finds', () => {
+  const lengths = [350, 390, 371, 402, 377];
+  const changes = lengths.map((length, look) => ({ length, look, dissolve: look === 3 ? 16 : 0 }));
+  const video: FakeVideo = { shots: changes, steps: [0.04], gop: 50 };
+  const frames = fakeFrames(video);
+  const exact = scenes(events(new FakeReader(video, frames), request()));
+  const reader = new FakeReader(video, frames);
+  const fast = scenes(events(reader, request({ mode: 'fast' })));
+  const edges = (all: typeof fast) => all.map(({ scene: { start, end, begins } }) => [start, end, begins]);
+  expect(edges(fast)).toEqual(edges(exact));
+  expect(fast.length).toBe(lengths.length);
+  expect(reader.decoded).toBeLessThan(frames.length / 4);
+});
+
 it('holds no more frames than its budget', () => {
   const video: FakeVideo = { shots: shots([300, 900, 150, 1000]), steps: [0.04], gop: 50 };
   const reader = new FakeReader(video);
