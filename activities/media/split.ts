@@ -1,5 +1,5 @@
 /** One pass over a video: its scenes, each with the frame in the middle of its time, and where to go on from at any of them. */
-import type { ModelRoom, Scene, VideoOptions } from '@darkroom/contract';
+import { type ModelRoom, ProblemError, type Scene, type VideoOptions } from '@darkroom/contract';
 import { Candidates } from './candidates.ts';
 import type { SplitCursor } from './cursor.ts';
 import { KeyFramesFirst } from './fast.ts';
@@ -134,7 +134,8 @@ class Pass {
     const chosen = this.#candidates.nearest(start, end);
     const again = chosen?.frame === undefined ? this.#fetch(chosen?.at, start, end) : undefined;
     const frame = again ?? chosen?.frame;
-    if (frame === undefined) throw new Error(`No frame between ${start} and ${end} s could be read again.`);
+    if (frame === undefined)
+      throw new ProblemError('damaged_video', `No picture between ${start} and ${end} s can be read.`);
     const middle = (start + end) / 2;
     const scene: Scene = {
       start,
