@@ -62,13 +62,13 @@ export class Container {
   /** Seconds a unit of the stream's time base lasts. */
   readonly unit: number;
   readonly #io: IOContext;
-  readonly #size: number;
+  readonly #source: ByteSource;
   /** Bytes of packets since it was opened or sought in. */
   #delivered = 0;
 
-  private constructor(io: IOContext, format: FormatContext, streams: readonly Stream[], size: number) {
+  private constructor(io: IOContext, source: ByteSource, format: FormatContext, streams: readonly Stream[]) {
     this.#io = io;
-    this.#size = size;
+    this.#source = source;
     this.format = format;
     this.videoStreams = streams.length;
     this.stream = choose(streams);
@@ -84,6 +84,22 @@ export class Container {
   static open(source: ByteSource): Container {
     if (source.size === 0) throw new ProblemError('empty_file', 'The file has no bytes.');
     const io = ioOver(source);
+    try {
+      return Container.#over(io, source);
+    } catch (error) {
+      io.freeContext();
+      throw error;
+    }
+  }
+
+  /** The same from its beginning; this one is closed. (Its reading is taken over, as node-av 6.1.1 does not free all of that.) */
+  reopened(): Container {
+    this.format.closeInputSync();
+    this.#io.seekSync(0n, AVSEEK_SET);
+    return Container.#over(this.#io, this.#source);
+  }
+
+  static #over(io: IOContext, source: ByteSource): Container {
     const format = new FormatContext();
     format.allocContext();
     format.pb = io;
@@ -99,9 +115,9 @@ export class Container {
       if (described < 0) throw refusal(described, source);
       const streams = format.streams.filter(isVideo);
       if (streams.length === 0) throw withoutVideo(format);
-      return new Container(io, format, streams, source.size);
+      return new Container(io, source, format, streams);
     } catch (error) {
-      close(format, io);
+      format.closeInputSync();
       throw error;
     }
   }
@@ -115,7 +131,7 @@ export class Container {
       if (code === AVERROR_ENOMEM) throw new ProblemError('memory_limit', 'The decoder got no more memory.');
       if (code < 0) return 'damaged';
       this.#delivered += packet.size;
-      if (this.#delivered > MOST_REPEATS * this.#size)
+      if (this.#delivered > MOST_REPEATS * this.#source.size)
         throw new ProblemError('damaged_video', 'It gives out the same bytes over and over.');
       if (packet.streamIndex === this.stream.index) return 'packet';
       packet.unref();
@@ -136,13 +152,9 @@ export class Container {
   }
 
   close(): void {
-    close(this.format, this.#io);
+    this.format.closeInputSync();
+    this.#io.freeContext();
   }
-}
-
-function close(format: FormatContext, io: IOContext): void {
-  format.closeInputSync();
-  io.freeContext();
 }
 
 function ioOver(source: ByteSource): IOContext {

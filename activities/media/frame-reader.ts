@@ -17,7 +17,6 @@ const CUT_OFF_SECONDS = 2;
 
 export class FrameReader implements VideoReader {
   readonly info: VideoInfo;
-  readonly #source: ByteSource;
   readonly #limits: VideoLimits;
   readonly #shrinker: Shrinker;
   readonly #showing: Showing;
@@ -30,7 +29,6 @@ export class FrameReader implements VideoReader {
   #cutOff: string | undefined;
 
   constructor(source: ByteSource, limits: VideoLimits) {
-    this.#source = source;
     this.#limits = limits;
     this.#container = Container.open(source);
     try {
@@ -106,8 +104,7 @@ export class FrameReader implements VideoReader {
   #rewind(): void {
     this.#packet.unref();
     if (this.#fresh) return;
-    this.#container.close();
-    this.#container = Container.open(this.#source);
+    this.#container = this.#container.reopened();
     this.#fresh = true;
   }
 
