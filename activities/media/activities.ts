@@ -15,9 +15,9 @@ import { type Attempt, type FrameDeps, jobActivity, publishJob, workPage } from 
 import { failpoint } from '@darkroom/platform';
 import { type CheckpointRow, neededObjects, openCheckpoint, pinVideo, readPage } from '@darkroom/records';
 import { secondsOf } from './analysed-time.ts';
-import { probeVideo } from './child.ts';
+import { probeVideo } from './process/child.ts';
+import { rangeSource } from './process/source.ts';
 import { publishedFiles } from './published.ts';
-import { rangeSource } from './source.ts';
 import { splitInto } from './split-activity.ts';
 
 export type MediaActivities = ReturnType<typeof mediaActivities>;

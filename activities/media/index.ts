@@ -11,18 +11,18 @@ export {
   probeVideo,
   type RangeSource,
   splitVideo,
-} from './child.ts';
-export { type Clip, edl } from './edl.ts';
-export type { FoundScene } from './found-scene.ts';
-export { type SmallPicture, smallSize } from './picture.ts';
-export { choosePoster, poster } from './poster.ts';
-export { sceneCsv, sceneJson } from './scene-list.ts';
-export { type FoundBoundary, memorySeconds, SceneDetector, type SceneOptions } from './scenes.ts';
-export { layOut, type Sheet, type Tile } from './sheet.ts';
-export { rangeSource } from './source.ts';
-export type { SplitCursor, SplitEvent, SplitRequest } from './split.ts';
-export { type FrameOf, type Look, type Storyboard, storyboard } from './storyboard.ts';
-export { type Summary, summarise } from './summary.ts';
-export { frameAt, type TimecodeRate, timecode, timecodeRate } from './timecode.ts';
-export { labelTimeline } from './timeline.ts';
-export { type Cue, thumbnailsVtt } from './webvtt.ts';
+} from './process/child.ts';
+export { rangeSource } from './process/source.ts';
+export { type SmallPicture, smallSize } from './scenes/picture.ts';
+export { type FoundBoundary, memorySeconds, SceneDetector, type SceneOptions } from './scenes/scenes.ts';
+export type { SplitCursor, SplitEvent, SplitRequest } from './split/split.ts';
+export { type Clip, edl } from './summary/edl.ts';
+export type { FoundScene } from './summary/found-scene.ts';
+export { choosePoster, poster } from './summary/poster.ts';
+export { sceneCsv, sceneJson } from './summary/scene-list.ts';
+export { layOut, type Sheet, type Tile } from './summary/sheet.ts';
+export { type FrameOf, type Look, type Storyboard, storyboard } from './summary/storyboard.ts';
+export { type Summary, summarise } from './summary/summary.ts';
+export { frameAt, type TimecodeRate, timecode, timecodeRate } from './summary/timecode.ts';
+export { labelTimeline } from './summary/timeline.ts';
+export { type Cue, thumbnailsVtt } from './summary/webvtt.ts';

@@ -9,8 +9,8 @@ import {
 } from '@darkroom/contract';
 import type { Attempt, ItemObject } from '@darkroom/frame';
 import { type Db, listSegments } from '@darkroom/records';
-import type { FoundScene } from './found-scene.ts';
-import { summarise } from './summary.ts';
+import type { FoundScene } from './summary/found-scene.ts';
+import { summarise } from './summary/summary.ts';
 
 /** Rows a query. */
 const pageRows = 500;

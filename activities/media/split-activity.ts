@@ -4,10 +4,10 @@ import type { Attempt } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import { type CheckpointRow, saveCheckpoint } from '@darkroom/records';
 import { secondsOf } from './analysed-time.ts';
-import { ChildDied, ChildStalled, type DecoderLimits, splitVideo } from './child.ts';
-import { type SplitCursor, splitCursor } from './cursor.ts';
-import { rangeSource } from './source.ts';
-import type { SplitEvent, SplitRequest } from './split.ts';
+import { ChildDied, ChildStalled, type DecoderLimits, splitVideo } from './process/child.ts';
+import { rangeSource } from './process/source.ts';
+import { type SplitCursor, splitCursor } from './split/cursor.ts';
+import type { SplitEvent, SplitRequest } from './split/split.ts';
 
 /** A page ends after this long at the next checkpoint, so that what it found is recognised while the rest is split. */
 const pageBudgetMs = 20_000;

@@ -35,7 +35,7 @@ export const queueDefinitions: Readonly<Record<string, QueueDefinition>> = {
     activities: async (deps) => {
       const [{ recognitionActivities }, { pictureDecoder }] = await Promise.all([
         import('@darkroom/recognition/activities.ts'),
-        import('@darkroom/media/picture-decoder.ts'),
+        import('@darkroom/media/process/picture-decoder.ts'),
       ]);
       return recognitionActivities(deps, pictureDecoder(deps.config));
     },

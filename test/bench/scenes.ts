@@ -1,13 +1,13 @@
 /**
  * How well scenes are found: `npm run bench -- scenes`. Films with known cuts, of drawn pictures and photos under a moving camera and
- * of real footage, in two halves that share no picture: thresholds (`activities/media/verdict.ts`) are chosen on one and reported on
+ * of real footage, in two halves that share no picture: thresholds (`activities/media/scenes/verdict.ts`) are chosen on one and reported on
  * the other. PySceneDetect's AdaptiveDetector reads the same files.
  */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openVideo } from '../../activities/media/reader.ts';
-import { SceneDetector } from '../../activities/media/scenes.ts';
+import { openVideo } from '../../activities/media/decode/reader.ts';
+import { SceneDetector } from '../../activities/media/scenes/scenes.ts';
 import { fileSource } from '../../activities/media/testing/file-source.ts';
 import { homeFolder } from '../../apps/local/layout.ts';
 import { samplesFolder } from '../../apps/local/samples.ts';

@@ -1,6 +1,7 @@
 /** Bytes in memory as sources. */
-import type { RangeSource } from '../child.ts';
-import type { ByteSource } from '../reader.ts';
+
+import type { ByteSource } from '../decode/reader.ts';
+import type { RangeSource } from '../process/child.ts';
 
 export const bytesSource = (bytes: Uint8Array): ByteSource => ({
   size: bytes.length,

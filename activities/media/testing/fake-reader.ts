@@ -1,7 +1,7 @@
 /** A reader of a made-up video: no codec, but the same manners, and it minds the caller's. */
 import type { VideoInfo } from '@darkroom/contract';
-import type { SmallPicture } from '../picture.ts';
-import type { KeptFrame, VideoFrame, VideoReader } from '../reader.ts';
+import type { KeptFrame, VideoFrame, VideoReader } from '../decode/reader.ts';
+import type { SmallPicture } from '../scenes/picture.ts';
 import { random } from './pictures.ts';
 
 export interface FakeShot {

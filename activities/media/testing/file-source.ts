@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import type { ByteSource } from '../reader.ts';
+import type { ByteSource } from '../decode/reader.ts';
 
 /** A file on disk, to be closed. */
 export function fileSource(path: string): ByteSource & Disposable {

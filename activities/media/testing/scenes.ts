@@ -1,6 +1,6 @@
 /** Scenes as tests need them. */
 import type { Detection, Scene } from '@darkroom/contract';
-import type { FoundScene } from '../found-scene.ts';
+import type { FoundScene } from '../summary/found-scene.ts';
 
 const box = { x: 0, y: 0, width: 10, height: 10 };
 export const found = (label: string, score: number): Detection => ({ label, score, box });

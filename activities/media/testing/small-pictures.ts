@@ -1,5 +1,5 @@
 /** Small pictures of invented worlds under a camera, for tests of the scene detector: the same everywhere, and quickly made. */
-import type { SmallPicture } from '../picture.ts';
+import type { SmallPicture } from '../scenes/picture.ts';
 import { random } from './pictures.ts';
 
 const width = 128;

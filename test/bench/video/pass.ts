@@ -1,7 +1,7 @@
 /** The pass over a video alone, as the worker runs it: decoder's process and pipe included, the file on disk instead of S3. */
 import { open } from 'node:fs/promises';
 import { videoOptions } from '@darkroom/contract';
-import { splitVideo } from '@darkroom/media/child.ts';
+import { splitVideo } from '@darkroom/media/process/child.ts';
 import { loadConfig } from '@darkroom/platform';
 
 /** What the default detector has room for. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { sceneOf } from '../testing/scenes.ts';
 import { edl } from './edl.ts';
-import { sceneOf } from './testing/scenes.ts';
 
 const clip = { filename: 'film.mp4', framesPerSecond: 25 };
 

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { videoOptions } from '@darkroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rangesOf } from '../testing/bytes-source.ts';
+import { hostileFiles } from '../testing/hostile.ts';
+import type { HostileFile } from '../testing/hostile-file.ts';
 import { splitVideo } from './child.ts';
-import { rangesOf } from './testing/bytes-source.ts';
-import { hostileFiles } from './testing/hostile.ts';
-import type { HostileFile } from './testing/hostile-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bait-'));
 const fifo = join(folder, 'bait');

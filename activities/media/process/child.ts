@@ -4,10 +4,10 @@ import { readFile } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { type ProblemCode, ProblemError, problemKinds, type VideoInfo, videoInfo } from '@darkroom/contract';
+import type { VideoLimits } from '../decode/reader.ts';
+import type { SplitCursor, SplitEvent, SplitRequest } from '../split/split.ts';
 import { AnswerQueue } from './answers.ts';
-import type { VideoLimits } from './reader.ts';
 import { sandboxed } from './sandbox.ts';
-import type { SplitCursor, SplitEvent, SplitRequest } from './split.ts';
 import {
   type EventHead,
   frameMessage,

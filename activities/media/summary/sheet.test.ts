@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { sceneOf } from '../testing/scenes.ts';
 import { layOut } from './sheet.ts';
-import { sceneOf } from './testing/scenes.ts';
 
 const scenesOf = (count: number) => Array.from({ length: count }, (_, i) => sceneOf(i + 1, i * 2, i * 2 + 2));
 

@@ -1,7 +1,7 @@
 /** Video in, frames out: the one interface behind which FFmpeg stands. Runs in the decoder's own process, and synchronously. */
 import type { ModelRoom, VideoInfo } from '@darkroom/contract';
+import type { SmallPicture } from '../scenes/picture.ts';
 import { FrameReader } from './frame-reader.ts';
-import type { SmallPicture } from './picture.ts';
 
 /** Where the bytes of a file come from. */
 export interface ByteSource {

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { random } from '../testing/pictures.ts';
+import { blank, grainy, mixed, see, type World, world } from '../testing/small-pictures.ts';
 import type { SmallPicture } from './picture.ts';
 import { type FoundBoundary, memorySeconds, SceneDetector } from './scenes.ts';
-import { random } from './testing/pictures.ts';
-import { blank, grainy, mixed, see, type World, world } from './testing/small-pictures.ts';
 
 const options = { threshold: 3, gradual: true };
 const worlds = [1, 2, 3, 4].map(world);

@@ -1,9 +1,9 @@
 /** One pass over a video: its scenes, each with the frame in the middle of its time, and where to go on from at any of them. */
 import { type ModelRoom, ProblemError, type Scene, type VideoOptions } from '@darkroom/contract';
+import type { KeptFrame, VideoFrame, VideoReader } from '../decode/reader.ts';
 import { Candidates } from './candidates.ts';
 import type { SplitCursor } from './cursor.ts';
 import { KeyFramesFirst } from './fast.ts';
-import type { KeptFrame, VideoFrame, VideoReader } from './reader.ts';
 import { type ClosedScene, Segmenter } from './segmenter.ts';
 import { EveryFrame, type Step, type Steps } from './steps.ts';
 

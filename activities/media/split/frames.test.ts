@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { type VideoOptions, videoOptions } from '@darkroom/contract';
 import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
+import { openVideo } from '../decode/reader.ts';
+import { readBars } from '../testing/bars.ts';
+import { fileSource } from '../testing/file-source.ts';
+import { type Film, type FilmOptions, makeFilm, type Shot } from '../testing/film.ts';
+import { random } from '../testing/pictures.ts';
 import type { SplitCursor } from './cursor.ts';
-import { openVideo } from './reader.ts';
 import { type SplitEvent, split } from './split.ts';
-import { readBars } from './testing/bars.ts';
-import { fileSource } from './testing/file-source.ts';
-import { type Film, type FilmOptions, makeFilm, type Shot } from './testing/film.ts';
-import { random } from './testing/pictures.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'frames-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -56,7 +56,7 @@ async function expectTrue(film: Film, events: readonly SplitEvent[], mode: 'exac
 /** Seconds that a container may move a frame. */
 const rounding = 0.0015;
 
-const samples = join(import.meta.dirname, '../../apps/local/_samples');
+const samples = join(import.meta.dirname, '../../../apps/local/_samples');
 const photos = ['astronaut.jpg', 'cat.jpg', 'espresso.jpg', 'rocket.jpg'];
 const cuts = (lengths: readonly number[]): Shot[] =>
   lengths.map((frames, n) => ({

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createStorage, type Storage } from '@darkroom/storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startS3, type TestS3 } from '../../test/harness/s3.ts';
+import { startS3, type TestS3 } from '../../../test/harness/s3.ts';
 import { rangeSource } from './source.ts';
 
 const BLOCK = 4 << 20;

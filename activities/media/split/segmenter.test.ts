@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { FoundBoundary } from './scenes.ts';
+import type { FoundBoundary } from '../scenes/scenes.ts';
 import { type ClosedScene, Segmenter, type SegmenterState } from './segmenter.ts';
 
 const cut = (at: number, score = 1): FoundBoundary => ({

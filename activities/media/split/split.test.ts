@@ -1,9 +1,9 @@
 import { type VideoOptions, videoOptions } from '@darkroom/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { FakeReader, type FakeVideo, fakeFrames } from '../testing/fake-reader.ts';
 import { type SplitCursor, splitCursor } from './cursor.ts';
 import { type SplitEvent, type SplitRequest, split } from './split.ts';
-import { FakeReader, type FakeVideo, fakeFrames } from './testing/fake-reader.ts';
 
 const request = (options: Partial<VideoOptions> = {}, candidateBytes = 80_000): SplitRequest => ({
   options: { ...videoOptions.parse({}), ...options },

@@ -1,7 +1,7 @@
 import type { VideoInfo } from '@darkroom/contract';
 import { describe, expect, it } from 'vitest';
+import { found, sceneOf } from '../testing/scenes.ts';
 import { sceneCsv, sceneJson } from './scene-list.ts';
-import { found, sceneOf } from './testing/scenes.ts';
 
 const video: VideoInfo = {
   container: 'mov',

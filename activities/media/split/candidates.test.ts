@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { FoundBoundary } from '../scenes/scenes.ts';
 import { Candidates } from './candidates.ts';
-import type { FoundBoundary } from './scenes.ts';
 import { type ClosedScene, Segmenter } from './segmenter.ts';
 
 const full = 1920 * 1080 * 1.5;

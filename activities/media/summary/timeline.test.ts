@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { found, sceneOf } from './testing/scenes.ts';
+import { found, sceneOf } from '../testing/scenes.ts';
 import { labelTimeline } from './timeline.ts';
 
 describe('labelTimeline', () => {

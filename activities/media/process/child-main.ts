@@ -3,9 +3,9 @@ import fs from 'node:fs';
 import { ProblemError } from '@darkroom/contract';
 import { AV_LOG_ERROR } from 'node-av/constants';
 import { Log } from 'node-av/lib';
-import { readPicture } from './heic.ts';
-import { type ByteSource, openVideo } from './reader.ts';
-import { type SplitEvent, split } from './split.ts';
+import { readPicture } from '../decode/heic.ts';
+import { type ByteSource, openVideo } from '../decode/reader.ts';
+import { type SplitEvent, split } from '../split/split.ts';
 import {
   frameMessage,
   lengthsOf,

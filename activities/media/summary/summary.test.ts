@@ -1,8 +1,8 @@
 import type { VideoInfo } from '@darkroom/contract';
 import sharp from 'sharp';
 import { expect, it } from 'vitest';
+import { found, sceneOf } from '../testing/scenes.ts';
 import { summarise } from './summary.ts';
-import { found, sceneOf } from './testing/scenes.ts';
 
 const info: VideoInfo = {
   container: 'mp4',

@@ -1,8 +1,8 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { sceneOf } from '../testing/scenes.ts';
 import { layOut } from './sheet.ts';
 import { storyboard } from './storyboard.ts';
-import { sceneOf } from './testing/scenes.ts';
 import { clock, timeLabel } from './time-label.ts';
 
 const colours = ['#000000', '#ff0000', '#00ff00', '#0000ff', '#ffffff'];

@@ -1,9 +1,9 @@
 /** A pass over a video frame by frame, with the boundaries that become certain on the way. */
 import type { VideoOptions } from '@darkroom/contract';
+import type { VideoFrame, VideoReader } from '../decode/reader.ts';
+import type { SmallPicture } from '../scenes/picture.ts';
+import { type FoundBoundary, memorySeconds, SceneDetector } from '../scenes/scenes.ts';
 import type { FastState } from './fast.ts';
-import type { SmallPicture } from './picture.ts';
-import type { VideoFrame, VideoReader } from './reader.ts';
-import { type FoundBoundary, memorySeconds, SceneDetector } from './scenes.ts';
 
 export interface Step {
   /** Valid until the next step, or until the reader is let go of. */

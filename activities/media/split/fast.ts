@@ -5,9 +5,9 @@
  */
 import type { VideoOptions } from '@darkroom/contract';
 import { z } from 'zod';
-import { type Glance, glance, unlikeness } from './likeness.ts';
-import type { VideoFrame, VideoReader } from './reader.ts';
-import { type FoundBoundary, memorySeconds } from './scenes.ts';
+import type { VideoFrame, VideoReader } from '../decode/reader.ts';
+import { type Glance, glance, unlikeness } from '../scenes/likeness.ts';
+import { type FoundBoundary, memorySeconds } from '../scenes/scenes.ts';
 import { Frames, type Step, type Steps, Watch } from './steps.ts';
 
 /** Where a fast pass stands; JSON. Times are seconds. */

@@ -1,7 +1,7 @@
 /** From boundaries to scenes: shortest and longest scene, in one pass with finite memory. Pure; times are seconds. */
 import type { Boundary } from '@darkroom/contract';
 import { z } from 'zod';
-import type { FoundBoundary } from './scenes.ts';
+import type { FoundBoundary } from '../scenes/scenes.ts';
 
 /** Where a scene begins, and why. */
 const mark = z.object({

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { openPicture } from '../testing/pictures.ts';
+import { planes } from '../testing/planes.ts';
 import { glance, unlikeness } from './likeness.ts';
-import { openPicture } from './testing/pictures.ts';
-import { planes } from './testing/planes.ts';
 
 const sources = new Map<number, ReturnType<typeof openPicture>>();
 /** A drawn picture with the camera so far to the right and down, as shares. */

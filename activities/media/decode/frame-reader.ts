@@ -2,10 +2,10 @@
 import { ProblemError, type VideoInfo } from '@darkroom/contract';
 import { AV_NOPTS_VALUE } from 'node-av/constants';
 import { Frame, Packet } from 'node-av/lib';
+import type { SmallPicture } from '../scenes/picture.ts';
 import { Container } from './container.ts';
 import { Decoder } from './decoder.ts';
 import { frameBytes, keepFrame, type Showing } from './kept-frame.ts';
-import type { SmallPicture } from './picture.ts';
 import type { ByteSource, KeptFrame, VideoFrame, VideoLimits, VideoReader } from './reader.ts';
 import { Shrinker } from './shrink.ts';
 import { describe, requireLength, requireWithin, showingOf } from './video-info.ts';

@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { videoOptions } from '@darkroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SplitEvent } from '../split/split.ts';
+import { rangesOf } from '../testing/bytes-source.ts';
+import { makeFilm } from '../testing/film.ts';
 import {
   ChildDied,
   ChildStalled,
@@ -11,9 +14,6 @@ import {
   type RangeSource,
   splitVideo,
 } from './child.ts';
-import type { SplitEvent } from './split.ts';
-import { rangesOf } from './testing/bytes-source.ts';
-import { makeFilm } from './testing/film.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'child-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,13 +1,12 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { decodePicture } from './child.ts';
+import { decodePicture } from '../process/child.ts';
+import { drawBars, readBars } from '../testing/bars.ts';
+import { patch, u16 } from '../testing/boxes.ts';
+import { bytesSource } from '../testing/bytes-source.ts';
+import { cropBox, type HeicOptions, makeHeic, mirrorBox, turnBox } from '../testing/heic.ts';
+import { paint, planes } from '../testing/planes.ts';
 import { type RgbPicture, readPicture } from './heic.ts';
-
-import { drawBars, readBars } from './testing/bars.ts';
-import { patch, u16 } from './testing/boxes.ts';
-import { bytesSource } from './testing/bytes-source.ts';
-import { cropBox, type HeicOptions, makeHeic, mirrorBox, turnBox } from './testing/heic.ts';
-import { paint, planes } from './testing/planes.ts';
 
 const limits = { pixels: 1e6 };
 const coded = (code: string) => expect.objectContaining({ name: 'ProblemError', code });

@@ -1,7 +1,7 @@
 /** Frames of any size and format → small 4:2:0 pictures for comparison, into the same memory each time. */
 import { AV_PIX_FMT_YUV420P } from 'node-av/constants';
 import { FFmpegError, Frame, SoftwareScaleContext } from 'node-av/lib';
-import { type SmallPicture, smallSize } from './picture.ts';
+import { type SmallPicture, smallSize } from '../scenes/picture.ts';
 
 export class Shrinker {
   readonly #scaler = new SoftwareScaleContext();

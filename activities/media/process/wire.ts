@@ -3,8 +3,8 @@
  * body (both little-endian), the head as JSON, the body as bytes.
  */
 import type { VideoInfo } from '@darkroom/contract';
-import type { VideoLimits } from './reader.ts';
-import type { SplitCursor, SplitEvent, SplitRequest } from './split.ts';
+import type { VideoLimits } from '../decode/reader.ts';
+import type { SplitCursor, SplitEvent, SplitRequest } from '../split/split.ts';
 
 /** What a child is started for. */
 export type Task =

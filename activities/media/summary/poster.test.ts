@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { found, sceneOf } from '../testing/scenes.ts';
 import { choosePoster, poster } from './poster.ts';
-import { found, sceneOf } from './testing/scenes.ts';
 
 const clear = { brightness: 0.5, contrast: 0.2 };
 const black = { brightness: 0.02, contrast: 0.01 };

@@ -13,12 +13,12 @@ import {
 } from 'node-av/constants';
 import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
+import { readBars } from '../testing/bars.ts';
+import { bytesSource } from '../testing/bytes-source.ts';
+import { type Encoding, openEncoder } from '../testing/encode.ts';
+import { type FilmOptions, makeFilm } from '../testing/film.ts';
+import { type Planes, paint, planes } from '../testing/planes.ts';
 import { type KeptFrame, openVideo } from './reader.ts';
-import { readBars } from './testing/bars.ts';
-import { bytesSource } from './testing/bytes-source.ts';
-import { type Encoding, openEncoder } from './testing/encode.ts';
-import { type FilmOptions, makeFilm } from './testing/film.ts';
-import { type Planes, paint, planes } from './testing/planes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kept-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
