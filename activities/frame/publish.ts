@@ -22,7 +22,7 @@ import type { Attempt, FrameDeps } from './attempt.ts';
 import type { ItemObject } from './items.ts';
 
 /**
- * Writes the job's own files and its manifest, then ends the job as succeeded, with warnings where items failed.
+ * Writes the job's own files and its manifest, then ends the job as succeeded, with warnings where there are some or items failed.
  * Throws the items' problem when none succeeded.
  */
 export async function publishJob(
@@ -33,6 +33,8 @@ export async function publishJob(
     /** Files of the job that an earlier step has written. */
     readonly written?: readonly ManifestFile[];
     readonly result: Record<string, unknown>;
+    /** What went wrong without an item failing of it, in words. */
+    readonly warnings?: readonly string[];
   },
 ): Promise<{ state: EndState }> {
   const { records, storage } = attempt.deps;
@@ -55,14 +57,21 @@ export async function publishJob(
   });
   await failpoint('job.before-finish', jobId);
   attempt.signal.throwIfAborted();
-  const state: EndState = counts.failed > 0 ? 'succeeded_with_warnings' : 'succeeded';
+  const said = job.warnings ?? [];
+  const warnings = counts.failed + said.length;
+  const state: EndState = warnings > 0 ? 'succeeded_with_warnings' : 'succeeded';
   await attempt.progress.close();
   const finished = await finishJob(records.db, {
     jobId,
     run,
     state,
-    warnings: counts.failed,
-    result: { ...job.result, manifest: uri, files: files.length },
+    warnings,
+    result: {
+      ...job.result,
+      manifest: uri,
+      files: files.length,
+      ...(said.length > 0 && { warnings: said }),
+    },
     resultsExpireAt: expiryOf(attempt.deps, attempt.job.kind),
   });
   // A repeated attempt finds its own end; anybody else's means that this one lost.

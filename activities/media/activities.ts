@@ -13,7 +13,15 @@ import {
 } from '@darkroom/contract';
 import { type Attempt, type FrameDeps, jobActivity, publishJob, workPage } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
-import { type CheckpointRow, neededObjects, openCheckpoint, pinVideo, readPage } from '@darkroom/records';
+import {
+  type CheckpointRow,
+  getCheckpoint,
+  neededObjects,
+  openCheckpoint,
+  pinVideo,
+  readPage,
+} from '@darkroom/records';
+import { z } from 'zod';
 import { secondsOf } from './analysed-time.ts';
 import { probeVideo } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
@@ -21,6 +29,9 @@ import { publishedFiles } from './published.ts';
 import { splitInto } from './split-activity.ts';
 
 export type MediaActivities = ReturnType<typeof mediaActivities>;
+
+/** What the last checkpoint of a split tells. */
+const splitEnd = z.object({ warnings: z.array(z.string()) });
 
 /** Raised whenever the same video with the same options would give other scenes or other bytes. */
 const splitVersion = 1;
@@ -91,12 +102,13 @@ export function mediaActivities(deps: FrameDeps) {
       const { jobId } = attempt.call;
       const info = videoInfo.parse(attempt.job.pinned?.video);
       const { objects, result } = await publishedFiles(attempt, { info });
+      const ended = splitEnd.parse((await getCheckpoint(records.db, jobId, 'split'))?.cursor);
       // Of scenes that are done nobody needs the model's inputs any more.
       await storage.removePrefix(`frame-inputs/${jobId}/`, {
         keep: new Set(await neededObjects(records.db, jobId)),
         signal: attempt.signal,
       });
-      return publishJob(attempt, { stage: 'recognise', objects, written, result });
+      return publishJob(attempt, { stage: 'recognise', objects, written, result, ...ended });
     }),
   };
 }

@@ -105,7 +105,7 @@ class SplitPageWork {
         await storing;
         if (event.type === 'end') {
           for (const warning of event.warnings) this.#attempt.log.line('warn', `split: ${warning}`);
-          await this.#save([], { ...this.#cursor, reached: event.at }, true);
+          await this.#save([], { ...this.#cursor, reached: event.at, warnings: event.warnings }, true);
           this.#report(event.at, true);
           return { found: this.#found, done: true };
         }

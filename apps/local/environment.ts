@@ -26,6 +26,8 @@ export function childEnvironment(
 ): Record<string, string> {
   const own = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
   const defaults = {
+    // By default glibc gives each of a process' many threads a heap of its own, and much of each lies idle.
+    MALLOC_ARENA_MAX: '2',
     API_HOST: '127.0.0.1',
     PUBLIC_URL: stack.api,
     LOG_DIR: layout.logs,

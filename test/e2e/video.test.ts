@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { manifest, type Segment, videoInfo } from '@darkroom/contract';
 import { makeHeic } from '@darkroom/media/testing/heic.ts';
+import { hostileFiles } from '@darkroom/media/testing/hostile.ts';
 import { openPicture } from '@darkroom/media/testing/pictures.ts';
 import { planes } from '@darkroom/media/testing/planes.ts';
 import { makeSound } from '@darkroom/media/testing/sound.ts';
@@ -17,6 +18,7 @@ import { ApiUser, sample } from '../harness/user.ts';
 
 let stack: Awaited<ReturnType<typeof startTestStack>>;
 let api: TestProcess & { url: string };
+let worker: TestProcess;
 let records: Records;
 let storage: Storage;
 let ada: ApiUser;
@@ -27,7 +29,7 @@ beforeAll(async () => {
   await migrate(postgres);
   records = await openRecords({ url: postgres });
   storage = createStorage({ ...s3, forcePathStyle: true });
-  [api] = await Promise.all([stack.startApi(), stack.startWorker()]);
+  [api, worker] = await Promise.all([stack.startApi(), stack.startWorker()]);
   const { key } = await createKey(records.db, { owner: 'ada', group: null, role: 'user', priority: 3 });
   ada = new ApiUser(api.url, key);
 }, 120_000);
@@ -181,11 +183,47 @@ test('a photo as an iPhone saves it is read by the decoder of videos', async () 
   expect(labelsOf(photo!)).toContain('cat');
 });
 
+test('of a video that breaks off what is there is analysed, and it is said', async () => {
+  const { bytes } = await sample('film.mp4');
+  const half = { name: 'half.mp4', bytes: bytes.slice(0, bytes.length >> 1) };
+  const task = await ada.analyse([half]);
+  const job = await ada.ended(task, 60_000);
+  // The picture at the break is damaged.
+  expect(job).toMatchObject({ state: 'succeeded_with_warnings', warnings: 2, problem: null });
+  expect(job.result?.warnings).toContainEqual(expect.stringMatching(/^The file breaks off after \d/));
+  const found = (await ada.segments(task)).length;
+  expect(found).toBeGreaterThanOrEqual(2);
+  expect(found).toBeLessThan(shots.length);
+});
+
 describe('what is no video to be analysed', () => {
   test('fails by its own reason: sound alone', async () => {
     const task = await ada.analyse([{ name: 'song.mp4', bytes: new Uint8Array(makeSound()) }]);
     expect(await ada.ended(task)).toMatchObject({ state: 'failed', problem: { code: 'no_video_stream' } });
   });
+
+  test('hostile files end soon by a problem of theirs, and the worker goes on', async () => {
+    // What they name does not exist here; that nothing of it is opened is proven beside the decoder's process.
+    const all = hostileFiles({ file: '/nonexistent/bait', url: 'http://127.0.0.1:1' });
+    for (const { name, bytes, ends } of all.filter((_, n) => n % 4 === 0)) {
+      const form = new FormData();
+      form.append('file', new File([new Uint8Array(bytes)], 'film.mp4'));
+      const answer = await ada.call('/analysis', { method: 'POST', body: form });
+      const { task_id, code } = (await answer.json()) as { task_id?: string; code?: string };
+      if (task_id === undefined) {
+        expect([name, answer.status]).toEqual([name, expect.toBeOneOf([413, 415, 422])]);
+        expect([name, code]).toEqual([name, expect.any(String)]);
+        continue;
+      }
+      const job = await ada.ended(task_id, 30_000);
+      const end = job.problem?.code ?? 'read';
+      expect([name, end]).toEqual([name, expect.toBeOneOf([...ends])]);
+    }
+    expect(worker.lines.some((line) => line.includes('"level":60'))).toBe(false);
+    const after = await ada.analyse([await sample('film.mp4')]);
+    expect(await ada.ended(after, 80_000)).toMatchObject({ state: 'succeeded' });
+    expect(await Promise.race([worker.ended, 'alive'])).toBe('alive');
+  }, 180_000);
 
   test('a playlist in disguise is read no further than its first bytes', async () => {
     const playlist = `#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n`;

@@ -73,7 +73,9 @@ export const job = z
     run: z.int().meta({ description: 'Counts submits and resumes of this job.' }),
     input: z.record(z.string(), z.unknown()).meta({ description: 'The options, defaults filled in.' }),
     progress,
-    warnings: z.int().meta({ description: 'Items that failed.' }),
+    warnings: z.int().meta({
+      description: 'Items that failed, and what else went wrong; the latter in words in `result.warnings`.',
+    }),
     problem: problemRecord.nullable(),
     result: z.record(z.string(), z.unknown()).nullable(),
     createdAt: z.iso.datetime(),

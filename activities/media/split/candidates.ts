@@ -8,8 +8,8 @@
  */
 import type { Outlook } from './segmenter.ts';
 
-/** Frames at most, however small: their times must fit into a cursor. */
-const MOST = 96;
+/** Frames at most, however small: enough for the middle to a hundredth of any scene, and their times fit into a cursor. */
+const MOST = 56;
 /** Frames at least, however large. */
 const LEAST = 6;
 

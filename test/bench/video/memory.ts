@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Watch {
-  /** The most they had resident together so far, bytes; shared pages count once for each (as `ps` counts). */
+  /** The most they had resident together so far, bytes; a page that several share counts once, in parts (PSS of proc(5)). */
   readonly peak: number;
   /** The most that children had. */
   readonly childPeak: number;
@@ -40,8 +40,8 @@ export function watchMemory(pid: number): Watch {
 }
 
 async function resident(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+  const memory = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
+  return Number(/^Pss:\s+(\d+) kB$/m.exec(memory)?.[1] ?? 0) * 1024;
 }
 
 async function childrenOf(pid: number): Promise<number[]> {

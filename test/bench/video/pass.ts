@@ -7,11 +7,11 @@ import { loadConfig } from '@darkroom/platform';
 /** What the default detector has room for. */
 const room = { width: 300, height: 300, fit: 'letterbox' } as const;
 
-/** Splits the video at `path`; seconds it took, and how many scenes there are. */
+/** Splits the video at `path`; seconds it took, and seconds of the video at which scenes after the first begin. */
 export async function scenePass(
   path: string,
   changes: Partial<ReturnType<typeof videoOptions.parse>> = {},
-): Promise<{ seconds: number; scenes: number }> {
+): Promise<{ seconds: number; starts: number[] }> {
   const { media, limits } = loadConfig({ DATABASE_URL: 'postgres://not-used' });
   await using file = await open(path);
   const { size } = await file.stat();
@@ -24,7 +24,7 @@ export async function scenePass(
     },
   };
   const began = performance.now();
-  let scenes = 0;
+  const starts: number[] = [];
   const events = splitVideo(
     source,
     { options: videoOptions.parse(changes), room, candidateBytes: media.candidateBytes },
@@ -33,6 +33,7 @@ export async function scenePass(
       signal: new AbortController().signal,
     },
   );
-  for await (const event of events) if (event.type === 'scene') scenes++;
-  return { seconds: (performance.now() - began) / 1000, scenes };
+  for await (const event of events)
+    if (event.type === 'scene' && event.scene.begins !== 'divided') starts.push(event.scene.start);
+  return { seconds: (performance.now() - began) / 1000, starts: starts.slice(1) };
 }
