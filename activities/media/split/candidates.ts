@@ -9,7 +9,7 @@
 import type { Outlook } from './segmenter.ts';
 
 /** Frames at most, however small: enough for the middle to a hundredth of any scene, and their times fit into a cursor. */
-const MOST = 56;
+const MOST = 96;
 /** Frames at least, however large. */
 const LEAST = 6;
 
