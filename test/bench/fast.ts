@@ -76,7 +76,9 @@ async function bench(): Promise<void> {
   await report('fast', at, figures, raw);
 }
 
-const numberOf = (seconds: number): number => Math.round(seconds * framesPerSecond);
+function numberOf(seconds: number): number {
+  return Math.round(seconds * framesPerSecond);
+}
 
 async function archiveFilm(film: {
   codec: FilmCodec;
@@ -105,11 +107,12 @@ async function archiveFilm(film: {
   return { path, changes: JSON.parse(await readFile(`${path}.json`, 'utf8')) as Change[] };
 }
 
-const shotsOf = (count: number): Shot[] =>
-  Array.from({ length: count }, (_, n) => ({
+function shotsOf(count: number): Shot[] {
+  return Array.from({ length: count }, (_, n) => ({
     picture: n % 2 === 0 ? { image: join(samplesFolder, photos[(n >> 1) % photos.length]!) } : { seed: n },
     frames: 325 + ((n * 37) % 100),
     from: { x: 0.05 * (n % 3), y: 0.1, size: 0.75 },
     to: { x: 0.2, y: 0.05 * (n % 3), size: 0.6 + 0.05 * (n % 4) },
     begins: { kind: 'cut' },
   }));
+}
