@@ -126,6 +126,17 @@ describe('who may do what', () => {
     expect(answer.status).toBe(200);
   });
 
+  test('the reference has each operation under one of its headings', async () => {
+    const { paths, tags } = (await (await api.get('/openapi.json')).json()) as {
+      paths: Record<string, Record<string, { tags?: string[] }>>;
+      tags: { name: string }[];
+    };
+    const headings = tags.map(({ name }) => name);
+    for (const [path, methods] of Object.entries(paths))
+      for (const [method, operation] of Object.entries(methods))
+        expect([method, path, operation.tags]).toEqual([method, path, [expect.toBeOneOf(headings)]]);
+  });
+
   test('health and documents need no key', async () => {
     expect(await (await api.get('/status/health')).json()).toEqual({ status: 'ready' });
     for (const path of ['/docs', '/docs/', '/openapi.json', '/docs/problems']) {

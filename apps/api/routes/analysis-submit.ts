@@ -42,7 +42,7 @@ const submitAt = (base: string) =>
     method: 'post',
     path: `${base}/analysis`,
     operationId: `submitAnalysis${base === '' ? '' : 'V1'}`,
-    tags: ['Photos'],
+    tags: ['Analysis'],
     summary: 'Analyse photos or a video',
     description: [
       'Send photos or a video as a form, or name with JSON where they lie: `source` (an object, or with a closing slash all photos under a prefix;',
