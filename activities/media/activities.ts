@@ -2,12 +2,12 @@
 import { createHash } from 'node:crypto';
 import {
   type ManifestFile,
+  type MediaSource,
   type ModelRoom,
   type Page,
   ProblemError,
   type SplitPage,
   type VideoOptions,
-  type VideoSource,
   videoInfo,
   videoOptions,
 } from '@darkroom/contract';
@@ -22,7 +22,6 @@ import {
   readPage,
 } from '@darkroom/records';
 import { z } from 'zod';
-import { secondsOf } from './analysed-time.ts';
 import { probeVideo } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
 import { publishedFiles } from './published.ts';
@@ -48,9 +47,9 @@ export function mediaActivities(deps: FrameDeps) {
         lastStage: 'probe',
         concurrency: 1,
         budgetMs: 0,
-        inputDigest: (item) => digestOf('probe', item.input as VideoSource),
+        inputDigest: (item) => digestOf('probe', item.input as MediaSource),
         work: async (item, { signal }) => {
-          const source = item.input as VideoSource;
+          const source = item.input as MediaSource;
           await failpoint('video.probe', source.filename);
           const info = await probeVideo(rangeSource(deps.storage, source), {
             limits: limitsOf(deps),
@@ -83,7 +82,6 @@ export function mediaActivities(deps: FrameDeps) {
         itemStage: 'recognise',
         digest: digestOf('split', source, splitVersion, optionsOfSplit(options), room),
       });
-      attempt.progress.counts('split', 0, Math.ceil(secondsOf(info, options) ?? 0) || null);
       const stands =
         checkpoint.done || checkpoint.found >= from
           ? checkpoint
@@ -120,10 +118,10 @@ const limitsOf = ({ config }: FrameDeps) => ({
   pixels: config.limits.videoPixels,
 });
 
-async function sourceOf(attempt: Attempt): Promise<VideoSource> {
+async function sourceOf(attempt: Attempt): Promise<MediaSource> {
   const [item] = await readPage(attempt.deps.records.db, attempt.call.jobId, 'probe', 1, 2);
   if (item === undefined) throw new Error('A video task has its video as the item of its first stage.');
-  return item.input as VideoSource;
+  return item.input as MediaSource;
 }
 
 /** The options that scenes and their frames depend on. */
@@ -132,7 +130,7 @@ function optionsOfSplit(options: VideoOptions) {
   return { mode, from, to, shortestScene, longestScene, cutThreshold, gradual };
 }
 
-function digestOf(what: string, { etag, bytes }: VideoSource, ...more: readonly unknown[]): string {
+function digestOf(what: string, { etag, bytes }: MediaSource, ...more: readonly unknown[]): string {
   return createHash('sha256')
     .update(JSON.stringify([what, etag, bytes, ...more]))
     .digest('hex');

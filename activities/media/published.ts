@@ -8,12 +8,10 @@ import {
   videoKind,
 } from '@darkroom/contract';
 import type { Attempt, ItemObject } from '@darkroom/frame';
-import { type Db, listSegments } from '@darkroom/records';
+import { allSegments, type Db } from '@darkroom/records';
 import type { FoundScene } from './summary/found-scene.ts';
 import { summarise } from './summary/summary.ts';
 
-/** Rows a query. */
-const pageRows = 500;
 /** A frame as JPEG at full size; 8K at high quality has a fifth of this. */
 const frameBytes = 100 * 1024 * 1024;
 
@@ -48,14 +46,10 @@ export async function publishedFiles(
 /** All scenes of a task in order, also those whose frame could not be analysed. */
 async function storedScenes(db: Db, jobId: string): Promise<StoredScene[]> {
   const scenes: StoredScene[] = [];
-  for (let after: number | undefined; ; ) {
-    const page = await listSegments(db, jobId, { limit: pageRows, after });
-    for (const { segmentId, item, segment, detections } of page) {
-      const source = item.input as FrameSource;
-      const { scene } = source;
-      scenes.push({ number: segmentId, scene, source, detections: segment === null ? null : detections });
-    }
-    if (page.length < pageRows) return scenes;
-    after = page.at(-1)?.segmentId;
+  for await (const { segmentId, item, segment, detections } of allSegments(db, jobId)) {
+    const source = item.input as FrameSource;
+    const { scene } = source;
+    scenes.push({ number: segmentId, scene, source, detections: segment === null ? null : detections });
   }
+  return scenes;
 }

@@ -1,9 +1,14 @@
 /** The split of an attempt: scenes are stored as they are found, each with the place to go on from; a child that dies is followed by another. */
-import { type FrameSource, ProblemError, type VideoInfo, type VideoSource } from '@darkroom/contract';
+import {
+  type FrameSource,
+  type MediaSource,
+  ProblemError,
+  type VideoInfo,
+  type VideoOptions,
+} from '@darkroom/contract';
 import type { Attempt } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import { type CheckpointRow, saveCheckpoint } from '@darkroom/records';
-import { secondsOf } from './analysed-time.ts';
 import { ChildDied, ChildStalled, type DecoderLimits, splitVideo } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
 import { type SplitCursor, splitCursor } from './split/cursor.ts';
@@ -15,7 +20,7 @@ const pageBudgetMs = 20_000;
 const mostDeaths = 3;
 
 export interface SplitWork {
-  readonly source: VideoSource;
+  readonly source: MediaSource;
   readonly info: VideoInfo;
   readonly request: SplitRequest;
   readonly limits: DecoderLimits;
@@ -81,6 +86,7 @@ class SplitPageWork {
     const { signal, deps } = this.#attempt;
     let child = 0;
     this.#attempt.log.line('info', `split: from ${this.reached.toFixed(3)} s`);
+    this.#report(this.reached);
     // One scene is stored while the next is decoded.
     let storing: Promise<void> = Promise.resolve();
     const events = splitVideo(
@@ -112,7 +118,7 @@ class SplitPageWork {
         storing = event.type === 'scene' ? this.#store(event, child) : this.#save([], event.cursor, false);
         // Awaited before the next event; until then its failure is nobody's.
         storing.catch(() => {});
-        this.#report(event.cursor.reached ?? this.reached);
+        this.#report(event.cursor.reached);
         if (event.type === 'scene' && this.#found + 1 - this.#first >= this.#work.scenes) break;
         if (Date.now() > this.#until) break;
       }
@@ -191,4 +197,10 @@ class SplitPageWork {
     else this.#attempt.progress.counts('split', total === null ? passed : Math.min(total, passed), total);
     this.#attempt.cursor = at;
   }
+}
+
+/** Seconds that are to be analysed, where the length is known. */
+function secondsOf({ seconds }: VideoInfo, { from, to }: VideoOptions): number | undefined {
+  const end = to === null ? seconds : Math.min(to, seconds ?? to);
+  return end === null ? undefined : Math.max(0, end - from);
 }

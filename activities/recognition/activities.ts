@@ -1,15 +1,13 @@
-/** The activities of photo recognition: what gives the pure core its storage, ledger, heartbeat and cancellation. */
-import { createHash } from 'node:crypto';
+/** The activities of recognition, in photos and in the frames of videos: what gives the pure core its storage, ledger, heartbeat and cancellation. */
 import {
   type AnalysisOptions,
   analysisOptions,
   type ManifestFile,
+  type MediaSource,
   type ModelIdentity,
   type ModelRoom,
   modelIdentity,
   type Page,
-  type PhotoResult,
-  type PhotoSource,
   ProblemError,
 } from '@darkroom/contract';
 import {
@@ -23,28 +21,26 @@ import {
   workPage,
 } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
-import { type ItemRow, insertSegment, labelSummary, pinModel } from '@darkroom/records';
-import { formatUri } from '@darkroom/storage';
-import {
-  type AnalyseOptions,
-  type Analysis,
-  analyse,
-  type ForeignDecoder,
-  type Stage,
-  stages,
-} from './analyse.ts';
+import { type ItemRow, labelSummary, pinModel } from '@darkroom/records';
+import { type AnalyseOptions, analyse, type ForeignDecoder, type Stage, stages } from './analyse.ts';
 import { frameDigest, frameOf, recogniseFrame, recognitionOptions } from './frame-activities.ts';
 import { analyseIsolated } from './isolate.ts';
 import { publishedExports } from './published.ts';
+import { outcomeOf, resultDigest } from './recognised.ts';
 import { type Model, openModel } from './session.ts';
 import { sniff } from './sniff.ts';
 
 export type RecognitionActivities = ReturnType<typeof recognitionActivities>;
 
-/** A page is put down after this long, so that other jobs' pages get their turn. */
-const pageBudgetMs = 2000;
-/** Photos of a page in hand at once: while one is inferred, the next is decoded and the last one drawn. */
-const photosAtOnce = 3;
+/** How a page of photos or frames is worked on. */
+const pageWork = {
+  stage: 'recognise',
+  lastStage: 'publish',
+  /** In hand at once: while one is inferred, the next is decoded and the last one drawn. */
+  concurrency: 3,
+  /** A page is put down after this long, so that other jobs' pages get their turn. */
+  budgetMs: 2000,
+} as const;
 
 /** `decodeForeign` reads what libvips does not; where the machine has no such decoder, HEIC is refused. */
 export function recognitionActivities(deps: FrameDeps, decodeForeign?: ForeignDecoder) {
@@ -57,39 +53,35 @@ export function recognitionActivities(deps: FrameDeps, decodeForeign?: ForeignDe
     });
     return opening;
   };
+  const modelFor = async (attempt: Attempt, options: AnalysisOptions): Promise<Model> => {
+    const opened = await model();
+    await requireModel(attempt, options, opened.identity);
+    return opened;
+  };
 
   return {
     analysePhotos: jobActivity(deps, async (attempt, page: Page) => {
       const options = analysisOptions.parse(attempt.job.input);
-      const opened = await model();
-      await requireModel(attempt, options, opened.identity);
+      const opened = await modelFor(attempt, options);
       return workPage(attempt, page, {
-        stage: 'recognise',
-        lastStage: 'publish',
-        concurrency: photosAtOnce,
-        budgetMs: pageBudgetMs,
-        inputDigest: (item) => inputDigest(photoOf(item), options, opened.identity),
+        ...pageWork,
+        inputDigest: (item) => photoDigest(photoOf(item), options, opened.identity),
         work: (item, tools) => analysePhoto(attempt, { model: opened, options, decodeForeign }, item, tools),
       });
     }),
 
     /** The room the model has for a picture, so that frames are resized for it where they are decoded. Pins the model. */
     modelRoom: jobActivity(deps, async (attempt): Promise<ModelRoom> => {
-      const opened = await model();
-      await requireModel(attempt, recognitionOptions(attempt.job.input), opened.identity);
-      const { width, height, fit } = opened.input;
+      const { input } = await modelFor(attempt, recognitionOptions(attempt.job.input));
+      const { width, height, fit } = input;
       return { width, height, fit };
     }),
 
     analyseFrames: jobActivity(deps, async (attempt, page: Page) => {
       const options = recognitionOptions(attempt.job.input);
-      const opened = await model();
-      await requireModel(attempt, options, opened.identity);
+      const opened = await modelFor(attempt, options);
       return workPage(attempt, page, {
-        stage: 'recognise',
-        lastStage: 'publish',
-        concurrency: photosAtOnce,
-        budgetMs: pageBudgetMs,
+        ...pageWork,
         inputDigest: (item) => frameDigest(frameOf(item), options, opened.identity),
         work: (item, tools) => recogniseFrame(attempt, opened, options, item, tools),
       });
@@ -138,15 +130,10 @@ async function requireModel(
 }
 
 /** What the bytes of a photo's result are a function of. */
-function inputDigest(photo: PhotoSource, options: AnalysisOptions, model: ModelIdentity): string {
-  const { scoreThreshold, annotate } = options;
-  const labels = [...options.labels].sort();
-  return createHash('sha256')
-    .update(JSON.stringify([1, photo.etag, photo.bytes, model.digest, scoreThreshold, labels, annotate]))
-    .digest('hex');
-}
+const photoDigest = (photo: MediaSource, options: AnalysisOptions, model: ModelIdentity): string =>
+  resultDigest([photo.etag, photo.bytes], options, model);
 
-const photoOf = (item: ItemRow): PhotoSource => item.input as PhotoSource;
+const photoOf = (item: ItemRow): MediaSource => item.input as MediaSource;
 
 async function analysePhoto(
   attempt: Attempt,
@@ -188,50 +175,7 @@ async function analysePhoto(
         { onStage },
       )
     : await analyse(bytes, { ...request, model, ...(decodeForeign && { decodeForeign }) }, { onStage });
-  return outcomeOf(item, photo, analysis, options.scoreThreshold, storage.bucket);
-}
-
-function outcomeOf(
-  item: ItemRow,
-  photo: PhotoSource,
-  analysis: Analysis,
-  scoreThreshold: number,
-  bucket: string,
-): ItemOutcome {
-  const home = `recognition-results/${item.jobId}/`;
-  const detections = analysis.detections.map(({ label, score, box }) => ({ label, score, box }));
-  const result: PhotoResult = {
-    width: analysis.width,
-    height: analysis.height,
-    format: analysis.format,
-    model: analysis.model,
-    scoreThreshold,
-    detections,
-  };
-  const file = (name: string, body: Buffer, contentType: string) => ({
-    key: home + name,
-    path: name,
-    body,
-    contentType,
-  });
-  const json = file(`${item.ordinal}_result.json`, Buffer.from(JSON.stringify(result)), 'application/json');
-  const drawn =
-    analysis.annotated === undefined
-      ? []
-      : [file(`${item.ordinal}_result.jpg`, analysis.annotated, 'image/jpeg')];
-  return {
-    objects: [json, ...drawn],
-    record: (tx) =>
-      insertSegment(tx, {
-        jobId: item.jobId,
-        segmentId: item.ordinal,
-        filename: photo.filename,
-        sourceUri: photo.uri,
-        width: analysis.width,
-        height: analysis.height,
-        resultUri: formatUri({ bucket, key: json.key }),
-        annotatedUri: drawn[0] === undefined ? null : formatUri({ bucket, key: drawn[0].key }),
-        detections,
-      }),
-  };
+  const { filename, uri: sourceUri } = photo;
+  const { scoreThreshold } = options;
+  return outcomeOf(item, { ...analysis, filename, sourceUri, scoreThreshold }, storage.bucket);
 }

@@ -1,4 +1,5 @@
 /** How a picture of any size is laid into the fixed input of a model, and how boxes come back out. */
+import { placedSize } from '@darkroom/contract';
 import type { Box } from './detection.ts';
 
 /** letterbox: keep the aspect, centred; letterbox-topleft: keep it, at the corner; stretch: fill, aspect lost. */
@@ -18,17 +19,13 @@ export interface Fit {
 }
 
 /** Lays a picture of size `source` into an input of size `input`; at least one pixel each way remains. */
-export function fit(source: Size, input: Size, mode: FitMode): Fit {
-  if (mode === 'stretch') return { left: 0, top: 0, width: input.width, height: input.height };
-  const scale = Math.min(input.width / source.width, input.height / source.height);
-  const width = Math.min(input.width, Math.max(1, Math.round(source.width * scale)));
-  const height = Math.min(input.height, Math.max(1, Math.round(source.height * scale)));
-  if (mode === 'letterbox-topleft') return { left: 0, top: 0, width, height };
+export function fit(source: Size, { width, height }: Size, mode: FitMode): Fit {
+  const size = placedSize({ width, height, fit: mode }, source);
+  if (mode === 'letterbox-topleft') return { left: 0, top: 0, ...size };
   return {
-    left: Math.floor((input.width - width) / 2),
-    top: Math.floor((input.height - height) / 2),
-    width,
-    height,
+    left: Math.floor((width - size.width) / 2),
+    top: Math.floor((height - size.height) / 2),
+    ...size,
   };
 }
 

@@ -1,20 +1,17 @@
 /** Recognition of a video's frames: each is an item that the split has found. */
-import { createHash } from 'node:crypto';
 import {
   type AnalysisOptions,
   analysisOptions,
   type FrameSource,
   type ModelIdentity,
-  type PhotoResult,
-  type Scene,
   videoOptions,
 } from '@darkroom/contract';
 import type { Attempt, ItemOutcome, ItemTools } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
-import { type ItemRow, insertSegment } from '@darkroom/records';
-import { formatUri } from '@darkroom/storage';
+import type { ItemRow } from '@darkroom/records';
 import type { Stage } from './analyse.ts';
 import { analyseFrame } from './analyse-frame.ts';
+import { outcomeOf, type Recognised, resultDigest } from './recognised.ts';
 import type { Model } from './session.ts';
 
 export const frameOf = (item: ItemRow): FrameSource => item.input as FrameSource;
@@ -26,17 +23,8 @@ export function recognitionOptions(input: Record<string, unknown>): AnalysisOpti
 }
 
 /** What the bytes of a frame's result are a function of. */
-export function frameDigest(frame: FrameSource, options: AnalysisOptions, model: ModelIdentity): string {
-  const { scoreThreshold, annotate } = options;
-  const labels = [...options.labels].sort();
-  const { imageSha256, inputSha256 } = frame;
-  return createHash('sha256')
-    .update(JSON.stringify([1, imageSha256, inputSha256, model.digest, scoreThreshold, labels, annotate]))
-    .digest('hex');
-}
-
-/** The JSON result of a scene: as of a photo, and where in the video it is. */
-type SceneResult = PhotoResult & { readonly scene: Scene };
+export const frameDigest = (frame: FrameSource, options: AnalysisOptions, model: ModelIdentity): string =>
+  resultDigest([frame.imageSha256, frame.inputSha256], options, model);
 
 /** Recognises the frame of one scene and draws into its picture. */
 export async function recogniseFrame(
@@ -47,13 +35,12 @@ export async function recogniseFrame(
   { signal, reached }: ItemTools,
 ): Promise<ItemOutcome> {
   const { storage, config } = attempt.deps;
-  const { jobId, ordinal } = item;
   const source = frameOf(item);
   const { width, height, scene, imageUri } = source;
   const read = (uri: string) => storage.getBytes(uri, { maxBytes: config.limits.uploadBytes, signal });
   const onStage = async (stage: Stage, pid: number): Promise<void> => {
     if (stage === 'annotate') reached('recognise');
-    await failpoint(`video.${stage}`, String(ordinal), pid);
+    await failpoint(`video.${stage}`, String(item.ordinal), pid);
   };
   const { detections, annotated } = await analyseFrame(
     { input: await read(source.inputUri), size: { width, height }, picture: () => read(imageUri) },
@@ -71,49 +58,18 @@ export async function recogniseFrame(
     },
     { onStage },
   );
-  const found = detections.map(({ label, score, box }) => ({ label, score, box }));
-  const result: SceneResult = {
+  const { filename, imageBytes: bytes, imageSha256: sha256 } = source;
+  const recognised: Recognised = {
+    filename,
+    sourceUri: imageUri,
     width,
     height,
     format: 'jpeg',
-    scene,
     model: model.identity,
     scoreThreshold: options.scoreThreshold,
-    detections: found,
+    detections,
+    annotated,
+    frame: { scene, image: { uri: imageUri, bytes, sha256 } },
   };
-  const file = (name: string, body: Buffer, contentType: string) => ({
-    key: `recognition-results/${jobId}/${name}`,
-    path: name,
-    body,
-    contentType,
-  });
-  const json = file(`${ordinal}_result.json`, Buffer.from(JSON.stringify(result)), 'application/json');
-  const drawn = annotated === undefined ? [] : [file(`${ordinal}_result.jpg`, annotated, 'image/jpeg')];
-  const uriOf = ({ key }: { key: string }) => formatUri({ bucket: storage.bucket, key });
-  return {
-    objects: [json, ...drawn],
-    written: [
-      {
-        path: `image_${ordinal}.jpg`,
-        uri: imageUri,
-        bytes: source.imageBytes,
-        sha256: source.imageSha256,
-        contentType: 'image/jpeg',
-      },
-    ],
-    record: (tx) =>
-      insertSegment(tx, {
-        jobId,
-        segmentId: ordinal,
-        filename: source.filename,
-        sourceUri: imageUri,
-        width,
-        height,
-        scene,
-        imageUri,
-        resultUri: uriOf(json),
-        annotatedUri: drawn[0] === undefined ? null : uriOf(drawn[0]),
-        detections: found,
-      }),
-  };
+  return outcomeOf(item, recognised, storage.bucket);
 }

@@ -1,10 +1,7 @@
 /** The exports a task is published with. */
 import type { ItemObject } from '@darkroom/frame';
-import { type Db, getTask, listSegments } from '@darkroom/records';
+import { allSegments, type Db, getTask } from '@darkroom/records';
 import { cocoJson, csv, type ExportPhoto } from './export.ts';
-
-/** Rows a query, so that a task of any size is exported in little memory. */
-const pageRows = 500;
 
 export type ExportFormat = 'coco' | 'csv';
 
@@ -22,17 +19,12 @@ export function exported(
 
 /** Photos or frames of a task whose results are published, in order. */
 async function* analysed(db: Db, jobId: string): AsyncGenerator<ExportPhoto, void, undefined> {
-  for (let after: number | undefined; ; ) {
-    const page = await listSegments(db, jobId, { limit: pageRows, after, state: 'succeeded' });
-    for (const { segmentId, segment, detections } of page) {
-      if (segment === null) continue;
-      const { scene, width, height } = segment;
-      const filename = scene === null ? segment.filename : `image_${segmentId}.jpg`;
-      const times = scene === null ? undefined : { start: scene.start, end: scene.end, at: scene.frame.at };
-      yield { segmentId, filename, scene: times, width, height, detections };
-    }
-    if (page.length < pageRows) return;
-    after = page.at(-1)?.segmentId;
+  for await (const { segmentId, segment, detections } of allSegments(db, jobId, 'succeeded')) {
+    if (segment === null) continue;
+    const { scene, width, height } = segment;
+    const filename = scene === null ? segment.filename : `image_${segmentId}.jpg`;
+    const times = scene === null ? undefined : { start: scene.start, end: scene.end, at: scene.frame.at };
+    yield { segmentId, filename, scene: times, width, height, detections };
   }
 }
 

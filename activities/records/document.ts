@@ -1,5 +1,12 @@
 /** A job's rows as the document that the API shows. Pure. */
-import { hasEnded, type Job, type JobState, type Progress, type StageState } from '@darkroom/contract';
+import {
+  hasEnded,
+  hasSucceeded,
+  type Job,
+  type JobState,
+  type Progress,
+  type StageState,
+} from '@darkroom/contract';
 import type { JobRow, StageRow } from './rows.ts';
 
 /** What {@link progressOf} needs to know of a stage. */
@@ -60,7 +67,7 @@ function stageProgress(stage: StageFacts): Progress['stages'][number] {
 }
 
 function percentOf(stages: readonly StageFacts[], state: JobState): number | null {
-  if (state === 'succeeded' || state === 'succeeded_with_warnings') return 100;
+  if (hasSucceeded(state)) return 100;
   if (stages.every(({ total }) => total === null)) return null;
   const weight = sum(stages.map((stage) => stage.weight));
   if (weight <= 0) return null;

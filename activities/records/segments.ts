@@ -59,6 +59,19 @@ export const listSegments = read(
   },
 );
 
+/** Rows a query, so that a task of any size is gone through in little memory. */
+const segmentsPerPage = 500;
+
+/** All segments of a task in order, or those in one state, read a page at a time. */
+export async function* allSegments(db: Db, jobId: string, state?: string): AsyncGenerator<SegmentRecord> {
+  for (let after: number | undefined; ; ) {
+    const page = await listSegments(db, jobId, { limit: segmentsPerPage, after, state });
+    yield* page;
+    if (page.length < segmentsPerPage) return;
+    after = page.at(-1)?.segmentId;
+  }
+}
+
 export const getSegment = read(
   async (db: Db, jobId: string, segmentId: number): Promise<SegmentRecord | undefined> => {
     const rows = await joined(db).where(

@@ -43,7 +43,7 @@ export const queueDefinitions: Readonly<Record<string, QueueDefinition>> = {
   },
   [queues.media]: {
     activities: async (deps) => (await import('@darkroom/media/activities.ts')).mediaActivities(deps),
-    // A publish beside the decoding; the decoding itself takes all cores.
+    // Each decodes on all cores.
     slots: (config) => config.media.processes,
   },
 };

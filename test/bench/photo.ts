@@ -6,8 +6,9 @@ import { parseArgs } from 'node:util';
 import { createKey, migrate, openRecords } from '@darkroom/records';
 import { createStorage } from '@darkroom/storage';
 import { sampleBucket } from '../../apps/local/samples.ts';
-import { startTestStack, type TestStack } from '../harness/stack.ts';
+import type { TestStack } from '../harness/stack.ts';
 import { type Figure, machine, report, say } from './measure/report.ts';
+import { startBenchStack } from './measure/stack.ts';
 import { measureApi } from './photo/api.ts';
 import { startBare } from './photo/bare-process.ts';
 import { measureSingles, measureTasks, photosPrefix } from './photo/recognition.ts';
@@ -41,18 +42,7 @@ async function bench(): Promise<void> {
   const photos = Number(options.photos);
   const wanted = (part: string): boolean => options.only === undefined || options.only === part;
   say('starting Postgres, S3 and Temporal');
-  // As a stack of a user has it, not as tests shorten it.
-  const stack = await startTestStack('bench', {
-    HEARTBEAT_TIMEOUT_SECONDS: '10',
-    SWEEP_INTERVAL_SECONDS: '15',
-    LOG_LEVEL: 'warn',
-  });
-  // A second signal does not cut the orderly end off: servers would stay behind.
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)
-    process.on(signal, () => void stack.close().finally(() => process.exit(code)));
+  const stack = await startBenchStack('bench');
   const figures: Figure[] = [];
   const raw: Record<string, object> = { options };
   const add = (part: string, measured: { figures: Figure[]; raw: object }): void => {

@@ -6,8 +6,9 @@ import { parseArgs } from 'node:util';
 import { createKey, migrate, openRecords } from '@darkroom/records';
 import { createStorage } from '@darkroom/storage';
 import { sampleBucket } from '../../apps/local/samples.ts';
-import { startTestStack, type TestStack } from '../harness/stack.ts';
+import type { TestStack } from '../harness/stack.ts';
 import { type Figure, machine, report, say } from './measure/report.ts';
+import { startBenchStack } from './measure/stack.ts';
 import { median } from './measure/statistics.ts';
 import { type JobRun, runJob } from './photo/client.ts';
 import { film } from './video/film.ts';
@@ -75,16 +76,7 @@ async function bench(): Promise<void> {
 
 async function measureJob(path: string, minutes: number, pairs: number) {
   say('starting Postgres, S3 and Temporal');
-  const stack = await startTestStack('bench-video', {
-    HEARTBEAT_TIMEOUT_SECONDS: '10',
-    SWEEP_INTERVAL_SECONDS: '15',
-    LOG_LEVEL: 'warn',
-  });
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)
-    process.on(signal, () => void stack.close().finally(() => process.exit(code)));
+  const stack = await startBenchStack('bench-video');
   try {
     await migrate(stack.stack.postgres);
     const records = openRecords({ url: stack.stack.postgres, pool: 1, application: 'darkroom-bench' });

@@ -24,6 +24,10 @@ export type EndState = (typeof endStates)[number];
 export const hasEnded = (state: JobState): state is EndState =>
   (endStates as readonly string[]).includes(state);
 
+/** Whether it ended as it should, warnings or not: its results are published. */
+export const hasSucceeded = (state: JobState): boolean =>
+  state === 'succeeded' || state === 'succeeded_with_warnings';
+
 export const stageState = z
   .enum(['pending', 'running', 'succeeded', 'failed', 'cancelled'])
   .meta({ id: 'StageState' });

@@ -26,8 +26,8 @@ export const analysisOptions = z
   .meta({ id: 'AnalysisOptions' });
 export type AnalysisOptions = z.infer<typeof analysisOptions>;
 
-/** One photo of a task as it was pinned at submit; the `input` of its item. */
-export interface PhotoSource {
+/** A photo or the video of a task as it was pinned at submit; the `input` of its item. */
+export interface MediaSource {
   readonly uri: string;
   readonly etag: string;
   readonly bytes: number;

@@ -84,14 +84,6 @@ export const videoInfo = z
   .meta({ id: 'VideoInfo' });
 export type VideoInfo = z.infer<typeof videoInfo>;
 
-/** The video of a task as it was pinned at submit. */
-export interface VideoSource {
-  readonly uri: string;
-  readonly etag: string;
-  readonly bytes: number;
-  readonly filename: string;
-}
-
 /** A scene of a task as the split left it; the `input` of its item. */
 export interface FrameSource {
   readonly filename: string;
@@ -114,6 +106,20 @@ export interface ModelRoom {
   readonly width: number;
   readonly height: number;
   readonly fit: 'letterbox' | 'letterbox-topleft' | 'stretch';
+}
+
+/**
+ * Size, pixels, that a picture gets in the room, without padding; at least one pixel each way. Where a frame is resized and where
+ * the model's boxes are led back it has to be the same.
+ */
+export function placedSize(
+  room: ModelRoom,
+  { width, height }: { readonly width: number; readonly height: number },
+): { width: number; height: number } {
+  if (room.fit === 'stretch') return { width: room.width, height: room.height };
+  const scale = Math.min(room.width / width, room.height / height);
+  const within = (length: number, most: number) => Math.min(most, Math.max(1, Math.round(length * scale)));
+  return { width: within(width, room.width), height: within(height, room.height) };
 }
 
 /** Segments by ordinal that are ready to be recognised: `from` inclusive, `to` exclusive. */

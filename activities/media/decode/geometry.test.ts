@@ -1,6 +1,7 @@
+import { placedSize } from '@darkroom/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { orientationOf, placedSize, shownSize, squareSize, upright } from './geometry.ts';
+import { orientationOf, shownSize, squareSize, upright } from './geometry.ts';
 
 /** a b u, c d v, x y w as 16.16 and 2.30 fixed point. */
 function matrix(a: number, b: number, c: number, d: number): Buffer {

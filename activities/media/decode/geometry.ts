@@ -1,5 +1,4 @@
 /** From the coded picture to the picture as shown: turned, mirrored, with square pixels; and its size in a model's input. */
-import type { ModelRoom } from '@darkroom/contract';
 
 export interface Size {
   readonly width: number;
@@ -68,12 +67,4 @@ export function squareSize({ width, height }: Size, aspect: number): Size {
 export function shownSize(coded: Size, aspect: number, orientation: Orientation): Size {
   const { width, height } = squareSize(coded, aspect);
   return orientation.turned ? { width: height, height: width } : { width, height };
-}
-
-/** Size that a picture gets in a model's input, without padding; at least one pixel each way. */
-export function placedSize(room: ModelRoom, { width, height }: Size): Size {
-  if (room.fit === 'stretch') return { width: room.width, height: room.height };
-  const scale = Math.min(room.width / width, room.height / height);
-  const within = (length: number, most: number) => Math.min(most, Math.max(1, Math.round(length * scale)));
-  return { width: within(width, room.width), height: within(height, room.height) };
 }

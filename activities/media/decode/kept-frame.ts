@@ -1,7 +1,7 @@
 /** A decoded frame that is kept, and made into pictures when it is chosen. */
-import type { ModelRoom } from '@darkroom/contract';
+import { type ModelRoom, placedSize } from '@darkroom/contract';
 import { avImageGetBufferSize, Frame } from 'node-av/lib';
-import { type Orientation, placedSize, shownSize } from './geometry.ts';
+import { type Orientation, shownSize } from './geometry.ts';
 import type { KeptFrame } from './reader.ts';
 import { encodeJpeg, encodePng, scaleToRgb, setUpright } from './render.ts';
 

@@ -1,5 +1,5 @@
 /** Bytes of an object in the store, by ranges, as it was when it was pinned. */
-import type { VideoSource } from '@darkroom/contract';
+import type { MediaSource } from '@darkroom/contract';
 import type { Storage } from '@darkroom/storage';
 import type { RangeSource } from './child.ts';
 
@@ -13,7 +13,7 @@ const BLOCKS = 6;
  */
 export function rangeSource(
   storage: Pick<Storage, 'get'>,
-  source: Pick<VideoSource, 'uri' | 'etag' | 'bytes'>,
+  source: Pick<MediaSource, 'uri' | 'etag' | 'bytes'>,
 ): RangeSource {
   const size = source.bytes;
   /** By number of the block, least recently used first. */

@@ -5,7 +5,7 @@ import {
   type FrameSource,
   type JobState,
   labelOverTime,
-  type PhotoSource,
+  type MediaSource,
   type Segment,
   segment,
   videoInfo,
@@ -65,7 +65,7 @@ export async function toSegment(
   { segmentId, item, segment: published, detections }: SegmentRecord,
   links: LinkMaker,
 ): Promise<Segment> {
-  const source = item.input as PhotoSource | FrameSource;
+  const source = item.input as MediaSource | FrameSource;
   const frame = media === 'video' ? (source as FrameSource) : undefined;
   return {
     task_id: job.id,
@@ -82,7 +82,7 @@ export async function toSegment(
         segmentId,
         filename: source.filename,
         imageUri: frame?.imageUri,
-        sourceUri: frame === undefined ? (source as PhotoSource).uri : undefined,
+        sourceUri: frame === undefined ? (source as MediaSource).uri : undefined,
         annotatedUri: published?.annotatedUri,
         resultUri: published?.resultUri,
       },

@@ -1,12 +1,6 @@
 /** Takes the files of a multipart request one after the other, as they stream in: one photo or video, or several photos. */
 import { createHash } from 'node:crypto';
-import {
-  type AnalysisOptions,
-  type PhotoSource,
-  ProblemError,
-  type VideoOptions,
-  type VideoSource,
-} from '@darkroom/contract';
+import { type AnalysisOptions, type MediaSource, ProblemError, type VideoOptions } from '@darkroom/contract';
 import { safeName } from '@darkroom/storage';
 import type { Part } from '../multipart.ts';
 import { AnalysisForm, fieldProblem } from './analysis-form.ts';
@@ -29,7 +23,7 @@ export interface Incoming {
 /** What became of it; `source` is absent where the bytes were hashed only. */
 export interface Taken {
   readonly sha256: string;
-  readonly source?: PhotoSource | VideoSource;
+  readonly source?: MediaSource;
 }
 
 export interface TakenRequest {

@@ -1,11 +1,5 @@
 /** From a request's photos or video to a job: the row first, its objects second, the job last. What is refused or cut off leaves nothing. */
-import {
-  type AnalysisOptions,
-  type PhotoSource,
-  ProblemError,
-  type VideoOptions,
-  type VideoSource,
-} from '@darkroom/contract';
+import { type AnalysisOptions, type MediaSource, ProblemError, type VideoOptions } from '@darkroom/contract';
 import { type Accepted, type Dispatch, fingerprintOf } from '@darkroom/dispatch';
 import type { Config, Logger } from '@darkroom/platform';
 import {
@@ -149,7 +143,7 @@ async function submitUpload(
 interface Collected {
   readonly media: Media;
   readonly options: AnalysisOptions | VideoOptions;
-  readonly sources: readonly (PhotoSource | VideoSource)[];
+  readonly sources: readonly MediaSource[];
   readonly fingerprint: string;
 }
 

@@ -1,5 +1,5 @@
 /** Where to go on from a task. */
-import { type VideoFile, videoFiles, videoKind } from '@darkroom/contract';
+import { hasSucceeded, type JobState, type VideoFile, videoFiles, videoKind } from '@darkroom/contract';
 import type { Storage } from '@darkroom/storage';
 import type { ApiContext } from '../context.ts';
 import { signLink } from '../links.ts';
@@ -41,8 +41,8 @@ export async function taskLinks(c: ApiContext, task: Task): Promise<Record<strin
   const { config } = c.var.deps;
   const { job } = task;
   const links = analysisLinks(config.api.publicUrl, job.id);
-  const published = job.state === 'succeeded' || job.state === 'succeeded_with_warnings';
-  if (task.media !== 'video' || !published || job.resultsRemovedAt !== null) return links;
+  if (task.media !== 'video' || !hasSucceeded(job.state as JobState) || job.resultsRemovedAt !== null)
+    return links;
   const files = ['poster', 'storyboard', 'scenes', 'scenesCsv', 'edl'] as const;
   const stored = await Promise.all(
     files.map(async (file) => [file, await fileLink(c, job.id, file)] as const),

@@ -1,5 +1,5 @@
 /** Photos and videos that lie in S3 already: checked against what the caller was granted, then pinned to what they are now. */
-import { type PhotoSource, ProblemError, type VideoSource } from '@darkroom/contract';
+import { type MediaSource, ProblemError } from '@darkroom/contract';
 import {
   type Grant,
   type Grantee,
@@ -19,7 +19,7 @@ export interface SourceLimits extends MediaLimits {
 /** What is to be analysed, as it is now: a video, or some photos. */
 export interface Pinned {
   readonly media: Media;
-  readonly sources: readonly (PhotoSource | VideoSource)[];
+  readonly sources: readonly MediaSource[];
 }
 
 /** Whether the inputs of a job belong to the caller; asked for URIs under `input-files/{id}/` alone. */
@@ -65,7 +65,7 @@ export async function pinObject(
   storage: Storage,
   uri: string,
   limits: MediaLimits,
-): Promise<{ media: Media; source: PhotoSource | VideoSource }> {
+): Promise<{ media: Media; source: MediaSource }> {
   const { etag, size } = await storage.head(uri);
   const filename = safeName(uri);
   const head = size === 0 ? Buffer.alloc(0) : await beginning(storage, uri, etag);
@@ -79,8 +79,8 @@ async function beginning(storage: Storage, uri: string, etag: string): Promise<B
   return Buffer.concat(await stream.toArray());
 }
 
-async function pinPrefix(storage: Storage, uri: string, limits: SourceLimits): Promise<PhotoSource[]> {
-  const photos: PhotoSource[] = [];
+async function pinPrefix(storage: Storage, uri: string, limits: SourceLimits): Promise<MediaSource[]> {
+  const photos: MediaSource[] = [];
   for await (const object of storage.list(uri)) {
     // Consoles mark a "folder" by an empty object whose key ends in a slash.
     if (object.key.endsWith('/')) continue;

@@ -1,5 +1,5 @@
 /** The thumbnails of a video as a track for players, whose pictures can be loaded without a key. */
-import { ProblemError, videoFiles } from '@darkroom/contract';
+import { hasSucceeded, type JobState, ProblemError, videoFiles } from '@darkroom/contract';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api } from '../context.ts';
 import { problems } from '../openapi.ts';
@@ -33,7 +33,7 @@ export function registerAnalysisThumbnails(api: Api, base: string): void {
     const { job, media } = await loadTask(c, c.req.valid('param').task_id, 'read');
     if (media !== 'video') throw new ProblemError('not_found', 'Photos have no thumbnails over time.');
     requireResults(job);
-    if (!job.state.startsWith('succeeded')) {
+    if (!hasSucceeded(job.state as JobState)) {
       throw new ProblemError('not_found', `The task is ${job.state}; it was not published.`);
     }
     const { storage } = c.var.deps;
