@@ -100,12 +100,13 @@ export function encodeOnnx(graph: OnnxGraph): Buffer {
 
 /** `metadata_props` of an ONNX file (exporters put class names there). Throws RangeError when it is no protobuf. */
 export function onnxMetadata(file: Buffer): Record<string, string> {
-  const metadata: Record<string, string> = {};
+  const metadata = new Map<string, string>();
   for (const { field, content } of fieldsOf(file)) {
     if (field !== 14 || content === undefined) continue;
     const entry: Record<number, string> = {};
     for (const part of fieldsOf(content)) entry[part.field] = part.content?.toString('utf8') ?? '';
-    if (entry[1] !== undefined) metadata[entry[1]] = entry[2] ?? '';
+    if (entry[1] !== undefined) metadata.set(entry[1], entry[2] ?? '');
   }
-  return metadata;
+  // Not by assignment, which loses the key `__proto__`.
+  return Object.fromEntries(metadata);
 }

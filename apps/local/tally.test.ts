@@ -46,6 +46,14 @@ describe('tallyReport', () => {
     expect(tallyReport('x', report(3, 1), 1)).toMatchObject({ passed: 3, failed: 1 });
   });
 
+  it('names a test that failed, and says why', () => {
+    const test = { fullName: 'a law holds', status: 'failed', failureMessages: ['expected 1 to be 2'] };
+    const file = { name: 'c.test.ts', status: 'failed', assertionResults: [test] };
+    expect(tallyReport('x', report(3, 1, [file]), 1).remarks).toEqual([
+      'c.test.ts: a law holds\nexpected 1 to be 2',
+    ]);
+  });
+
   it('counts a file that could not be loaded', () => {
     const broken = { name: 'c.test.ts', status: 'failed', assertionResults: [] };
     expect(tallyReport('x', report(3, 0, [broken]), 1)).toMatchObject({ passed: 3, failed: 1 });

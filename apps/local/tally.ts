@@ -10,7 +10,17 @@ const reportSchema = z.object({
   numFailedTests: z.int(),
   numPendingTests: z.int(),
   testResults: z.array(
-    z.object({ name: z.string(), status: z.string(), assertionResults: z.array(z.unknown()) }),
+    z.object({
+      name: z.string(),
+      status: z.string(),
+      assertionResults: z.array(
+        z.object({
+          fullName: z.string(),
+          status: z.string(),
+          failureMessages: z.array(z.string()).nullish(),
+        }),
+      ),
+    }),
   ),
 });
 const summarySchema = z.object({
@@ -28,7 +38,7 @@ export interface Tally {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
-  /** One line per thing that went wrong without a failing test to show for it. */
+  /** What went wrong: of each failed test its name and why, and a line for what no test shows. */
   readonly remarks: readonly string[];
 }
 
@@ -58,7 +68,14 @@ export function tallyReport(name: string, text: string, exitCode: number): Tally
     passed: numPassedTests,
     failed: numFailedTests + broken.length,
     skipped: numPendingTests,
-    remarks: broken.map((file) => `${file.name} could not be run`),
+    remarks: [
+      ...broken.map((file) => `${file.name} could not be run`),
+      ...testResults.flatMap((file) =>
+        file.assertionResults
+          .filter((test) => test.status === 'failed')
+          .map((test) => `${file.name}: ${test.fullName}\n${test.failureMessages?.[0] ?? ''}`),
+      ),
+    ],
   };
   if (numPassedTests + counted.failed === 0) return failure(`${name}: no test was run`);
   if (exitCode !== 0 && counted.failed === 0) {
