@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Page, type PageReport, type ProblemRecord, problemOf } from '@darkroom/contract';
-import { failpoint } from '@darkroom/platform';
+import { failpoint, releaseMemory } from '@darkroom/platform';
 import {
   claimItem,
   type Db,
@@ -31,6 +31,7 @@ export interface ItemObject {
   readonly key: string;
   /** Path within the job's archive. */
   readonly path: string;
+  /** Given back once it is stored. */
   readonly body: Buffer;
   readonly contentType: string;
 }
@@ -218,8 +219,10 @@ async function publish(attempt: Attempt, item: ItemRow, kind: ItemWork, outcome:
   }
   const files = await Promise.all(
     outcome.objects.map(async ({ key, path, body, contentType }) => {
+      const bytes = body.length;
       const { uri, sha256 } = await storage.putBytes(key, body, { contentType, signal: attempt.signal });
-      return { path, uri, bytes: body.length, sha256, contentType };
+      releaseMemory(body);
+      return { path, uri, bytes, sha256, contentType };
     }),
   );
   await failpoint('item.before-publish', item.key);

@@ -25,7 +25,7 @@ import { z } from 'zod';
 import { probeVideo } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
 import { publishedFiles } from './published.ts';
-import { splitInto } from './split-activity.ts';
+import { reportStanding, splitInto } from './split-activity.ts';
 
 export type MediaActivities = ReturnType<typeof mediaActivities>;
 
@@ -82,16 +82,17 @@ export function mediaActivities(deps: FrameDeps) {
         itemStage: 'recognise',
         digest: digestOf('split', source, splitVersion, optionsOfSplit(options), room),
       });
-      const stands =
-        checkpoint.done || checkpoint.found >= from
-          ? checkpoint
-          : await splitInto(attempt, checkpoint, {
-              source,
-              info,
-              request: { options, room, candidateBytes: deps.config.media.candidateBytes },
-              limits: limitsOf(deps),
-              scenes: scenesInPage,
-            });
+      if (checkpoint.done || checkpoint.found >= from) {
+        reportStanding(attempt, { info, options }, checkpoint);
+        return pageOf(checkpoint, from);
+      }
+      const stands = await splitInto(attempt, checkpoint, {
+        source,
+        info,
+        request: { options, room, candidateBytes: deps.config.media.candidateBytes },
+        limits: limitsOf(deps),
+        scenes: scenesInPage,
+      });
       return pageOf(stands, from);
     }),
 

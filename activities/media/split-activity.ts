@@ -7,8 +7,9 @@ import {
   type VideoOptions,
 } from '@darkroom/contract';
 import type { Attempt } from '@darkroom/frame';
-import { failpoint } from '@darkroom/platform';
+import { failpoint, releaseMemory } from '@darkroom/platform';
 import { type CheckpointRow, saveCheckpoint } from '@darkroom/records';
+import { z } from 'zod';
 import { ChildDied, ChildStalled, type DecoderLimits, splitVideo } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
 import { type SplitCursor, splitCursor } from './split/cursor.ts';
@@ -27,6 +28,8 @@ export interface SplitWork {
   /** Scenes of a page at most. */
   readonly scenes: number;
 }
+
+type Asked = { readonly info: VideoInfo; readonly options: VideoOptions };
 
 type Standing = Pick<CheckpointRow, 'found' | 'done'>;
 
@@ -152,6 +155,7 @@ class SplitPageWork {
       }),
     ]);
     await failpoint('video.scene-written', String(number));
+    releaseMemory(image, input);
     const source: FrameSource = {
       filename: this.#work.source.filename,
       scene,
@@ -189,15 +193,27 @@ class SplitPageWork {
   #report(at: number, ended = false): void {
     this.reached = Math.max(this.reached, at);
     const { request, info } = this.#work;
-    const passed = Math.max(0, Math.ceil(at - request.options.from));
-    const length = secondsOf(info, request.options);
-    const total = length === undefined ? null : Math.max(1, Math.ceil(length));
-    // What a file says of its length need not be true; at the end it is known.
-    if (ended) this.#attempt.progress.counts('split', total ?? passed, total ?? passed);
-    else this.#attempt.progress.counts('split', total === null ? passed : Math.min(total, passed), total);
+    reportSplit(this.#attempt, { info, options: request.options }, at, ended);
     this.#attempt.cursor = at;
   }
 }
+
+/** Shows a split that stands at `at` seconds as seconds of those that are asked for. */
+function reportSplit({ progress }: Attempt, { info, options }: Asked, at: number, ended: boolean): void {
+  const passed = Math.max(0, Math.ceil(at - options.from));
+  const length = secondsOf(info, options);
+  const total = length === undefined ? null : Math.max(1, Math.ceil(length));
+  // What a file says of its length need not be true; at the end it is known.
+  if (ended) progress.counts('split', total ?? passed, total ?? passed);
+  else progress.counts('split', total === null ? passed : Math.min(total, passed), total);
+}
+
+/** Shows where an earlier attempt or run has brought the split. */
+export function reportStanding(attempt: Attempt, asked: Asked, { cursor, done }: CheckpointRow): void {
+  const { reached } = standing.parse(cursor ?? { reached: asked.options.from });
+  reportSplit(attempt, asked, reached, done);
+}
+const standing = z.object({ reached: z.number() });
 
 /** Seconds that are to be analysed, where the length is known. */
 function secondsOf({ seconds }: VideoInfo, { from, to }: VideoOptions): number | undefined {

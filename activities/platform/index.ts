@@ -10,6 +10,7 @@ export {
   parseJournal,
 } from './failpoint.ts';
 export { createLogger, type Logger, type LogLevel, setLevel } from './log.ts';
+export { releaseMemory } from './memory.ts';
 export { metrics, metricsText, reportJobs, serveMetrics } from './metrics.ts';
 export { scrub } from './scrub.ts';
 export { handleShutdown, type Shutdown } from './shutdown.ts';

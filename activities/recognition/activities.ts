@@ -82,6 +82,8 @@ export function recognitionActivities(deps: FrameDeps, decodeForeign?: ForeignDe
       const opened = await modelFor(attempt, options);
       return workPage(attempt, page, {
         ...pageWork,
+        // The pages are two already, and the split that they run beside takes the cores: more in hand would only hold memory.
+        concurrency: 1,
         inputDigest: (item) => frameDigest(frameOf(item), options, opened.identity),
         work: (item, tools) => recogniseFrame(attempt, opened, options, item, tools),
       });

@@ -1,15 +1,16 @@
 /** One frame of a video: its input was made when it was decoded, its picture is read only to be drawn into. */
 import { type ModelIdentity, ProblemError } from '@darkroom/contract';
+import { releaseMemory } from '@darkroom/platform';
 import sharp from 'sharp';
-import { type AnalyseOptions, detect, type Hooks, type Stage } from './analyse.ts';
+import { type AnalyseOptions, type Hooks, recognise, type Stage } from './analyse.ts';
 import { annotate } from './annotate.ts';
 import type { Detection } from './detection.ts';
 import { fit, type Size } from './fit.ts';
-import { decode, normalise, release } from './prepare.ts';
+import { decode, normalise } from './prepare.ts';
 import type { Model } from './session.ts';
 
 export interface Frame {
-  /** PNG of the size that `fit` lays a picture of `size` into the model's input with. */
+  /** Taken along, its memory given back. PNG of the size that `fit` lays a picture of `size` into the model's input with. */
   readonly input: Buffer;
   /** Of the full picture, pixels. */
   readonly size: Size;
@@ -50,16 +51,19 @@ export async function analyseFrame(
       );
     }
     const tensor = normalise(data, placed, model.input);
+    releaseMemory(data);
+    releaseMemory(frame.input);
     await enter('recognise');
-    const outputs = await model.infer(tensor, signal);
-    const detections = detect(outputs, model, placed, frame.size, options);
+    const detections = await recognise(model, tensor, placed, frame.size, options);
     if (!options.annotate) return { model: model.identity, detections };
     await enter('annotate');
-    const raster = await decode(await frame.picture(), options.limits);
+    const picture = await frame.picture();
+    const raster = await decode(picture, options.limits);
+    releaseMemory(picture);
     try {
       return { model: model.identity, detections, annotated: await annotate(raster, detections) };
     } finally {
-      release(raster);
+      releaseMemory(raster.data);
     }
   }, signal);
 }

@@ -1,11 +1,12 @@
 /** One photo from bytes to detections and picture: read once, decoded once. */
 import type { ModelIdentity } from '@darkroom/contract';
+import { releaseMemory } from '@darkroom/platform';
 import { annotate } from './annotate.ts';
 import { labelOf } from './card.ts';
 import type { Detection, Outputs } from './detection.ts';
 import { clip, type Fit, type Size, toSource } from './fit.ts';
 import { heads } from './heads/index.ts';
-import { decode, type PhotoLimits, probe, type Raster, release, toTensor } from './prepare.ts';
+import { decode, type PhotoLimits, probe, type Raster, type Tensor, toTensor } from './prepare.ts';
 import type { Model } from './session.ts';
 import { type PhotoFormat, sniff } from './sniff.ts';
 import { suppress } from './suppress.ts';
@@ -84,10 +85,7 @@ export async function analyse(
       return { raster: decoded, ...(await toTensor(decoded, model.input)) };
     });
     try {
-      const detections = await stage('recognise', async () => {
-        const outputs = await model.infer(tensor, signal);
-        return detect(outputs, model, placed, raster, options);
-      });
+      const detections = await stage('recognise', () => recognise(model, tensor, placed, raster, options));
       const drawn = options.annotate
         ? { annotated: await stage('annotate', () => annotate(raster, detections)) }
         : {};
@@ -95,9 +93,25 @@ export async function analyse(
       const { width, height } = raster;
       return { width, height, format, model: model.identity, detections, ...drawn, timings };
     } finally {
-      release(raster);
+      releaseMemory(raster.data);
     }
   }, signal);
+}
+
+/** What the model finds in a picture of size `source` that was placed so; takes the tensor's memory along. */
+export async function recognise(
+  model: Model,
+  tensor: Tensor,
+  placed: Fit,
+  source: Size,
+  options: Pick<AnalyseOptions, 'threshold' | 'labels' | 'signal'>,
+): Promise<Detection[]> {
+  const outputs = await model.infer(tensor, options.signal);
+  try {
+    return detect(outputs, model, placed, source, options);
+  } finally {
+    for (const { data } of Object.values(outputs)) releaseMemory(data);
+  }
 }
 
 /** Outputs of a model → detections in pixels of the source: decoded, suppressed, unfitted, clipped, labelled, filtered. */

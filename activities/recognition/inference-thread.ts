@@ -1,5 +1,6 @@
 /** A thread that holds one ONNX Runtime session: `session.run` blocks the thread it is called on. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { releaseMemory } from '@darkroom/platform/memory.ts';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { Output } from './detection.ts';
 import type { Port } from './guess.ts';
@@ -35,11 +36,15 @@ async function answer(session: InferenceSession, feeds: Feeds): Promise<void> {
       new Tensor(type, data, dims),
     ]);
     const results = await session.run(Object.fromEntries(tensors));
+    for (const { data } of Object.values(feeds)) releaseMemory(data);
     const outputs = Object.entries(results).map(([name, { dims, data }]): [string, Output] => [
       name,
       { dims, data: float32(data) },
     ]);
-    tell({ type: 'outputs', outputs: Object.fromEntries(outputs) });
+    const memory = new Set(outputs.map(([, { data }]) => data.buffer as ArrayBuffer));
+    port?.postMessage({ type: 'outputs', outputs: Object.fromEntries(outputs) } satisfies FromThread, [
+      ...memory,
+    ]);
   } catch (error) {
     tell({ type: 'failed', reason: reasonOf(error) });
   }

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { openInference } from './inference.ts';
 import { defaultModelPath } from './setup.ts';
-import { defaultModelOptions } from './testing/models.ts';
+import { constantModel, defaultModelOptions, tensor } from './testing/models.ts';
 
 const options = async () => ({
   path: defaultModelPath((await defaultModelOptions()).modelsDir),
@@ -35,6 +36,40 @@ it('leaves the event loop free while the model runs, and gives every run its own
     });
     // On the loop itself, a timer would come between the runs only.
     expect(turns).toBeGreaterThan(8);
+  } finally {
+    await inference.close();
+  }
+});
+
+it('opens a further lane when pictures queue, and not for one that waits', async () => {
+  const inference = await openInference(await options(), 2);
+  try {
+    const pair = () => Promise.all([inference.run(picture(0)), inference.run(picture(1))]);
+    const alone = await pair();
+    await pair();
+    expect(inference.lanes).toBe(1);
+    while (inference.lanes < 2) await Promise.all([pair(), pair()]);
+    const crowd = await Promise.all([pair(), pair(), pair()]);
+    expect(crowd).toEqual([alone, alone, alone]);
+  } finally {
+    await inference.close();
+  }
+});
+
+it('does not open a file that was replaced beside the one it has', async () => {
+  const path = await constantModel({ outputs: { y: tensor([1], [[0], 7]) } });
+  const inference = await openInference({ path, device: 'cpu', threads: 1 }, 2);
+  try {
+    await copyFile(await constantModel({ outputs: { y: tensor([1], [[0], 9]) } }), path);
+    const feeds = () => ({
+      images: { type: 'float32' as const, data: new Float32Array(3 * 64 * 64), dims: [1, 3, 64, 64] },
+    });
+    for (const _ of Array(5)) {
+      const outputs = await Promise.all(Array.from({ length: 40 }, () => inference.run(feeds())));
+      for (const { y } of outputs) expect(y?.data[0]).toBe(7);
+      await sleep(50);
+    }
+    expect(inference.lanes).toBe(1);
   } finally {
     await inference.close();
   }

@@ -1,5 +1,8 @@
 /** Inference beside the event loop: heartbeats, cancels and other photos go on while a model runs. */
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
 import { Worker } from 'node:worker_threads';
 import type { Outputs } from './detection.ts';
 import type { Port } from './guess.ts';
@@ -33,6 +36,8 @@ export type FromThread =
 
 export interface Inference {
   readonly inputs: readonly Port[];
+  /** Lanes that are open by now. */
+  readonly lanes: number;
   /**
    * Takes the memory of `feeds` along. Waits for a free lane first, and gives up waiting when the signal aborts. Throws when the model
    * does not run on that.
@@ -43,38 +48,73 @@ export interface Inference {
 }
 
 /**
- * Opens the model once per lane, each in a thread of its own, all of them now: a file that is replaced later must not be
- * loaded beside the old one. A thread that dies takes the process with it, as a session in the process would.
- * Throws the runtime's reason when it cannot open the file.
+ * Opens the model in a thread of its own, and in further ones, `lanes` in all, when pictures queue: each holds the model in memory. A
+ * file that was replaced since is not opened beside the old one; then it stays with the lanes there are. A thread that dies takes the
+ * process with it, as a session in the process would. Throws the runtime's reason when it cannot open the file.
  */
 export async function openInference(options: SessionOptions, lanes: number): Promise<Inference> {
-  const threads = Array.from({ length: lanes }, () => startThread(options));
-  const close = async (): Promise<void> => {
-    await Promise.all(threads.map((thread) => thread.off('exit', dieToo).terminate()));
+  const digest = await digestOf(options.path);
+  const threads = [startThread(options)];
+  const idle: Worker[] = [];
+  let opened = 0;
+  const room = new Lanes(1);
+  let closed = false;
+
+  const open = async (thread: Worker): Promise<FromThread> => {
+    try {
+      const ready = await nextMessage(thread);
+      if (closed || (await digestOf(options.path)) !== digest) throw new Error('The model was replaced.');
+      thread.once('exit', dieToo);
+      idle.push(thread);
+      opened++;
+      return ready;
+    } catch (error) {
+      await thread.terminate();
+      throw error;
+    }
   };
-  try {
-    const [first] = await Promise.all(threads.map(nextMessage));
-    for (const thread of threads) thread.once('exit', dieToo);
-    const idle = [...threads];
-    const room = new Lanes(lanes);
-    const run = async (feeds: Feeds): Promise<Outputs> => {
-      const thread = idle.pop()!;
-      try {
-        thread.postMessage(feeds, memoryOf(feeds));
-        return outputsOf(await nextMessage(thread));
-      } finally {
-        idle.push(thread);
-      }
-    };
-    return {
-      inputs: inputsOf(first),
-      run: (feeds, signal) => room.run(() => run(feeds), signal),
-      close,
-    };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  const widen = (): void => {
+    if (threads.length >= lanes) return;
+    const thread = startThread(options);
+    // A lane that cannot be opened counts as one: it is not tried again with every picture.
+    threads.push(thread);
+    open(thread).then(
+      () => room.widen(),
+      () => {},
+    );
+  };
+  const run = async (feeds: Feeds): Promise<Outputs> => {
+    const thread = idle.pop()!;
+    try {
+      thread.postMessage(feeds, memoryOf(feeds));
+      return outputsOf(await nextMessage(thread));
+    } finally {
+      idle.push(thread);
+    }
+  };
+  const inputs = inputsOf(await open(threads[0]!));
+  return {
+    inputs,
+    get lanes() {
+      return opened;
+    },
+    run: (feeds, signal) => {
+      // One that waits while another is inferred costs less time than a second copy of the model costs memory.
+      if (room.queued > 0) widen();
+      return room.run(() => run(feeds), signal);
+    },
+    async close() {
+      closed = true;
+      await Promise.all(threads.map((thread) => thread.off('exit', dieToo).terminate()));
+    },
+  };
+}
+
+/** SHA-256 of a file. */
+async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
 }
 
 const memoryOf = (feeds: Feeds): ArrayBuffer[] =>

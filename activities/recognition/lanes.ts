@@ -9,15 +9,25 @@ export class Lanes {
     this.free = count;
   }
 
+  /** How many wait for a lane. */
+  get queued(): number {
+    return this.waiting.length;
+  }
+
+  /** One more at once from now on. */
+  widen(): void {
+    const next = this.waiting.shift();
+    if (next === undefined) this.free++;
+    else next();
+  }
+
   /** Runs `work` when a lane is free. Rejects with the signal's reason when it aborts before that. */
   async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     await this.enter(signal);
     try {
       return await work();
     } finally {
-      const next = this.waiting.shift();
-      if (next === undefined) this.free++;
-      else next();
+      this.widen();
     }
   }
 

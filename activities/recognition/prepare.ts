@@ -130,16 +130,6 @@ export async function decode(bytes: Buffer, limits: PhotoLimits): Promise<Raster
   return { data, width: info.width, height: info.height };
 }
 
-/**
- * Gives the memory of a raster back at once; it is empty then. Left to the garbage collector, rasters press for a full collection
- * every few photos, and lie around until then.
- */
-export function release({ data }: Raster): void {
-  const { buffer } = data;
-  // A small buffer may share its memory with others.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === data.byteLength) buffer.transfer(0);
-}
-
 async function damageNamed<T>(part: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();

@@ -21,7 +21,7 @@ export interface ModelOptions {
   readonly modelsDir: string;
   /** `cuda` needs ONNX Runtime's CUDA files; without them it is an error, not the CPU. */
   readonly device: 'cpu' | 'cuda';
-  /** How many pictures are inferred at once; each lane holds the model in memory. */
+  /** How many pictures are inferred at once, where so many wait; each lane holds the model in memory. */
   readonly lanes: number;
   /** Of one inference; lanes × threads should not exceed the cores. */
   readonly threads: number;
@@ -118,17 +118,15 @@ async function understand(
   };
 
   // The first run is slow in any case, and it tells the real shapes where the file leaves them open.
-  const [warm] = await Promise.all(Array.from({ length: options.lanes }, () => run(blank(shape)))).catch(
-    (cause: unknown) => {
-      throw new ProblemError(
-        'unsupported_model',
-        `The model does not run on an empty picture of ${shape.width} × ${shape.height}: ${String(cause)}. ` +
-          'Put the right input into its model card.',
-        { cause },
-      );
-    },
-  );
-  const outputs = Object.entries(warm!).map(([name, { dims }]) => ({ name, type: 'float32', dims }));
+  const warm = await run(blank(shape)).catch((cause: unknown) => {
+    throw new ProblemError(
+      'unsupported_model',
+      `The model does not run on an empty picture of ${shape.width} × ${shape.height}: ${String(cause)}. ` +
+        'Put the right input into its model card.',
+      { cause },
+    );
+  });
+  const outputs = Object.entries(warm).map(([name, { dims }]) => ({ name, type: 'float32', dims }));
   const whole = modelInput.safeParse(card.input);
   const complete = card.head !== undefined && card.labels !== undefined && whole.success;
   const guessed = complete ? undefined : guess(inputs, outputs, shape, metadata);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { childEnvironment, serverEnvironment } from './environment.ts';
+import { childEnvironment, serverEnvironment, workerMemory } from './environment.ts';
 import { firstKey } from './keys.ts';
 import { type Layout, layoutOf, prepareFolders, repository } from './layout.ts';
 import { type Lock, lockHolder, tryLock } from './lock.ts';
@@ -187,7 +187,11 @@ export class Supervisor {
       name,
       command: node,
       args: [join(repository, 'apps', name, 'main.ts')],
-      env: { ...environment, ...serverEnvironment(secrets.stack, name, plan.env) },
+      env: {
+        ...(name === 'worker' && workerMemory),
+        ...environment,
+        ...serverEnvironment(secrets.stack, name, plan.env),
+      },
       cwd: repository,
       logFile: join(layout.logs, `${name}.log`),
       probe,

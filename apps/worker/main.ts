@@ -13,8 +13,8 @@ import { cachedBundle } from './bundle.ts';
 import { createWorkers } from './workers.ts';
 
 // Pictures lie beside the heap, but V8 counts them as its growth: by default a few of them bring on a full collection of
-// all that the engine's SDK holds. The heap may grow to three times what lives in it before that.
-setFlagsFromString('--heap-growing-percent=200');
+// all that the engine's SDK holds. The heap may grow to twice what lives in it before that.
+setFlagsFromString('--heap-growing-percent=100');
 
 const config = loadConfig();
 const logger = createLogger({ service: 'worker', level: config.log.level });

@@ -108,6 +108,29 @@ describe('cancel', () => {
   }, 120_000);
 });
 
+test('a job that is resumed after its split shows at once how far that is', async () => {
+  const id = await platform.submit(source);
+  const slow = (point: string) => failpoints({ points: { [point]: { delayMs: 20_000 } } });
+  const worker = await platform.videoWorker(slow('job.before-finish'));
+  onTestFinished(() => worker.stop());
+  const split = async () => {
+    const { progress } = await platform.job(id);
+    return progress.stages.find(({ name }) => name === 'split');
+  };
+  await until(async () => (await platform.job(id)).progress.stage === 'publish', { what: 'publish' });
+  const before = await split();
+  expect(before?.done).toBe(before?.total);
+  await platform.ask('POST', `/v1/jobs/${id}/cancel`);
+  expect(await platform.ended(id, 20)).toMatchObject({ state: 'cancelled' });
+  await worker.stop();
+
+  const other = await platform.videoWorker(slow('job.before-manifest'));
+  onTestFinished(() => other.stop());
+  await platform.ask('POST', `/v1/jobs/${id}/resume`);
+  await until(async () => (await platform.job(id)).progress.stage === 'publish', { what: 'publish' });
+  expect(await split()).toMatchObject({ done: before?.done, total: before?.total });
+}, 120_000);
+
 test('a video that ends its decoder every time fails by name, and the worker lives', async () => {
   const id = await platform.submit(source);
   const worker = await platform.videoWorker(failpoints({ points: { 'video.child': { killWhen: 'film' } } }));

@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { workerMemory } from '../../apps/local/environment.ts';
 import { homeFolder, repository } from '../../apps/local/layout.ts';
 import { type RunningStack, startStack } from '../../apps/local/supervisor.ts';
 import { createTerminal } from '../../apps/local/terminal.ts';
@@ -75,6 +76,7 @@ export async function startTestStack(
     },
     async startWorker(changes = {}) {
       const worker = launch('apps/worker/main.ts', {
+        ...workerMemory,
         WORKER_METRICS_PORT: String(await freePort()),
         WORKER_SDK_METRICS_PORT: String(await freePort()),
         ...changes,

@@ -25,7 +25,7 @@ export class FrameReader implements VideoReader {
   #container: Container;
   /** Whether the container stands at its beginning. */
   #fresh = true;
-  #damagedPictures = 0;
+  #lost = 0;
   #cutOff: string | undefined;
 
   constructor(source: ByteSource, limits: VideoLimits) {
@@ -45,10 +45,12 @@ export class FrameReader implements VideoReader {
     }
   }
 
-  get warnings(): readonly string[] {
-    const count = this.#damagedPictures;
-    const damaged = count === 0 ? [] : [`${count} ${count === 1 ? 'picture is' : 'pictures are'} damaged.`];
-    return this.#cutOff === undefined ? damaged : [...damaged, this.#cutOff];
+  get lost(): number {
+    return this.#lost;
+  }
+
+  get cutOff(): string | undefined {
+    return this.#cutOff;
   }
 
   frames(from: number): Generator<VideoFrame, void, undefined> {
@@ -72,6 +74,7 @@ export class FrameReader implements VideoReader {
   ): Generator<VideoFrame, void, undefined> {
     for (const { at, beginning } of this.#starts(from)) {
       let any = false;
+      this.#lost = 0;
       for (const frame of decode(at)) {
         if (!any && !beginning && frame.at > from) break;
         any = true;
@@ -133,11 +136,11 @@ export class FrameReader implements VideoReader {
     try {
       let state = packet.size > 0 ? ('packet' as const) : container.read(packet);
       for (;;) {
-        if (!decoder.send(state === 'packet' ? packet : null) && state === 'packet') this.#damagedPictures++;
+        if (!decoder.send(state === 'packet' ? packet : null) && state === 'packet') this.#lost++;
         packet.unref();
         for (let got = decoder.receive(frame); got !== 'none'; got = decoder.receive(frame)) {
           if (got === 'damaged') {
-            this.#damagedPictures++;
+            this.#lost++;
             continue;
           }
           const passing = this.#passing(frame, clock.read(frame));
@@ -171,7 +174,7 @@ export class FrameReader implements VideoReader {
         if (decoder.receive(frame) === 'frame') {
           yield this.#passing(frame, timesOf(this.#container, units, Number(frame.duration)));
           frame.unref();
-        } else this.#damagedPictures++;
+        } else this.#lost++;
         decoder.flush();
       }
     } finally {
@@ -183,7 +186,8 @@ export class FrameReader implements VideoReader {
 
   #passing(frame: Frame, { pts, at, duration }: FrameTimes): VideoFrame {
     requireLength(at, this.#limits);
-    if (frame.decodeErrorFlags !== 0) this.#damagedPictures++;
+    const damaged = this.#lost + (frame.decodeErrorFlags === 0 ? 0 : 1);
+    this.#lost = 0;
     const showing = this.#showing;
     const shrinker = this.#shrinker;
     return {
@@ -191,6 +195,7 @@ export class FrameReader implements VideoReader {
       pts,
       duration,
       keyFrame: frame.keyFrame !== 0,
+      damaged,
       bytes: frameBytes(frame),
       small: (): SmallPicture => shrinker.shrink(frame),
       keep: (): KeptFrame => keepFrame(frame, { at, pts }, showing),

@@ -26,6 +26,8 @@ export interface VideoFrame {
   /** Seconds it is shown, as the file says; 0 where it does not. */
   readonly duration: number;
   readonly keyFrame: boolean;
+  /** Pictures that are damaged: those lost between the frame before and this one, and this one if it is. */
+  readonly damaged: number;
   /** Memory it holds. */
   readonly bytes: number;
   /** Made small for comparison; its arrays are written anew by the next call, of this frame or another. */
@@ -50,8 +52,10 @@ export interface KeptFrame {
 
 export interface VideoReader {
   readonly info: VideoInfo;
-  /** What could not be read, in words; filled while reading. */
-  readonly warnings: readonly string[];
+  /** Pictures lost since the last frame that came out. */
+  readonly lost: number;
+  /** Of a file that breaks off, once it was read to there: where, in words. */
+  readonly cutOff: string | undefined;
   /**
    * Frames in order of presentation, beginning with one at or before `from` (seconds) where there is one. One iteration at a time.
    * Throws ProblemError `damaged_video` when nothing can be decoded, `video_too_long`, `too_many_pixels`.

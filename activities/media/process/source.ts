@@ -3,12 +3,13 @@ import type { MediaSource } from '@darkroom/contract';
 import type { Storage } from '@darkroom/storage';
 import type { RangeSource } from './child.ts';
 
-const BLOCK_BYTES = 4 << 20;
+const BLOCK_BYTES = 2 << 20;
 /** Blocks kept: those of a file whose sound and pictures lie apart, its index, and what is read ahead. */
-const BLOCKS = 6;
+const BLOCKS = 5;
 
 /**
- * Reads through a cache of few blocks; when blocks are wanted one after the other, the next is fetched ahead. Throws what the storage
+ * Reads through a cache of few blocks; when blocks are wanted one after the other, the next is fetched ahead. What a read gives is valid
+ * until the next one: the memory of blocks is used again, as that of a long video would otherwise wait for the collector. Throws what the storage
  * throws: StorageError `source_changed` when the object is no longer the pinned one.
  */
 export function rangeSource(
@@ -18,6 +19,13 @@ export function rangeSource(
   const size = source.bytes;
   /** By number of the block, least recently used first. */
   const blocks = new Map<number, Promise<Uint8Array>>();
+  /** Blocks that left the cache in this read, and memory of those that did so earlier. */
+  let retired: Promise<Uint8Array>[] = [];
+  const spare: Uint8Array[] = [];
+
+  const reuse = ({ buffer }: Uint8Array): void => {
+    if (spare.length < BLOCKS) spare.push(new Uint8Array(buffer));
+  };
 
   const block = (number: number, signal: AbortSignal): Promise<Uint8Array> => {
     const known = blocks.get(number);
@@ -30,9 +38,10 @@ export function rangeSource(
     blocks.set(number, fetched);
     // A failure is told to whoever waits, and not kept for the next.
     fetched.catch(() => blocks.get(number) === fetched && blocks.delete(number));
-    for (const oldest of blocks.keys()) {
+    for (const [oldest, old] of blocks) {
       if (blocks.size <= BLOCKS) break;
       blocks.delete(oldest);
+      retired.push(old);
     }
     return fetched;
   };
@@ -45,7 +54,8 @@ export function rangeSource(
       ifMatch: source.etag,
       signal,
     });
-    const bytes = Buffer.allocUnsafe(length);
+    const memory = spare.pop() ?? new Uint8Array(BLOCK_BYTES);
+    const bytes = memory.subarray(0, length);
     let filled = 0;
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {
       bytes.set(chunk, filled);
@@ -59,6 +69,8 @@ export function rangeSource(
     async read(offset, length, signal) {
       const end = Math.min(size, offset + length);
       if (offset >= end) return new Uint8Array(0);
+      for (const block of retired) block.then(reuse, () => {});
+      retired = [];
       const first = Math.floor(offset / BLOCK_BYTES);
       const last = Math.floor((end - 1) / BLOCK_BYTES);
       const wanted = [];

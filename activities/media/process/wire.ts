@@ -88,22 +88,27 @@ export class MessageParser<Head> {
     for (;;) {
       if (this.#lengths === undefined) {
         if (this.#length < PREFIX_BYTES) return;
-        this.#lengths = lengthsOf(this.#shift(PREFIX_BYTES));
+        this.#lengths = lengthsOf(this.#take(PREFIX_BYTES));
       }
       const { head, body } = this.#lengths;
       if (this.#length < head + body) return;
       this.#lengths = undefined;
-      yield parseMessage<Head>(this.#shift(head), this.#shift(body));
+      yield parseMessage<Head>(this.#take(head), this.#take(body));
     }
   }
 
-  #shift(length: number): Uint8Array {
-    const [first] = this.#chunks;
-    const all = first !== undefined && first.length >= length ? first : Buffer.concat(this.#chunks);
-    if (all !== first) this.#chunks = [all];
-    this.#chunks[0] = all.subarray(length);
-    if (all.length === length) this.#chunks.shift();
+  /** In memory of its own. */
+  #take(length: number): Uint8Array {
+    const taken = new Uint8Array(length);
+    for (let filled = 0; filled < length; ) {
+      const [first] = this.#chunks as [Uint8Array];
+      const part = first.subarray(0, length - filled);
+      taken.set(part, filled);
+      filled += part.length;
+      if (part.length === first.length) this.#chunks.shift();
+      else this.#chunks[0] = first.subarray(part.length);
+    }
     this.#length -= length;
-    return all.subarray(0, length);
+    return taken;
   }
 }

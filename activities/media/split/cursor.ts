@@ -8,6 +8,8 @@ export const splitCursor = z.object({
   reached: z.number(),
   /** Frames it has passed. */
   frames: z.int().nonnegative(),
+  /** Of them, or lost between them, are damaged. */
+  damaged: z.int().nonnegative().default(0),
   scenes: segmenterState,
   /** Number in the pass and seconds of the frames that were at hand, in order. */
   candidates: z.array(z.tuple([z.int(), z.number()])),

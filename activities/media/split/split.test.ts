@@ -80,6 +80,7 @@ const anyVideo: fc.Arbitrary<FakeVideo> = fc.record({
     fc.array(fc.double({ min: 0.02, max: 1.5, noNaN: true }), { minLength: 1, maxLength: 9 }),
   ),
   gop: fc.integer({ min: 1, max: 120 }),
+  damaged: fc.uniqueArray(fc.nat(600), { maxLength: 9 }),
 });
 const anyOptions = fc.record({
   mode: fc.constantFrom('exact' as const, 'fast' as const),
@@ -114,6 +115,14 @@ it('goes on behind any of its events as if it had not been stopped', () => {
     ),
     { numRuns: 25 },
   );
+});
+
+it('counts the damaged pictures of the whole video, those before a stop too', () => {
+  const video: FakeVideo = { shots: shots([100, 100]), steps: [0.04], gop: 50, damaged: [7, 8, 120, 199] };
+  const whole = events(new FakeReader(video), request());
+  expect(whole.at(-1)).toMatchObject({ type: 'end', warnings: ['4 pictures are damaged.'] });
+  const [scene] = scenes(whole);
+  expect(events(new FakeReader(video), request(), scene?.cursor).at(-1)).toEqual(whole.at(-1));
 });
 
 it('stopped again and again decodes little twice', () => {

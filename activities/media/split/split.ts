@@ -61,8 +61,9 @@ class Pass {
   readonly #steps: Steps;
   readonly #segmenter: Segmenter;
   readonly #candidates: Candidates<KeptFrame>;
-  /** Frames passed, and the last of them. */
+  /** Frames passed, pictures damaged among them, and the last of them. */
   #frames: number;
+  #damaged: number;
   #reached: number;
   /** Of the last event with a cursor. */
   #told: number | undefined;
@@ -82,6 +83,7 @@ class Pass {
     const remembered = cursor?.candidates.map(([index, at]) => ({ index, at }));
     this.#candidates = new Candidates(candidateBytes, remembered);
     this.#frames = cursor?.frames ?? 0;
+    this.#damaged = cursor?.damaged ?? 0;
     this.#reached = cursor?.reached ?? options.from;
     this.#told = cursor?.reached;
   }
@@ -100,9 +102,10 @@ class Pass {
     }
     const fast = this.#steps.state;
     const { found, end } = this.#steps.finish();
+    const warnings = this.#warnings();
     this.#steps.interrupt();
     for (const scene of this.#segmenter.finish(found, end)) yield this.#deliver(scene, fast);
-    yield { type: 'end', at: this.#frames === 0 ? this.#reached : end, warnings: [...this.#reader.warnings] };
+    yield { type: 'end', at: this.#frames === 0 ? this.#reached : end, warnings };
   }
 
   close(): void {
@@ -111,7 +114,7 @@ class Pass {
   }
 
   *#pass({ frame, found, settled }: Step, fast: SplitCursor['fast']): Generator<SplitEvent, void, undefined> {
-    const { at, bytes } = frame;
+    const { at, bytes, damaged } = frame;
     this.#told ??= at;
     this.#segmenter.pass(at);
     // Looking elsewhere for the frame of a scene would lose this one.
@@ -123,10 +126,19 @@ class Pass {
     const candidate = { index: this.#frames, at, frame: kept ?? frame.keep() };
     this.#candidates.add(candidate, bytes, this.#segmenter.outlook(settled)!);
     this.#frames++;
+    this.#damaged += damaged;
     this.#reached = at;
     if (at - this.#told < checkpointEvery) return;
     this.#told = at;
     yield { type: 'checkpoint', at, cursor: this.#cursor(this.#steps.state) };
+  }
+
+  /** Of the whole video, at its end. */
+  #warnings(): string[] {
+    const count = this.#damaged + this.#reader.lost;
+    const damaged = count === 0 ? [] : [`${count} ${count === 1 ? 'picture is' : 'pictures are'} damaged.`];
+    const { cutOff } = this.#reader;
+    return cutOff === undefined ? damaged : [...damaged, cutOff];
   }
 
   #deliver(closed: ClosedScene, fast: SplitCursor['fast']): SplitEvent {
@@ -173,6 +185,7 @@ class Pass {
     return {
       reached: this.#reached,
       frames: this.#frames,
+      damaged: this.#damaged,
       scenes: this.#segmenter.state,
       candidates: this.#candidates.held.map(({ index, at }) => [index, at]),
       fast,

@@ -20,6 +20,8 @@ export interface FakeVideo {
   /** Frames from key frame to key frame. */
   readonly gop: number;
   readonly bytes?: number;
+  /** Numbers of frames that are damaged. */
+  readonly damaged?: readonly number[];
 }
 
 const width = 64;
@@ -81,7 +83,8 @@ export class FakeReader implements VideoReader {
     hdr: false,
     videoStreams: 1,
   };
-  readonly warnings: readonly string[] = [];
+  readonly lost = 0;
+  readonly cutOff = undefined;
   readonly #frames: ReturnType<typeof fakeFrames>;
   readonly #video: FakeVideo;
   #iterating = false;
@@ -136,6 +139,7 @@ export class FakeReader implements VideoReader {
       bytes,
       pts: n,
       keyFrame: n % this.#video.gop === 0,
+      damaged: this.#video.damaged?.includes(n) ? 1 : 0,
       over: false,
       small() {
         alive(this);
