@@ -97,6 +97,21 @@ describe('at 1080p and 256 MB', () => {
     );
   });
 
+  it('also at 50 and 60 frames a second, while nothing gradual is suspected', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(50, 59.94, 60),
+        fc.array(fc.double({ min: 0.5, max: 60, noNaN: true }), { minLength: 1, maxLength: 5 }),
+        fc.array(lag, { minLength: 1, maxLength: 4 }),
+        (fps, scenes, lags) => {
+          for (const scene of run({ steps: [1 / fps], scenes, lags }).results)
+            expect(offset(scene), JSON.stringify(scene)).toBeLessThanOrEqual(allowed(scene));
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
   it('also with a variable frame rate', () => {
     fc.assert(
       fc.property(

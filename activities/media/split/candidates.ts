@@ -4,8 +4,8 @@
  * A frame `x` seconds into a scene is the middle of one of length 2 x, so the frames may lie the further apart the further in they are:
  * one is let go of when its neighbours are no further apart than a share of x (a hundredth of the scene on either side), or are the
  * next but one. As the middle moves on at half the speed of the video and what lies before it is dropped, some twenty frames remain,
- * however long the scene. Where the beginning of the scene is not yet known, every frame or every other
- * one is kept, as far as the rest of the budget allows.
+ * however long the scene. Where the beginning of the scene is not yet known, every frame or every other one is kept, as far as the
+ * rest of the budget allows.
  */
 import type { Outlook } from './segmenter.ts';
 
