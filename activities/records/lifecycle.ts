@@ -127,7 +127,7 @@ export const requestResume = write(
 
 /**
  * Makes items that have not succeeded pending, as if nobody had tried, and lets stages begin with what the ledger
- * holds as done; durations and attempts of stages go on summing over the runs.
+ * holds as done, which may be all of theirs; durations and attempts of stages go on summing over the runs.
  */
 export async function beginAgain(tx: Db, jobId: string): Promise<void> {
   await tx
@@ -144,15 +144,17 @@ export async function beginAgain(tx: Db, jobId: string): Promise<void> {
 async function resetStages(tx: Db, jobId: string): Promise<void> {
   await tx.execute(sql`
     update ${jobStages} as stage
-    set state = 'pending', failed = 0, started_at = null, finished_at = null,
-        done = counted.done, resumed_from = counted.done
+    set state = case when whole then 'succeeded' else 'pending' end,
+        started_at = case when whole then stage.started_at end,
+        finished_at = case when whole then stage.finished_at end,
+        failed = 0, done = counted.done, resumed_from = counted.done
     from (
-      select s.name, count(i.ordinal)::int as done
+      select s.name, count(i.ordinal)::int as done, count(i.ordinal) > 0 and count(i.ordinal) >= s.total as whole
       from ${jobStages} s
       left join ${jobStages} working on working.job_id = s.job_id and working.unit = s.unit
       left join ${jobItems} i on i.job_id = s.job_id and i.stage = working.name and i.reached >= s.ordinal
       where s.job_id = ${jobId}
-      group by s.name
+      group by s.name, s.total
     ) as counted
     where stage.job_id = ${jobId} and stage.name = counted.name`);
 }

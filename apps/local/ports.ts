@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { SetupError } from './terminal.ts';
@@ -58,7 +59,7 @@ export async function choosePorts(
         const port = asked ?? wish.fallback;
         throw new SetupError(takenMessage(wish, port, await portHolder(port)));
       }
-      const holding = server ?? (await listen(0));
+      const holding = server ?? (await listenAnywhere());
       if (!holding) throw new SetupError(`No free port was found for ${wish.label}.`);
       held.push(holding);
       chosen[name] = portOf(holding);
@@ -67,6 +68,18 @@ export async function choosePorts(
     await Promise.all(held.map((server) => new Promise((done) => server.close(done))));
   }
   return chosen;
+}
+
+/** Below what systems give to connections of their own (Linux: 32768 on): such a port may be taken again before it is used. */
+const unprivileged = { from: 10_000, to: 32_000 };
+
+/** Listens on some free port of loopback; undefined where none is found. */
+export async function listenAnywhere(): Promise<Server | undefined> {
+  for (let tries = 0; tries < 100; tries++) {
+    const server = await listen(randomInt(unprivileged.from, unprivileged.to));
+    if (server) return server;
+  }
+  return undefined;
 }
 
 /** The one line for a taken port. */

@@ -110,25 +110,31 @@ describe('cancel', () => {
 
 test('a job that is resumed after its split shows at once how far that is', async () => {
   const id = await platform.submit(source);
-  const slow = (point: string) => failpoints({ points: { [point]: { delayMs: 20_000 } } });
-  const worker = await platform.videoWorker(slow('job.before-finish'));
+  const slow = failpoints({ points: { 'job.before-finish': { delayMs: 20_000 } } });
+  const worker = await platform.videoWorker(slow);
   onTestFinished(() => worker.stop());
   const split = async () => {
     const { progress } = await platform.job(id);
     return progress.stages.find(({ name }) => name === 'split');
   };
-  await until(async () => (await platform.job(id)).progress.stage === 'publish', { what: 'publish' });
+  const publishing = async () => (await platform.job(id)).progress.stage === 'publish';
+  await until(publishing, { seconds: 60, what: 'publish' });
   const before = await split();
   expect(before?.done).toBe(before?.total);
   await platform.ask('POST', `/v1/jobs/${id}/cancel`);
   expect(await platform.ended(id, 20)).toMatchObject({ state: 'cancelled' });
   await worker.stop();
 
-  const other = await platform.videoWorker(slow('job.before-manifest'));
+  const other = await platform.videoWorker(slow);
   onTestFinished(() => other.stop());
   await platform.ask('POST', `/v1/jobs/${id}/resume`);
-  await until(async () => (await platform.job(id)).progress.stage === 'publish', { what: 'publish' });
-  expect(await split()).toMatchObject({ done: before?.done, total: before?.total });
+  const shown = async () => {
+    const { run, state } = await platform.job(id);
+    return run === 2 && state === 'running' && (await split())?.done === before?.done;
+  };
+  await until(shown, { what: 'the split to show as done' });
+  const { stages } = (await platform.job(id)).progress;
+  expect(stages.find(({ name }) => name === 'probe')).toMatchObject({ state: 'succeeded', done: 1 });
 }, 120_000);
 
 test('a video that ends its decoder every time fails by name, and the worker lives', async () => {

@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, mkdtemp } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createStorage } from '@darkroom/storage';
+import { listenAnywhere } from '../../apps/local/ports.ts';
 
 /** A running S3 server of its own, with one bucket. `directory` is where it keeps objects, as files. */
 export interface TestS3 {
@@ -40,20 +41,14 @@ function findVersitygw(): string {
   throw new Error('versitygw is missing. Run `npm start` once: it builds the servers into .darkroom/tools/.');
 }
 
-/** A TCP port of the loopback address that was free just now; not one of those that the system gives to connections of its own. */
+/** A TCP port of the loopback address that was free just now. */
 export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(10_000, 32_000);
-    const server = createServer().listen(port, '127.0.0.1');
-    const free = await once(server, 'listening').then(
-      () => true,
-      () => false,
-    );
-    if (!free) continue;
-    server.close();
-    await once(server, 'close');
-    return port;
-  }
+  const server = await listenAnywhere();
+  if (!server) throw new Error('No port is free.');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 async function untilItAnswers(url: string, output: () => string): Promise<void> {
