@@ -1,6 +1,7 @@
 /** The bare process, held by the benchmark. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { workerMemory } from '../../../apps/local/environment.ts';
 import type { BareReply, BareTask } from './bare.ts';
 
 export interface BareProcess {
@@ -12,7 +13,11 @@ export interface BareProcess {
 
 /** Starts it; ready means that its model is loaded and warm, as a worker's is. */
 export async function startBare(env: Readonly<Record<string, string>>): Promise<BareProcess> {
-  const child = fork(new URL('bare.ts', import.meta.url), [], { env: { ...env }, execArgv: [] });
+  const child = fork(new URL('bare.ts', import.meta.url), [], {
+    // What a worker trades of speed for memory is no cost of durability.
+    env: { ...workerMemory, ...env },
+    execArgv: [],
+  });
   const gone = once(child, 'exit');
   process.once('exit', () => child.kill('SIGKILL'));
   await answer(child);
