@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Page, type PageReport, type ProblemRecord, problemOf } from '@darkroom/contract';
-import { failpoint, releaseMemory } from '@darkroom/platform';
+import { failpoint } from '@darkroom/platform';
 import {
   claimItem,
   type Db,
@@ -22,19 +22,9 @@ import {
 import { activityInfo } from '@temporalio/activity';
 import type { Attempt } from './attempt.ts';
 import { isOutage, problemOfError } from './failure.ts';
+import { type ItemObject, putObject } from './objects.ts';
 import { slotsTaken } from './slots.ts';
 import { Solitude } from './solitude.ts';
-
-/** An object that an item is published with. */
-export interface ItemObject {
-  /** Key in the platform's bucket; a function of job and item, so that a repeated write is the same write. */
-  readonly key: string;
-  /** Path within the job's archive. */
-  readonly path: string;
-  /** Given back once it is stored. */
-  readonly body: Buffer;
-  readonly contentType: string;
-}
 
 export interface ItemOutcome {
   /** The first one is the item's result. */
@@ -212,19 +202,12 @@ async function fail(attempt: Attempt, item: ItemRow, kind: ItemWork, problem: Pr
 
 /** Objects first, then the one write that makes them count. */
 async function publish(attempt: Attempt, item: ItemRow, kind: ItemWork, outcome: ItemOutcome): Promise<void> {
-  const { records, storage } = attempt.deps;
+  const { records } = attempt.deps;
   await failpoint('item.before-write', item.key);
   if (!(await holdsItem(records.db, attempt.fence, kind.stage, item.ordinal))) {
     throw new Fenced(`Another attempt has taken item ${item.key}.`);
   }
-  const files = await Promise.all(
-    outcome.objects.map(async ({ key, path, body, contentType }) => {
-      const bytes = body.length;
-      const { uri, sha256 } = await storage.putBytes(key, body, { contentType, signal: attempt.signal });
-      releaseMemory(body);
-      return { path, uri, bytes, sha256, contentType };
-    }),
-  );
+  const files = await Promise.all(outcome.objects.map((object) => putObject(attempt, object)));
   await failpoint('item.before-publish', item.key);
   const [result] = files;
   await publishItem(

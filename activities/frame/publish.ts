@@ -19,7 +19,7 @@ import {
 } from '@darkroom/records';
 import { cancellationSignal } from '@temporalio/activity';
 import type { Attempt, FrameDeps } from './attempt.ts';
-import type { ItemObject } from './items.ts';
+import { type ItemObject, putObject } from './objects.ts';
 
 /**
  * Writes the job's own files and its manifest, then ends the job as succeeded, with warnings where there are some or items failed.
@@ -84,19 +84,8 @@ export async function publishJob(
 /** Writes files of the job itself, for its manifest. */
 export async function putFiles(attempt: Attempt, objects: readonly ItemObject[]): Promise<ManifestFile[]> {
   const files: ManifestFile[] = [];
-  for (const object of objects) files.push({ ...(await put(attempt, object)), item: null });
+  for (const object of objects) files.push({ ...(await putObject(attempt, object)), item: null });
   return files;
-}
-
-async function put(
-  attempt: Attempt,
-  { key, path, body, contentType }: ItemObject,
-): Promise<Omit<ManifestFile, 'item'>> {
-  const { uri, sha256 } = await attempt.deps.storage.putBytes(key, body, {
-    contentType,
-    signal: attempt.signal,
-  });
-  return { path, uri, bytes: body.length, sha256, contentType };
 }
 
 /** The one item's own problem; of several, how many and the first. */

@@ -10,7 +10,9 @@ const port = parentPort;
 if (port === null) throw new Error('inference-thread.ts is started by inference.ts, as a thread.');
 
 const { path, device, threads } = workerData as SessionOptions;
-const tell = (message: FromThread): void => port.postMessage(message);
+/** `memory` goes along instead of being copied. */
+const tell = (message: FromThread, memory: Iterable<ArrayBuffer> = []): void =>
+  port.postMessage(message, [...memory]);
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 try {
@@ -42,9 +44,7 @@ async function answer(session: InferenceSession, feeds: Feeds): Promise<void> {
       { dims, data: float32(data) },
     ]);
     const memory = new Set(outputs.map(([, { data }]) => data.buffer as ArrayBuffer));
-    port?.postMessage({ type: 'outputs', outputs: Object.fromEntries(outputs) } satisfies FromThread, [
-      ...memory,
-    ]);
+    tell({ type: 'outputs', outputs: Object.fromEntries(outputs) }, memory);
   } catch (error) {
     tell({ type: 'failed', reason: reasonOf(error) });
   }

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,11 +10,15 @@ import { openInference } from './inference.ts';
 import { defaultModelPath } from './setup.ts';
 import { constantModel, defaultModelOptions, tensor } from './testing/models.ts';
 
-const options = async () => ({
-  path: defaultModelPath((await defaultModelOptions()).modelsDir),
+const optionsOf = async (path: string) => ({
+  path,
+  digest: createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex'),
   device: 'cpu' as const,
   threads: 1,
 });
+const options = async () => optionsOf(defaultModelPath((await defaultModelOptions()).modelsDir));
 const picture = (value: number) => ({
   image: {
     type: 'float32' as const,
@@ -58,7 +63,7 @@ it('opens a further lane when pictures queue, and not for one that waits', async
 
 it('does not open a file that was replaced beside the one it has', async () => {
   const path = await constantModel({ outputs: { y: tensor([1], [[0], 7]) } });
-  const inference = await openInference({ path, device: 'cpu', threads: 1 }, 2);
+  const inference = await openInference(await optionsOf(path), 2);
   try {
     await copyFile(await constantModel({ outputs: { y: tensor([1], [[0], 9]) } }), path);
     const feeds = () => ({

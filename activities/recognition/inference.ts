@@ -13,6 +13,8 @@ process.env.ORT_DISABLE_TELEMETRY ??= '1';
 
 export interface SessionOptions {
   readonly path: string;
+  /** SHA-256 of the file as it was read, hexadecimal. */
+  readonly digest: string;
   readonly device: 'cpu' | 'cuda';
   /** Of one inference. */
   readonly threads: number;
@@ -53,17 +55,16 @@ export interface Inference {
  * process with it, as a session in the process would. Throws the runtime's reason when it cannot open the file.
  */
 export async function openInference(options: SessionOptions, lanes: number): Promise<Inference> {
-  const digest = await digestOf(options.path);
   const threads = [startThread(options)];
   const idle: Worker[] = [];
   let opened = 0;
   const room = new Lanes(1);
   let closed = false;
 
-  const open = async (thread: Worker): Promise<FromThread> => {
+  const open = async (thread: Worker, check: () => Promise<void> = async () => {}): Promise<FromThread> => {
     try {
       const ready = await nextMessage(thread);
-      if (closed || (await digestOf(options.path)) !== digest) throw new Error('The model was replaced.');
+      await check();
       thread.once('exit', dieToo);
       idle.push(thread);
       opened++;
@@ -73,12 +74,16 @@ export async function openInference(options: SessionOptions, lanes: number): Pro
       throw error;
     }
   };
+  const unchanged = async (): Promise<void> => {
+    if ((await digestOf(options.path)) !== options.digest || closed)
+      throw new Error('The model was replaced.');
+  };
   const widen = (): void => {
     if (threads.length >= lanes) return;
     const thread = startThread(options);
     // A lane that cannot be opened counts as one: it is not tried again with every picture.
     threads.push(thread);
-    open(thread).then(
+    open(thread, unchanged).then(
       () => room.widen(),
       () => {},
     );

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { releaseMemory } from '@darkroom/platform';
 import fc from 'fast-check';
 import sharp, { type Sharp } from 'sharp';
 import { describe, expect, it } from 'vitest';
@@ -194,4 +195,12 @@ describe('the tensor', () => {
       { numRuns: 30 },
     );
   });
+});
+
+it('gives the memory of a raster back at once', async () => {
+  const raster = await decode(sample('four.jpg'), limits);
+  const before = process.memoryUsage().external;
+  releaseMemory(raster.data);
+  expect(raster.data).toHaveLength(0);
+  expect(before - process.memoryUsage().external).toBeGreaterThan(5_000_000);
 });

@@ -77,7 +77,7 @@ async function createModel(
   card: ModelCard,
   options: ModelOptions,
 ): Promise<Model> {
-  const inference = await open(pathOf(options), options);
+  const inference = await open(pathOf(options), digest, options);
   try {
     return await understand(inference, file, digest, card, options);
   } catch (error) {
@@ -152,9 +152,13 @@ async function understand(
   };
 }
 
-async function open(path: string, { device, threads, lanes }: ModelOptions): Promise<Inference> {
+async function open(
+  path: string,
+  digest: string,
+  { device, threads, lanes }: ModelOptions,
+): Promise<Inference> {
   try {
-    return await openInference({ path, device, threads }, lanes);
+    return await openInference({ path, digest, device, threads }, lanes);
   } catch (cause) {
     throw new ProblemError(
       'unsupported_model',

@@ -130,7 +130,8 @@ export async function portHolder(port: number): Promise<PortHolder | undefined> 
   return undefined;
 }
 
-function portOf(server: Server): number {
+/** The port of a server that listens. */
+export function portOf(server: Server): number {
   const address = server.address();
   if (address === null || typeof address === 'string')
     throw new Error('a TCP server has an address with a port');

@@ -3,12 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, mkdtemp } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createStorage } from '@darkroom/storage';
-import { listenAnywhere } from '../../apps/local/ports.ts';
+import { listenAnywhere, portOf } from '../../apps/local/ports.ts';
 
 /** A running S3 server of its own, with one bucket. `directory` is where it keeps objects, as files. */
 export interface TestS3 {
@@ -45,7 +44,7 @@ function findVersitygw(): string {
 export async function freePort(): Promise<number> {
   const server = await listenAnywhere();
   if (!server) throw new Error('No port is free.');
-  const { port } = server.address() as AddressInfo;
+  const port = portOf(server);
   server.close();
   await once(server, 'close');
   return port;

@@ -9,8 +9,8 @@ const BLOCKS = 5;
 
 /**
  * Reads through a cache of few blocks; when blocks are wanted one after the other, the next is fetched ahead. What a read gives is valid
- * until the next one: the memory of blocks is used again, as that of a long video would otherwise wait for the collector. Throws what the storage
- * throws: StorageError `source_changed` when the object is no longer the pinned one.
+ * until the next one: the memory of blocks is used again, as that of a long video would otherwise wait for the collector. Throws what the
+ * storage throws: StorageError `source_changed` when the object is no longer the pinned one.
  */
 export function rangeSource(
   storage: Pick<Storage, 'get'>,
