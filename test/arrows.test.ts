@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { judge, packageOf, readImports } from './arrows.ts';
+import { judge, kindsNamed, packageOf, readImports, sources } from './arrows.ts';
 
 describe('readImports', () => {
   it('finds every form and tells types from values', () => {
@@ -60,7 +63,7 @@ describe('judge', () => {
     ['workflows/photo.ts', value('@temporalio/workflow')],
     ['activities/dispatch/engine.ts', value('@temporalio/client')],
     ['activities/records/jobs.test.ts', value('../../test/harness/stack.ts')],
-    ['test/e2e.test.ts', value('../apps/local/supervisor.ts')],
+    ['test/e2e.test.ts', value('../apps/local/stack/supervisor.ts')],
   ])('%s may import $specifier', (path, one) => {
     expect(judge(path, one)).toBeUndefined();
   });
@@ -69,9 +72,9 @@ describe('judge', () => {
     ['activities/recognition/activities.ts', value('@darkroom/media')],
     ['activities/recognition/activities.ts', value('../media/scenes.ts')],
     ['activities/frame/items.ts', value('@darkroom/dispatch')],
-    ['activities/storage/read.ts', value('@darkroom/records')],
-    ['activities/records/jobs.ts', value('../../test/harness/stack.ts')],
-    ['activities/platform/config.ts', value('@darkroom/api')],
+    ['activities/storage/read/read.ts', value('@darkroom/records')],
+    ['activities/records/jobs/jobs.ts', value('../../test/harness/stack.ts')],
+    ['activities/platform/config/config.ts', value('@darkroom/api')],
     ['apps/api/main.ts', value('../local/layout.ts')],
     ['apps/api/main.ts', value('@temporalio/client')],
     ['workflows/photo.ts', value('@darkroom/contract')],
@@ -82,5 +85,31 @@ describe('judge', () => {
     ['activities/unknown/index.ts', value('@darkroom/platform')],
   ])('%s must not import $specifier', (path, one) => {
     expect(judge(path, one)).toEqual(expect.any(String));
+  });
+});
+
+describe('kindsNamed', () => {
+  it('finds what only some kinds have, in the code of the frame alone', () => {
+    const source =
+      "if (kind === 'photo') return;\nconst taskQueue = 1; // a task queue\nexport const tasks = 2;";
+    expect(kindsNamed('activities/frame/end/finish.ts', source)).toEqual([
+      "activities/frame/end/finish.ts:1: if (kind === 'photo') return;",
+      'activities/frame/end/finish.ts:3: export const tasks = 2;',
+    ]);
+    expect(kindsNamed('activities/records/jobs/jobs.ts', 'select * from task_segments')).toHaveLength(1);
+    for (const path of [
+      'activities/records/jobs.test.ts',
+      'activities/media/activities.ts',
+      'apps/api/app.ts',
+    ])
+      expect(kindsNamed(path, source)).toEqual([]);
+  });
+
+  it('finds none in records, dispatch and frame', () => {
+    const root = fileURLToPath(new URL('..', import.meta.url));
+    const read = (file: string) => readFileSync(join(root, file), 'utf8');
+    const files = sources(root);
+    expect(files).toContain('activities/records/jobs/jobs.ts');
+    expect(files.flatMap((file) => kindsNamed(file, read(file)))).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 /**
  * Holds the arrows between the packages as the design draws them: reads every import of every source file and names
- * those that point the wrong way. Exit code 1 when there are any.
+ * those that point the wrong way, and lines of the frame that know a kind by its name. Exit code 1 when there are any.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
@@ -14,20 +14,28 @@ export interface Import {
 }
 
 const contract = ['contract'];
+/** How the real servers are had and run: for the local stack and the tests. */
+const servers = 'servers';
 const platform = [...contract, 'platform'];
 const storage = [...platform, 'storage'];
 const frame = [...storage, 'records', 'frame'];
 const program = [...frame, 'program'];
 const dispatch = [...storage, 'records', 'dispatch'];
+/** What analysis found, of photos and videos alike: two capabilities write it, and the API reads it. */
+const analysis = [...contract, 'records'];
+/** The registration of each kind. */
+const kinds = [...analysis, 'analysis', 'kinds'];
 const capabilities = ['media', 'recognition', 'sky', 'pointcloud', 'raster', 'notify'];
 const everything = [
   ...program,
   'dispatch',
+  ...kinds,
   ...capabilities,
   'workflows',
   'api',
   'worker',
   'local',
+  servers,
   'console',
   'test',
 ];
@@ -41,12 +49,17 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   frame: [...storage, 'records'],
   program: frame,
   dispatch: [...storage, 'records'],
+  analysis,
+  kinds,
   ...Object.fromEntries(capabilities.map((name) => [name, program])),
+  media: [...program, 'analysis'],
+  recognition: [...program, 'analysis'],
   // As types alone, see below: activities are proxied, never loaded into the workflow bundle.
   workflows: [...program, ...capabilities, 'dispatch'],
-  api: [...dispatch, ...program, ...capabilities, 'workflows'],
-  worker: [...dispatch, ...program, ...capabilities, 'workflows'],
-  local: [...dispatch, ...program, ...capabilities, 'workflows'],
+  api: [...dispatch, ...program, ...kinds, ...capabilities, 'workflows'],
+  worker: [...dispatch, ...program, ...kinds, ...capabilities, 'workflows'],
+  servers: [],
+  local: [servers, ...dispatch, ...program, ...kinds, ...capabilities, 'workflows'],
   console: contract,
   test: everything,
 };
@@ -76,7 +89,7 @@ export function readImports(source: string): Import[] {
 /** The package of a file, by its path from the root; undefined for what belongs to none. */
 export function packageOf(path: string): string | undefined {
   const [top, second] = path.split(sep);
-  if (top === 'apps' || top === 'activities') return second;
+  if (top === 'apps' || top === 'activities' || top === 'deploy') return second;
   if (top === 'workflows') return second === 'contract' ? 'contract' : 'workflows';
   return top === 'test' ? 'test' : undefined;
 }
@@ -88,8 +101,8 @@ export function judge(path: string, { specifier, typeOnly }: Import): string | u
   const to = targetOf(path, specifier);
   const isTest = path.endsWith('.test.ts') || path.endsWith('/testing.ts');
   if (to === undefined) return judgeForeign(from, specifier, typeOnly, isTest);
-  // A package's own tests may use the fixtures that cross packages.
-  if (to === from || (isTest && to === 'test')) return undefined;
+  // A package's own tests may use the fixtures that cross packages, and the real servers.
+  if (to === from || (isTest && (to === 'test' || to === servers))) return undefined;
   const may = allowed[from];
   if (!may) return `${from} is not in the picture yet: draw its arrows in test/arrows.ts`;
   if (!may.includes(to)) return `${from} must not import ${to}`;
@@ -119,8 +132,22 @@ function targetOf(path: string, specifier: string): string | undefined {
   return packageOf(relative('.', resolve(dirname(path), specifier)));
 }
 
-function sources(root: string): string[] {
-  return ['apps', 'activities', 'workflows', 'test'].flatMap((top) =>
+/** Packages that carry jobs of any kind; what they know of one comes in by its definition. */
+const kindless = ['frame', 'dispatch', 'records'];
+/** What only jobs of some kinds have. `task queue` is Temporal's word. */
+const ofSomeKinds = /photo|video|segment|\btask(?!.?queue)/i;
+
+/** Lines of the file at `path` (from the root) that know a kind by its name, though its package must not. */
+export function kindsNamed(path: string, source: string): string[] {
+  const isCode = /\.ts$/.test(path) && !/\.test\.ts$|\/testing\.ts$|\/fixtures\/|\/migrations\//.test(path);
+  if (!isCode || !kindless.includes(packageOf(path) ?? '')) return [];
+  return source
+    .split('\n')
+    .flatMap((line, index) => (ofSomeKinds.test(line) ? [`${path}:${index + 1}: ${line.trim()}`] : []));
+}
+
+export function sources(root: string): string[] {
+  return ['apps', 'activities', 'deploy', 'workflows', 'test'].flatMap((top) =>
     readdirSync(join(root, top), { recursive: true, encoding: 'utf8' })
       .filter((file) => /\.(ts|mts|mjs)$/.test(file) && !/(^|\/)(node_modules|dist|\.turbo)\//.test(file))
       .map((file) => join(top, file)),
@@ -131,13 +158,19 @@ if (import.meta.main) {
   const root = fileURLToPath(new URL('..', import.meta.url));
   process.chdir(root);
   const files = sources(root);
-  const wrong = files.flatMap((file) =>
-    readImports(readFileSync(file, 'utf8')).flatMap((one) => {
-      const problem = judge(file, one);
-      return problem ? [`${file}: ${one.specifier}: ${problem}`] : [];
-    }),
-  );
+  const wrong = files.flatMap((file) => {
+    const source = readFileSync(file, 'utf8');
+    return [
+      ...readImports(source).flatMap((one) => {
+        const problem = judge(file, one);
+        return problem ? [`${file}: ${one.specifier}: ${problem}`] : [];
+      }),
+      ...kindsNamed(file, source).map((line) => `${line}: the package must not know this kind`),
+    ];
+  });
   for (const line of wrong) console.error(line);
-  console.log(`${files.length} files, ${wrong.length} arrows that point the wrong way`);
+  console.log(
+    `${files.length} files, ${wrong.length} arrows that point the wrong way or kinds known by name`,
+  );
   process.exitCode = wrong.length === 0 ? 0 : 1;
 }

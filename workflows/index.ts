@@ -1,4 +1,5 @@
 /** Every workflow a worker can run. */
 export { removal, sweep } from './maintenance.ts';
 export { photo } from './photo.ts';
+export { unit } from './unit.ts';
 export { video } from './video.ts';

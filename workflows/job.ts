@@ -7,15 +7,20 @@
 import type {
   Call,
   EndState,
+  GroupPages,
   JobStart,
+  Longest,
+  longestActivity as longestUnsaid,
+  openForSeconds,
   Page,
   PageReport,
-  ProblemCode,
-  StageCounts,
+  Published,
+  ReplacedCall,
 } from '@darkroom/contract';
 import { defineSearchAttributeKey, HandlerUnfinishedPolicy } from '@temporalio/common';
+import { msToNumber } from '@temporalio/common/lib/time.js';
 import {
-  ActivityFailure,
+  type ActivityInterfaceFor,
   type ActivityOptions,
   ApplicationFailure,
   allHandlersFinished,
@@ -25,75 +30,83 @@ import {
   continueAsNew,
   defineSignal,
   isCancellation,
+  log,
+  patched,
   proxyActivities,
-  setCurrentDetails,
   setHandler,
-  TemporalFailure,
-  TimeoutFailure,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { workInLanes } from './lanes.ts';
+import { Details } from './details.ts';
+import { closing, isContinueAsNew, problemOfFailure, replaceable, wasNotTaken } from './failures.ts';
+import { MeasuredPages } from './measured-pages.ts';
+import { workOnPages } from './pages.ts';
+import type { QueueActivities } from './queues.ts';
 
 /** Cancels the job and says why; the same end as Temporal's own cancel and as the API's. */
 export const cancelSignal = defineSignal<[string?]>('cancel');
 
-/** An activity of a job: its first argument is the call's fence, the rest its own. */
-type JobActivity<A extends unknown[], R> = (call: Call, ...args: A) => Promise<R>;
+/** An activity of a job as `on` gives it: its first argument is the call's fence, the rest its own. */
+export interface JobActivity<A extends unknown[], R> {
+  readonly executeWithOptions: (options: ActivityOptions, args: [call: Call, ...A]) => Promise<R>;
+}
 
 const jobStateKey = defineSearchAttributeKey('JobState', 'KEYWORD');
 
-type Activities = Record<string, JobActivity<never[], unknown>>;
-
-/** What every worker's `light` queue offers to end a job that does not end itself. */
-interface LightActivities {
-  cancelRun(jobId: string, reason: string): Promise<void>;
-  finish(
-    call: Call,
-    end: { state: EndState; code?: ProblemCode; detail?: string; reason?: string },
-  ): Promise<void>;
-}
-
-export interface Story {
-  /** The activities of a capability, on the queue whose machines serve it. */
-  on<A extends object>(queue: string): A;
+/** `Queues`: which activities each task queue has. */
+export interface Story<Queues> {
+  /**
+   * The activities of a task queue, which its machines serve. An attempt at one that works longer than `longest` is taken for hung:
+   * ten minutes, or less than it asks for where the kind's definition allowed less when the run began. Time it waits in the queue does not count.
+   */
+  on<Name extends keyof Queues & string>(queue: Name, longest?: Longest): ActivityInterfaceFor<Queues[Name]>;
   /** Runs one activity as the whole of a stage. */
   stage<A extends unknown[], R>(name: string, activity: JobActivity<A, R>, ...args: A): Promise<R>;
   /** Runs one activity of a stage that takes several. */
   step<A extends unknown[], R>(name: string, activity: JobActivity<A, R>, ...args: A): Promise<R>;
   /**
-   * Works on pages of items, `lanes` at a time. A page that used up its time returns where it stopped and goes on
-   * behind the others; page n is worked on while the source of pages still finds page n + 1.
+   * Works on pages of items, `atOnce` of them at a time, and of a group never more than one. A page that used up its time returns where
+   * it stopped: its rest is worked on next, before pages that were not begun, in the queue's order among other jobs; the rest of a group
+   * by the worker that has it open, if that takes it within seconds. Page n is worked on while the source of pages still finds page n + 1.
+   * Resolves with the job's end where it was one page only and that page's activity has published the job.
    */
   items(
     name: string,
-    pages: Iterable<Page> | AsyncIterable<Page>,
+    pages: PagesFrom,
     activity: JobActivity<[Page], PageReport>,
-    options?: { lanes?: number },
-  ): Promise<void>;
+    options?: { atOnce?: number },
+  ): Promise<Published | undefined>;
+  /** The groups of a stage's items in the ledger as pages for `items`: each is one page, and its rests. */
+  groups(stage: string): PagesFrom;
 }
 
+/** The pages of a stage from an ordinal on: 1, or where a run before this one had come to. */
+export type PagesFrom = (from: number) => Iterable<Page> | AsyncIterable<Page>;
+
+/** How long a worker has to take the next page of a group that it has open, before any other may. */
+const openFor: `${typeof openForSeconds} seconds` = '5 seconds';
+
+/** Rounds of a story that the store lost objects in, before the job fails. */
+const mostRedone = 3;
+
 /**
- * Defines the workflow of a kind. `story` returns when the job's last activity has published it;
- * when it throws or is cancelled, the frame ends the job's row and leaves nothing half-published.
+ * Defines the workflow of a kind. `story` returns when the job's last activity has published it, and is told once more when that found
+ * objects missing: the ledger skips what is there. When it throws or is cancelled, the frame ends the job's row and leaves nothing
+ * half-published. A kind whose queues are not the house's own names theirs.
  */
-export function defineJob(
-  story: (job: Story, start: JobStart) => Promise<{ state: EndState }>,
+export function defineJob<Queues = QueueActivities>(
+  story: (job: Story<Queues>, start: JobStart) => Promise<Published>,
 ): (start: JobStart) => Promise<{ state: EndState }> {
   return async (start) => {
+    /** Activities that were asked for and have not ended. */
+    const atWork = new Set<Promise<unknown>>();
     const details = new Details(start);
     let reason: string | undefined;
     setHandler(
       cancelSignal,
       async (why) => {
         reason ??= why ?? 'Cancelled by signal.';
-        // A run cannot cancel itself. Being asked to makes it close as Canceled, whichever way the cancel came.
-        await CancellationScope.nonCancellable(() =>
-          lightActivities(start).cancelRun.executeWithOptions({ ...lightOptions(start), summary: 'cancel' }, [
-            start.jobId,
-            reason ?? '',
-          ]),
-        );
+        await askToCancel(start, reason);
       },
       { unfinishedPolicy: HandlerUnfinishedPolicy.ABANDON },
     );
@@ -103,25 +116,53 @@ export function defineJob(
     };
     details.show('running');
     try {
-      const end = await story(storyOf(start, details), start);
-      showEnd(end.state);
-      return end;
+      for (let again = start; ; ) {
+        const end = await story(storyOf<Queues>(again, details, atWork), again);
+        if ('state' in end) {
+          showEnd(end.state);
+          return end;
+        }
+        again = redo(again, end.missing);
+      }
     } catch (error) {
       if (isContinueAsNew(error)) throw error;
       const cancelled = isCancellation(error) || CancellationScope.current().consideredCancelled;
-      const failure = cancelled ? undefined : problemOf(error);
-      await CancellationScope.nonCancellable(() =>
-        lightActivities(start).finish.executeWithOptions({ ...lightOptions(start), summary: 'clean up' }, [
+      // What a story does side by side does not end at once: a cancelled job has nobody at work on it.
+      if (cancelled && atWork.size > 0)
+        await CancellationScope.nonCancellable(() => Promise.allSettled([...atWork]));
+      const inRow = await CancellationScope.nonCancellable(() =>
+        lightActivities(start).finish.executeWithOptions({ summary: 'clean up' }, [
           { jobId: start.jobId, run: start.run, stage: 'finish' },
           cancelled
             ? { state: 'cancelled', reason: reason ?? 'Cancelled in Temporal.' }
-            : { state: 'failed', code: failure!.code, detail: failure!.detail },
+            : { state: 'failed', ...problemOfFailure(error) },
         ]),
       );
-      showEnd(cancelled ? 'cancelled' : 'failed');
-      throw closing(error, cancelled);
+      // A worker may die between the end in the row and its answer; the run then ends as the row did. Older workers answer nothing.
+      const state = inRow ?? (cancelled ? 'cancelled' : 'failed');
+      showEnd(state);
+      if (state === 'succeeded' || state === 'succeeded_with_warnings') return { state };
+      if (state === 'cancelled' && !cancelled) await askToCancel(start, 'The job is cancelled.');
+      throw closing(error, state === 'cancelled');
     }
   };
+}
+
+/** The story from its beginning. Throws when that has been tried too often. */
+function redo({ cursor: _, cursors: __, open: ___, ...start }: JobStart, missing: number): JobStart {
+  const redone = (start.redone ?? 0) + 1;
+  if (redone <= mostRedone) return { ...start, redone };
+  throw ApplicationFailure.nonRetryable(
+    `${missing} items and files had no end or no object in the store when the job was to be published, after they were made again ${mostRedone} times. Somebody deletes them.`,
+    'problem:internal',
+  );
+}
+
+/** A run cannot cancel itself. Being asked to makes it close as Canceled, whichever way the cancel came. */
+async function askToCancel(start: JobStart, reason: string): Promise<void> {
+  await CancellationScope.nonCancellable(() =>
+    lightActivities(start).cancelRun.executeWithOptions({ summary: 'cancel' }, [start.jobId, reason]),
+  );
 }
 
 /** Pages of `size` items over ordinals 1 to `items`, from ordinal `from`. */
@@ -131,15 +172,34 @@ export function* pagesOf(items: number, size: number, from = 1): Generator<Page>
   }
 }
 
-/** Time an activity may work before it is taken for hung; a page stops by itself long before. */
-export const longestActivity = '10 minutes';
+/** Pages over ordinals 1 to `items`, from ordinal `from`, as many items in each as their measured time allows: from one to some thousands. */
+export const pagesByTime = (items: number, from = 1): Iterable<Page> => new MeasuredPages(items, from);
 
-function optionsOn(start: JobStart, queue: string): ActivityOptions {
+const longestActivity: typeof longestUnsaid = '10 minutes';
+
+/** The most that an activity of a kind may take. */
+export const atMost = (ofKind: Longest = longestActivity): Longest =>
+  msToNumber(ofKind) > msToNumber(longestActivity) ? ofKind : longestActivity;
+
+/**
+ * A removal looks for objects once more when no activity of the kind can write any: none may work for longer than the kind says. A run that
+ * began before the kind said as much as its story asks for now goes on within what was said then.
+ */
+function bounded(start: JobStart, longest: Longest): Longest {
+  const most = atMost(start.longest);
+  if (msToNumber(longest) <= msToNumber(most)) return longest;
+  log.warn(
+    `An activity is to get ${longest}; the kind ${start.kind} said ${most} at most when the run began`,
+  );
+  return most;
+}
+
+function optionsOn(start: JobStart, queue: string, longest: Longest = longestActivity): ActivityOptions {
   return {
     taskQueue: queue,
-    startToCloseTimeout: longestActivity,
-    // Dead workers and outages are bounded by time, an item's own errors by count inside the activity.
-    scheduleToCloseTimeout: `${start.timing.outageHours} hours`,
+    // No bound counts from the schedule: waiting in a queue is no outage. Dead workers and outages are bounded by the time since
+    // the first failed attempt, an item's own errors by count, both inside the activity.
+    startToCloseTimeout: bounded(start, longest),
     heartbeatTimeout: `${start.timing.heartbeatSeconds} seconds`,
     // Not the SDK's default at run time: without it the run closes while the activity still works.
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
@@ -147,135 +207,123 @@ function optionsOn(start: JobStart, queue: string): ActivityOptions {
   };
 }
 
-const lightOptions = (start: JobStart): ActivityOptions => optionsOn(start, 'light');
-const lightActivities = (start: JobStart) => proxyActivities<LightActivities>(lightOptions(start));
+/** What every worker's `light` queue offers to end a job that does not end itself. */
+const lightActivities = (start: JobStart) =>
+  proxyActivities<QueueActivities['light']>(optionsOn(start, 'light'));
 
-function storyOf(start: JobStart, details: Details): Story {
-  const optionsOf = new WeakMap<object, ActivityOptions>();
-
-  const call = async <R>(stage: string, summary: string, activity: object, args: unknown[]): Promise<R> => {
-    const options = optionsOf.get(activity);
-    if (options === undefined) throw new TypeError('A stage takes an activity of on(queue).');
-    const run = activity as {
-      executeWithOptions(options: ActivityOptions, args: unknown[]): Promise<R>;
-    };
-    const fence: Call = { jobId: start.jobId, run: start.run, stage };
-    return run.executeWithOptions({ ...options, summary }, [fence, ...args]);
+function storyOf<Queues>(start: JobStart, details: Details, atWork: Set<Promise<unknown>>): Story<Queues> {
+  const call = <A extends unknown[], R>(
+    stage: string,
+    summary: string,
+    activity: JobActivity<A, R>,
+    args: A,
+    replaces?: ReplacedCall,
+  ): Promise<R> => {
+    const fence: Call = { jobId: start.jobId, run: start.run, stage, ...(replaces && { replaces }) };
+    const running = activity.executeWithOptions({ summary }, [fence, ...args]);
+    atWork.add(running);
+    const ended = (): boolean => atWork.delete(running);
+    running.then(ended, ended);
+    return running;
   };
 
+  /** Asks the one worker, once; the others when it does not take the page in time, or its attempt comes to nothing. */
+  const callAt = async <A extends unknown[], R>(
+    taskQueue: string,
+    stage: string,
+    summary: string,
+    activity: JobActivity<A, R>,
+    args: A,
+  ): Promise<R> => {
+    // The engine would hand a second attempt to the open questions of a worker that is stopped.
+    const once: ActivityOptions = {
+      taskQueue,
+      scheduleToStartTimeout: openFor,
+      retry: { maximumAttempts: 1 },
+    };
+    const there: JobActivity<A, R> = {
+      executeWithOptions: (options, given) => activity.executeWithOptions({ ...options, ...once }, given),
+    };
+    try {
+      return await call(stage, summary, there, args);
+    } catch (error) {
+      const replaces = replaceable(error);
+      if (replaces === undefined && !wasNotTaken(error)) throw error;
+      return await call(stage, summary, activity, args, replaces);
+    }
+  };
+
+  /** Where the pages of a stage begin, and behind them once they are done. */
+  const cursors: Record<string, number> = { ...start.cursors };
+  const hasContinued = start.cursor !== undefined || start.cursors !== undefined;
+  const cursorOf = (stage: string): number =>
+    (start.cursors === undefined ? start.cursor : cursors[stage]) ?? 1;
+
   return {
-    on<A extends object>(queue: string): A {
-      const options = optionsOn(start, queue);
-      const proxy = proxyActivities<Activities>(options);
-      return new Proxy({} as A, {
-        get(_, name) {
-          const activity = proxy[String(name)];
-          if (typeof activity !== 'function') throw new TypeError(`No activity ${String(name)}`);
-          optionsOf.set(activity, options);
-          return activity;
-        },
-      });
-    },
+    on: <Name extends keyof Queues & string>(queue: Name, longest?: Longest) =>
+      proxyActivities<Queues[Name]>(optionsOn(start, queue, longest)),
 
     async stage(name, activity, ...args) {
-      const result = await call<Awaited<ReturnType<typeof activity>>>(name, name, activity, args);
+      const result = await call(name, name, activity, args);
       details.done(name);
       return result;
     },
 
-    step: (name, activity, ...args) => call<Awaited<ReturnType<typeof activity>>>(name, name, activity, args),
+    step: (name, activity, ...args) => call(name, name, activity, args),
 
-    async items(name, pages, activity, { lanes = 3 } = {}) {
-      const left = await workInLanes(pages, {
-        lanes,
+    async items(name, pagesFrom, activity, { atOnce = 3 } = {}) {
+      const from = cursorOf(name);
+      const pages = pagesFrom(from);
+      let behind = from;
+      const measured = pages instanceof MeasuredPages ? pages : undefined;
+      const source = Symbol.asyncIterator in pages || measured ? pages : [...pages];
+      const isOne = measured?.isOne ?? (Array.isArray(source) && source.length === 1);
+      const whole = isOne && !hasContinued;
+      let end: PageReport['end'];
+      const left = await workOnPages(source, {
+        atOnce,
+        open: start.open?.stage === name ? start.open.pages : undefined,
         pause: () => workflowInfo().continueAsNewSuggested,
-        work: async (page) => {
+        restIsNext: () => patched('rest-is-next'),
+        work: async ({ openAt, ...page }) => {
+          behind = Math.max(behind, page.to);
           const summary = `${name} ${page.from}–${page.to - 1}`;
-          const report = await call<PageReport>(name, summary, activity, [page]);
+          const args: [Page] = [whole ? { ...page, whole } : page];
+          const report = await (openAt === undefined
+            ? call(name, summary, activity, args)
+            : callAt(openAt, name, summary, activity, args));
           details.counts(report.stages);
+          measured?.measured(report.itemMs);
+          end = report.end;
           return report.next === null || report.next >= page.to
             ? undefined
-            : { from: report.next, to: page.to };
+            : { ...page, from: report.next, ...(report.openAt !== undefined && { openAt: report.openAt }) };
         },
       });
-      // Pages from there on may be finished already: the ledger skips what is done.
       if (left !== undefined) {
         // A cancel that is on its way would be lost with this run.
         await condition(allHandlersFinished);
         if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Cancelled.');
-        await continueAsNew<(start: JobStart) => Promise<unknown>>({ ...start, cursor: left });
+        await continueAsNew<(start: JobStart) => Promise<unknown>>({
+          ...start,
+          cursor: left.found ?? from,
+          cursors: { ...cursors, [name]: left.found ?? from },
+          open: { stage: name, pages: left.open },
+          counts: details.all,
+        });
       }
+      cursors[name] = behind;
+      return end;
     },
+
+    groups: (stage) =>
+      async function* (begin) {
+        const { findGroups } = lightActivities(start);
+        for (let from: number | null = begin; from !== null; ) {
+          const found: GroupPages = await call<[number], GroupPages>(stage, 'groups', findGroups, [from]);
+          yield* found.pages;
+          from = found.next;
+        }
+      },
   };
-}
-
-/** The stages as a small table in Temporal's Web UI. */
-class Details {
-  readonly #start: JobStart;
-  readonly #counts = new Map<string, StageCounts>();
-  #state = 'running';
-
-  constructor(start: JobStart) {
-    this.#start = start;
-  }
-
-  counts(stages: readonly StageCounts[]): void {
-    for (const stage of stages) {
-      // Lanes report out of order; what was shown does not fall.
-      if ((this.#counts.get(stage.name)?.done ?? -1) <= stage.done) this.#counts.set(stage.name, stage);
-    }
-    this.show(this.#state);
-  }
-
-  done(name: string): void {
-    const known = this.#counts.get(name);
-    const total = known?.total ?? (this.#start.items > 0 ? this.#start.items : null);
-    this.#counts.set(name, { name, done: total ?? known?.done ?? 0, failed: known?.failed ?? 0, total });
-    this.show(this.#state);
-  }
-
-  show(state: string): void {
-    this.#state = state;
-    const rows = this.#start.stages.map((name) => {
-      const stage = this.#counts.get(name);
-      const done =
-        stage === undefined ? '–' : `${stage.done}${stage.total === null ? '' : ` / ${stage.total}`}`;
-      return `| ${name} | ${done} | ${stage?.failed ? stage.failed : ''} |`;
-    });
-    setCurrentDetails(
-      [
-        `**${this.#start.title}** · ${state} · run ${this.#start.run}`,
-        '',
-        '| stage | done | failed |',
-        '| --- | --- | --- |',
-        ...rows,
-      ].join('\n'),
-    );
-  }
-}
-
-function isContinueAsNew(error: unknown): boolean {
-  return error instanceof Error && error.name === 'ContinueAsNew';
-}
-
-/**
- * What the run closes with: Canceled or Failed, as the job's row says. The engine would try a plain error, a mistake in
- * a story, again and again.
- */
-function closing(error: unknown, cancelled: boolean): unknown {
-  if (cancelled) return isCancellation(error) ? error : new CancelledFailure('The job was cancelled.');
-  if (error instanceof TemporalFailure) return error;
-  return ApplicationFailure.fromError(error, { type: 'problem:internal', nonRetryable: true });
-}
-
-/** The problem a failed activity named; an exceeded bound in time is an outage; the rest is ours. */
-function problemOf(error: unknown): { code: ProblemCode; detail: string } {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  if (cause instanceof ApplicationFailure && cause.type?.startsWith('problem:')) {
-    return { code: cause.type.slice('problem:'.length) as ProblemCode, detail: cause.message };
-  }
-  if (cause instanceof TimeoutFailure) {
-    return { code: 'outage', detail: `No worker could finish the stage in time (${cause.timeoutType}).` };
-  }
-  return { code: 'internal', detail: cause instanceof Error ? cause.message : String(cause) };
 }

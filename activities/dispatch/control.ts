@@ -3,18 +3,21 @@ import { ProblemError } from '@darkroom/contract';
 import { currentTraceId, linkTo, withSpan } from '@darkroom/platform';
 import {
   type Caller,
-  copyItems,
   getJob,
   getJobRow,
   markCancelDispatched,
   requestCancel,
   requestDelete,
   requestResume,
+  submittedItems,
 } from '@darkroom/records';
 import type { z } from 'zod';
-import { fingerprintOf } from './fingerprint.ts';
 import type { DispatchDeps } from './index.ts';
-import { type Accepted, commit, dispatchRun, kindOf, receive, traceFields } from './submit.ts';
+import { fingerprintOf } from './intake/fingerprint.ts';
+import { kindOf, traceFields } from './intake/receive.ts';
+import { requireSources } from './intake/sources.ts';
+import { type Accepted, submit } from './intake/submit.ts';
+import { dispatchRun, dispatchWhenReady } from './run.ts';
 
 /** Asks a job to end. Idempotent; a queued job that the engine was not told of is never started. */
 export async function cancel(deps: DispatchDeps, jobId: string, reason: string): Promise<void> {
@@ -23,14 +26,15 @@ export async function cancel(deps: DispatchDeps, jobId: string, reason: string):
   if (job.state !== 'cancelling') return;
   try {
     await deps.engine.cancel(jobId, reason);
-    await markCancelDispatched(deps.records.db, jobId);
+    await markCancelDispatched(deps.records.db, jobId, job.run);
   } catch (error) {
     deps.logger.warn({ jobId, err: error }, 'the engine could not be told to cancel; the sweep will');
   }
 }
 
 /**
- * Runs a failed or cancelled job again as a new run of itself; items whose inputs are the same are kept.
+ * Runs a failed or cancelled job again as a new run of itself; items whose inputs are the same are kept. Throws `source_not_granted` where
+ * its owner may not read a source any more; a job that runs goes on without being asked.
  * The new run is a trace of its own, linked to the one before.
  */
 export async function resume(deps: DispatchDeps, jobId: string): Promise<void> {
@@ -44,6 +48,9 @@ export async function resume(deps: DispatchDeps, jobId: string): Promise<void> {
     'resume job',
     { 'darkroom.job': jobId },
     async () => {
+      if (before?.state === 'failed' || before?.state === 'cancelled') {
+        await requireSources(deps, before, before.kind, await submittedItems(deps.records.db, jobId));
+      }
       const job = await requestResume(deps.records.db, jobId, traceFields());
       if (job === undefined) {
         const state = before?.state ?? 'unknown';
@@ -52,7 +59,9 @@ export async function resume(deps: DispatchDeps, jobId: string): Promise<void> {
           `The job is ${state}; only a failed or cancelled job can be resumed.`,
         );
       }
-      await dispatchRun(deps, jobId);
+      // The rest of a large job is made ready behind the answer: it is queued meanwhile.
+      if (job.resetAfter !== null) void dispatchWhenReady(deps, job);
+      else await dispatchRun(deps, jobId);
     },
     options,
   );
@@ -60,7 +69,8 @@ export async function resume(deps: DispatchDeps, jobId: string): Promise<void> {
 
 /**
  * Submits the same source again with changed options, as a new job. Its objects are those of the first job, which
- * outlive that job for as long as this one is there. Throws `validation_failed` for changes the kind does not take.
+ * outlive that job for as long as this one is there. Throws `validation_failed` for changes the kind does not take, `source_not_granted`
+ * where the caller may not read a source now.
  */
 export async function rerun(
   deps: DispatchDeps,
@@ -75,36 +85,36 @@ export async function rerun(
   const kind = kindOf(deps, found.job.kind);
   const parsed = kind.input.safeParse({ ...found.job.input, ...changes });
   if (!parsed.success) throw validationFailed(parsed.error);
-  const { stage, items, record } = await copyItems(deps.records.db, jobId);
+  const items = await submittedItems(deps.records.db, jobId);
+  await requireSources(deps, caller, found.job.kind, items);
   const sourceJobId = found.job.sourceJobId ?? jobId;
-  const { id } = await receive(deps, found.job.kind, caller, {
-    input: parsed.data,
+  return submit(deps, found.job.kind, caller, {
     sourceJobId,
     rerunOf: jobId,
-  });
-  return commit(deps, id, {
     fingerprint: fingerprintOf({ rerun: jobId, input: parsed.data }),
     idempotencyKey,
     input: parsed.data,
-    stage,
+    stage: items.stage,
     items,
-    record: (tx) => record(tx, id, parsed.data),
+    stageInput: items.stageInput,
+    record: async (tx, id) => kind.records?.copy?.(tx, { from: jobId, to: id, input: parsed.data }),
   });
 }
 
 /** Removes a job for good, durably. Waits up to two seconds; `done` says whether it was proven gone by then. */
 export async function remove(deps: DispatchDeps, jobId: string): Promise<{ done: boolean }> {
-  await requestDelete(deps.records.db, jobId);
+  const job = await requestDelete(deps.records.db, jobId);
   try {
-    await deps.engine.startRemoval(jobId);
+    await deps.engine.startRemoval(jobId, job && kindOf(deps, job.kind).longest);
   } catch (error) {
     deps.logger.warn({ jobId, err: error }, 'the engine could not be told to remove; the sweep will');
     return { done: false };
   }
-  for (let waited = 0; waited < 2000; waited += 100) {
+  // Less often the longer it takes: hundreds may wait at once.
+  for (const pauseMs of [100, 200, 300, 600, 800]) {
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
     const row = await getJobRow(deps.records.db, jobId);
     if (row === undefined || row.deletedAt !== null) return { done: true };
-    await new Promise((resolve) => setTimeout(resolve, 100));
   }
   return { done: false };
 }

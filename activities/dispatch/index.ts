@@ -1,19 +1,40 @@
 /** Submit, cancel, resume, remove, sweep: the only code that holds a Temporal client. */
-import { kinds as allKinds, type Kinds } from '@darkroom/contract';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config, Logger, Telemetry } from '@darkroom/platform';
-import type { Caller, Records } from '@darkroom/records';
+import { type Caller, confirmLostRuns, type Kinds, type Records, type UploadRow } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';
 import { cancel, remove, rerun, resume } from './control.ts';
-import { connectEngine, type Engine } from './engine.ts';
-import { OrphanSweep } from './orphans.ts';
-import { endRun, removeObjects, removeRows } from './removal.ts';
-import { abandon, commit, type Received, receive, type Submission } from './submit.ts';
-import { sweepOnce } from './sweep.ts';
+import { connectEngine, type Engine } from './engine/engine.ts';
+import { earlierSubmission, type Keyed, once } from './intake/keys.ts';
+import {
+  type ListSubmission,
+  type ReceivedListSubmission,
+  type RowsSubmission,
+  submitList,
+  submitReceivedList,
+  submitRows,
+  submitUploadedList,
+  type UploadedListSubmission,
+} from './intake/lists.ts';
+import { abandon, arriving, type Received, receive, takeBack } from './intake/receive.ts';
+import { isUploaded, mayReadSource, sourceJobOf } from './intake/sources.ts';
+import { type Accepted, commit, type Submission, submit } from './intake/submit.ts';
+import { emptyUpload, removeUpload, spendUpload } from './intake/uploads.ts';
+import { Launcher } from './launch.ts';
+import { endRun, removeObjects, removeRows, removeSome } from './removal.ts';
+import { Sweep } from './sweep/pass.ts';
+import { noteWaitsUnswept } from './sweep/waits.ts';
 
-export type { Engine, RunState } from './engine.ts';
-export { fingerprintOf } from './fingerprint.ts';
-export type { Accepted, Received, Submission } from './submit.ts';
-export type { SweepReport } from './sweep.ts';
+export { type MaintenanceActivities, maintenanceActivities } from './activities.ts';
+export type { Engine, RunState, RunView } from './engine/engine.ts';
+export { standaloneActivities, type Unit, type UnitState, type Units } from './engine/units.ts';
+export { fingerprintOf } from './intake/fingerprint.ts';
+export { sameAs } from './intake/keys.ts';
+export { type ListContent, type RowsSubmission, requireListSize } from './intake/lists.ts';
+export type { Received } from './intake/receive.ts';
+export { uploadsPrefix } from './intake/sources.ts';
+export type { Accepted, Submission } from './intake/submit.ts';
+export type { SweepReport } from './sweep/pass.ts';
 
 export interface DispatchDeps {
   readonly records: Records;
@@ -22,69 +43,128 @@ export interface DispatchDeps {
   readonly logger: Logger;
   readonly engine: Engine;
   readonly kinds: Kinds;
-  readonly orphans: OrphanSweep;
+  readonly launcher: Launcher;
+  /** Makes items of large jobs ready, which takes seconds: beside the launcher, whose places are for starts. */
+  readonly readying: Launcher;
 }
 
 export type Dispatch = ReturnType<typeof createDispatch>;
 
-export type DispatchOptions = Pick<DispatchDeps, 'records' | 'storage' | 'config' | 'logger'> & {
-  readonly kinds?: Kinds;
-} & ({ readonly engine: Engine } | { readonly engine?: undefined; readonly telemetry: Telemetry });
+export type DispatchOptions = Pick<DispatchDeps, 'records' | 'storage' | 'config' | 'logger' | 'kinds'> &
+  ({ readonly engine: Engine } | { readonly engine?: undefined; readonly telemetry: Telemetry });
+
+/** Less than a process may take to end. */
+const longestSettlingMs = 5000;
 
 /** Binds the package to its connections. Nothing is sent before the first call. */
 export function createDispatch(options: DispatchOptions) {
-  const kinds = options.kinds ?? allKinds;
+  requireKnownKinds(options);
   const deps: DispatchDeps = {
     records: options.records,
     storage: options.storage,
     config: options.config,
     logger: options.logger,
-    kinds,
-    orphans: new OrphanSweep(options.records.db, options.storage, kinds),
+    kinds: options.kinds,
+    launcher: new Launcher(),
+    readying: new Launcher(1),
     engine: options.engine ?? connectEngine(options.config, options.logger, options.telemetry),
+  };
+  const sweep = new Sweep(deps);
+  const settled = async (): Promise<void> => {
+    // What is ready is launched then.
+    await deps.readying.settled();
+    await deps.launcher.settled();
   };
   return {
     engine: deps.engine,
+    units: deps.engine.units,
     receive: (kind: string, caller: Caller, received: Received) => receive(deps, kind, caller, received),
-    commit: (id: string, submission: Submission) => commit(deps, id, submission),
+    commit: (kind: string, id: string, submission: Submission) => commit(deps, kind, id, submission),
     abandon: (id: string) => abandon(deps, id),
-    async submit(
+    /** Takes back what a request that failed with `error` has begun. Never throws. */
+    takeBack: (id: string, error: unknown) => takeBack(deps, id, error),
+    /** The bytes of the received job as they arrive, of which the records are told. */
+    arriving: (id: string, content: AsyncIterable<Uint8Array>) => arriving(deps, id, content),
+    /** Whether the owner of a job may read its source as things are granted now. */
+    mayReadSource: (owner: Pick<Caller, 'owner' | 'group'>, uri: string) => mayReadSource(deps, owner, uri),
+    /** Whether an object was uploaded to the platform, which no grant of somebody else's decides. */
+    isUploaded: (uri: string) => isUploaded(deps, uri),
+    /** The owner's job whose inputs are among these objects. Throws `validation_failed` for inputs of several jobs. */
+    sourceJobOf: (owner: string, uris: readonly string[]) => sourceJobOf(deps, owner, uris),
+    earlierSubmission: (owner: string, key: string) => earlierSubmission(deps, owner, key),
+    /** Makes a job by `make`, unless an earlier request with the key has. */
+    once: (request: Keyed, make: () => Promise<Accepted>) => once(deps, request, make),
+    submitList: (kind: string, caller: Caller, submission: ListSubmission) =>
+      submitList(deps, kind, caller, submission),
+    submitReceivedList: (kind: string, caller: Caller, submission: ReceivedListSubmission) =>
+      submitReceivedList(deps, kind, caller, submission),
+    submitUploadedList: (kind: string, caller: Caller, submission: UploadedListSubmission) =>
+      submitUploadedList(deps, kind, caller, submission),
+    submitRows: <Row extends object>(kind: string, caller: Caller, submission: RowsSubmission<Row>) =>
+      submitRows(deps, kind, caller, submission),
+    submit: (
       kind: string,
       caller: Caller,
       submission: Submission & Pick<Received, 'sourceJobId' | 'rerunOf'>,
-    ) {
-      const { sourceJobId, rerunOf, ...rest } = submission;
-      const { id } = await receive(deps, kind, caller, {
-        input: rest.input,
-        ...(sourceJobId !== undefined && { sourceJobId }),
-        ...(rerunOf !== undefined && { rerunOf }),
-      });
-      return commit(deps, id, rest);
-    },
+    ) => submit(deps, kind, caller, submission),
+    /** Resolves when the engine was told of all that was submitted here, or could not be told. */
+    settled,
     cancel: (jobId: string, reason: string) => cancel(deps, jobId, reason),
     resume: (jobId: string) => resume(deps, jobId),
     rerun: (jobId: string, changes: Record<string, unknown>, caller: Caller, idempotencyKey?: string) =>
       rerun(deps, jobId, changes, caller, idempotencyKey),
     remove: (jobId: string) => remove(deps, jobId),
     ensureEngine: () => deps.engine.ensure(),
-    sweepOnce: (beat?: () => void) => sweepOnce(deps, beat),
-    close: () => deps.engine.close(),
+    /**
+     * Says that the engine's runs are lost: the next sweep queues again what ran until now, however many jobs those are. For an
+     * operator who knows (`npm run sweep -- --confirm-lost`), and for the embedded stack, which calls it before its API starts
+     * whenever it gives Temporal a new file. `by` says who knows.
+     */
+    confirmLostRuns: (by: string) => confirmLostRuns(deps.records.db, by),
+    /** For the API: has jobs say for which workers they wait while none serves light steps, so that no sweep runs. Ends with `signal`. */
+    noteWaitsUnswept: (signal: AbortSignal) => noteWaitsUnswept(deps, signal),
+    sweepOnce: (signal?: AbortSignal) => sweep.pass(signal),
+    /** Starts that are under way or wait come first, for some seconds; the sweep has the others. */
+    async close() {
+      const patience = new AbortController();
+      const late = sleep(longestSettlingMs, undefined, { signal: patience.signal }).catch(() => {});
+      await Promise.race([settled(), late]);
+      patience.abort();
+      await deps.engine.close();
+    },
+
+    uploads: {
+      /** Makes a job of an owner's complete upload, of which no other can be made. */
+      spend: (owner: string, id: string, make: Parameters<typeof spendUpload>[3]) =>
+        spendUpload(deps, owner, id, make),
+      remove: (id: string) => removeUpload(deps, id),
+      empty: (upload: Pick<UploadRow, 'id' | 'key'>) => emptyUpload(deps, upload),
+    },
 
     /** Steps of a removal, for the activities that carry it. */
     removal: {
-      endRun: (jobId: string, beat: () => void) => endRun(deps, jobId, beat),
-      removeObjects: (jobId: string) => removeObjects(deps, jobId),
+      endRun: (jobId: string) => endRun(deps, jobId),
+      removeObjects: (jobId: string, signal?: AbortSignal) => removeObjects(deps, jobId, signal),
+      removeSome: (jobId: string, turn: Parameters<typeof removeSome>[2]) => removeSome(deps, jobId, turn),
       removeRows: (jobId: string) => removeRows(deps, jobId),
     },
   };
 }
 
-/** What the workflows of maintenance call; the worker's light queue carries them. */
-export interface MaintenanceActivities {
-  sweepOnce(): Promise<void>;
-  /** Asks the engine to cancel the run of a job; one that has ended is fine. */
-  cancelRun(jobId: string, reason: string): Promise<void>;
-  endRun(jobId: string): Promise<void>;
-  removeObjects(jobId: string): Promise<void>;
-  removeRows(jobId: string): Promise<void>;
+/** Throws where a setting names a kind, or what a kind measures, that there is not: it would be without effect. */
+function requireKnownKinds({ kinds, config }: Pick<DispatchDeps, 'kinds' | 'config'>): void {
+  const measures = Object.values(kinds).flatMap(({ kind, sizes = {} }) =>
+    Object.keys(sizes).map((feature) => `${kind}.${feature}`),
+  );
+  const settings = [
+    ['RETENTION_DAYS', Object.keys(config.retention.days), Object.keys(kinds)],
+    ['JOB_LIMITS', Object.keys(config.limits.jobs), measures],
+  ] as const;
+  for (const [setting, named, known] of settings) {
+    const unknown = named.filter((name) => !known.includes(name));
+    if (unknown.length > 0)
+      throw new TypeError(
+        `${setting} names ${unknown.join(', ')}, which there is not. There are ${known.join(', ')}.`,
+      );
+  }
 }

@@ -35,6 +35,8 @@ function storageCode(error: StorageError): ProblemRecord['code'] {
     case 'too_large':
     case 'storage_unavailable':
       return error.code;
+    case 'platform_access':
+      return 'storage_access_failed';
     case 'access_denied':
       return 'source_not_granted';
     default:

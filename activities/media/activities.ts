@@ -1,24 +1,33 @@
 /** The activities of video recognition on the side of the video: what gives probe, split and publish their storage and ledger. */
 import { createHash } from 'node:crypto';
+import { pinVideo } from '@darkroom/analysis';
 import {
   type ManifestFile,
   type MediaSource,
   type ModelRoom,
-  type Page,
   ProblemError,
   type SplitPage,
+  type VideoInfo,
   type VideoOptions,
   videoInfo,
   videoOptions,
 } from '@darkroom/contract';
-import { type Attempt, type FrameDeps, jobActivity, publishJob, workPage } from '@darkroom/frame';
+import {
+  type Attempt,
+  type FrameDeps,
+  jobActivity,
+  ObjectTable,
+  publishJob,
+  redoMissing,
+  workStage,
+} from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import {
+  allNeeded,
   type CheckpointRow,
   getCheckpoint,
-  neededObjects,
+  getStage,
   openCheckpoint,
-  pinVideo,
   readPage,
 } from '@darkroom/records';
 import { z } from 'zod';
@@ -41,32 +50,18 @@ export function mediaActivities(deps: FrameDeps) {
   return {
     /** Reads what the file says of itself; a file that cannot be analysed fails the job by its own reason. */
     probeVideo: jobActivity(deps, async (attempt): Promise<void> => {
-      const page: Page = { from: 1, to: 2 };
-      await workPage(attempt, page, {
-        stage: 'probe',
-        lastStage: 'probe',
-        concurrency: 1,
-        budgetMs: 0,
-        inputDigest: (item) => digestOf('probe', item.input as MediaSource),
-        work: async (item, { signal }) => {
-          const source = item.input as MediaSource;
+      await workStage(attempt, {
+        digest: (source) => digestOf('probe', source as MediaSource),
+        result: videoInfo,
+        work: async ({ input, signal }) => {
+          const source = input as MediaSource;
           await failpoint('video.probe', source.filename);
-          const info = await probeVideo(rangeSource(deps.storage, source), {
-            limits: limitsOf(deps),
-            signal,
-          });
-          const key = `recognition-results/${item.jobId}/video.json`;
-          const body = Buffer.from(JSON.stringify(info));
-          return {
-            objects: [{ key, path: 'video.json', body, contentType: 'application/json' }],
-            record: async (tx) => {
-              await pinVideo(tx, attempt.fence, info);
-            },
-          };
+          return probeVideo(rangeSource(deps.storage, source), { limits: limitsOf(deps), signal });
+        },
+        record: async (tx, info) => {
+          await pinVideo(tx, attempt.fence, info);
         },
       });
-      const [item] = await readPage(deps.records.db, attempt.call.jobId, 'probe', page.from, page.to);
-      if (item?.problem) throw new ProblemError(item.problem.code, item.problem.detail);
     }),
 
     /**
@@ -77,11 +72,16 @@ export function mediaActivities(deps: FrameDeps) {
       const options = videoOptions.parse(attempt.job.input);
       const info = videoInfo.parse(attempt.job.pinned?.video);
       const source = await sourceOf(attempt);
-      const checkpoint = await openCheckpoint(deps.records.db, attempt.fence, {
-        stage: 'split',
-        itemStage: 'recognise',
-        digest: digestOf('split', source, splitVersion, optionsOfSplit(options), room),
-      });
+      const checkpoint = await openCheckpoint(
+        deps.records.db,
+        attempt.fence,
+        {
+          stage: 'split',
+          itemStage: 'recognise',
+          digest: digestOf('split', source, splitVersion, optionsOfSplit(options), room),
+        },
+        attempt.kind,
+      );
       if (checkpoint.done || checkpoint.found >= from) {
         reportStanding(attempt, { info, options }, checkpoint);
         return pageOf(checkpoint, from);
@@ -100,16 +100,34 @@ export function mediaActivities(deps: FrameDeps) {
       const { storage, records } = deps;
       const { jobId } = attempt.call;
       const info = videoInfo.parse(attempt.job.pinned?.video);
+      const split = await getCheckpoint(records.db, jobId, 'split');
+      // An attempt that died may have found that the scenes have to be looked for again.
+      if (split?.done !== true) return { missing: 1 };
+      if (split.found === 0) throw nothingBetween(videoOptions.parse(attempt.job.input), info);
+      // The frames are read for what is published of them all.
+      const missing = await redoMissing(attempt, written);
+      if (missing > 0) return { missing };
       const { objects, result } = await publishedFiles(attempt, { info });
-      const ended = splitEnd.parse((await getCheckpoint(records.db, jobId, 'split'))?.cursor);
-      // Of scenes that are done nobody needs the model's inputs any more.
-      await storage.removePrefix(`frame-inputs/${jobId}/`, {
-        keep: new Set(await neededObjects(records.db, jobId)),
-        signal: attempt.signal,
-      });
-      return publishJob(attempt, { stage: 'recognise', objects, written, result, ...ended });
+      const ended = splitEnd.parse(split.cursor);
+      /** Of scenes that are done nobody needs the model's inputs any more. */
+      const tidy = async (): Promise<void> => {
+        const keep = new ObjectTable();
+        for await (const uri of allNeeded(records.db, jobId)) keep.add(uri);
+        const { assertHeld, signal } = attempt;
+        await storage.removePrefix(`frame-inputs/${jobId}/`, { keep, assertHeld, signal });
+      };
+      return publishJob(attempt, { stage: 'recognise', objects, written, result, tidy, ...ended });
     }),
   };
+}
+
+/** A range that begins behind the last picture is told by the pass over it: what a file says of its length may be wrong. */
+function nothingBetween({ from, to }: VideoOptions, { seconds }: VideoInfo): ProblemError {
+  const length = seconds === null ? '' : ` It is ${seconds} s long.`;
+  return new ProblemError(
+    'empty_range',
+    `No picture of the video lies between second ${from} and ${to === undefined ? 'its end' : `second ${to}`}.${length}`,
+  );
 }
 
 const limitsOf = ({ config }: FrameDeps) => ({
@@ -119,10 +137,14 @@ const limitsOf = ({ config }: FrameDeps) => ({
   pixels: config.limits.videoPixels,
 });
 
-async function sourceOf(attempt: Attempt): Promise<MediaSource> {
-  const [item] = await readPage(attempt.deps.records.db, attempt.call.jobId, 'probe', 1, 2);
-  if (item === undefined) throw new Error('A video task has its video as the item of its first stage.');
-  return item.input as MediaSource;
+async function sourceOf({ deps, call }: Attempt): Promise<MediaSource> {
+  const { db } = deps.records;
+  const stage = await getStage(db, call.jobId, 'probe');
+  // A run of a version before has probed its video as an item.
+  const [item] = stage?.input ? [] : await readPage(db, call.jobId, 'probe', 1, 2);
+  const source = stage?.input ?? item?.input;
+  if (source === undefined) throw new Error('A video task has its video as what its first stage is made of.');
+  return source as MediaSource;
 }
 
 /** The options that scenes and their frames depend on. */

@@ -1,4 +1,6 @@
 /** The files and the result that a video task is published with, made from its ledger and the frames in S3. */
+
+import { allSegments } from '@darkroom/analysis';
 import {
   type FrameSource,
   type LabelOverTime,
@@ -8,7 +10,7 @@ import {
   videoKind,
 } from '@darkroom/contract';
 import type { Attempt, ItemObject } from '@darkroom/frame';
-import { allSegments, type Db } from '@darkroom/records';
+import { type Db, getStage } from '@darkroom/records';
 import type { FoundScene } from './summary/found-scene.ts';
 import { summarise } from './summary/summary.ts';
 
@@ -36,10 +38,16 @@ export async function publishedFiles(
   const filename = scenes[0]?.source.filename ?? '';
   const { files, labels } = await summarise(scenes, { filename, info }, frameOf);
   const [home] = videoKind.outputs(call.jobId);
-  const objects = [...files].map(([name, body]) => {
+  const objects: ItemObject[] = [...files].map(([name, body]) => {
     const { path, contentType } = videoFiles[name];
     return { key: home + path, path, body, contentType };
   });
+  // Of a run of a version before, the file is the item's that was its probe.
+  if ((await getStage(deps.records.db, call.jobId, 'probe'))?.result) {
+    const path = 'video.json';
+    const body = Buffer.from(JSON.stringify(info));
+    objects.push({ key: home + path, path, body, contentType: 'application/json' });
+  }
   return { objects, result: { labels, scenes: scenes.length } };
 }
 

@@ -1,4 +1,5 @@
 /** The split of an attempt: scenes are stored as they are found, each with the place to go on from; a child that dies is followed by another. */
+import { crc32 } from 'node:zlib';
 import {
   type FrameSource,
   type MediaSource,
@@ -6,9 +7,9 @@ import {
   type VideoInfo,
   type VideoOptions,
 } from '@darkroom/contract';
-import type { Attempt } from '@darkroom/frame';
+import { type Attempt, saveFound } from '@darkroom/frame';
 import { failpoint, releaseMemory } from '@darkroom/platform';
-import { type CheckpointRow, saveCheckpoint } from '@darkroom/records';
+import type { CheckpointRow, FoundItem } from '@darkroom/records';
 import { z } from 'zod';
 import { ChildDied, ChildStalled, type DecoderLimits, splitVideo } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
@@ -155,6 +156,7 @@ class SplitPageWork {
       }),
     ]);
     await failpoint('video.scene-written', String(number));
+    const imageCrc32 = crc32(image);
     releaseMemory(image, input);
     const source: FrameSource = {
       filename: this.#work.source.filename,
@@ -164,6 +166,7 @@ class SplitPageWork {
       imageSha256: stored.sha256,
       inputSha256: placed.sha256,
       imageBytes: stored.size,
+      imageCrc32,
       width,
       height,
     };
@@ -172,13 +175,8 @@ class SplitPageWork {
     await failpoint('video.scene-saved', String(number), child);
   }
 
-  async #save(
-    items: Parameters<typeof saveCheckpoint>[2]['items'],
-    cursor: object,
-    done: boolean,
-  ): Promise<void> {
-    const { deps, fence } = this.#attempt;
-    await saveCheckpoint(deps.records.db, fence, {
+  async #save(items: readonly FoundItem[], cursor: object, done: boolean): Promise<void> {
+    await saveFound(this.#attempt, {
       stage: 'split',
       itemStage: 'recognise',
       cursor,
@@ -194,7 +192,6 @@ class SplitPageWork {
     this.reached = Math.max(this.reached, at);
     const { request, info } = this.#work;
     reportSplit(this.#attempt, { info, options: request.options }, at, ended);
-    this.#attempt.cursor = at;
   }
 }
 

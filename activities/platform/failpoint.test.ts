@@ -59,6 +59,13 @@ describe('kill', () => {
     expect((await readActs(journal)).map(({ action }) => action)).toEqual(['kill', 'kill', 'kill']);
   });
 
+  test('once at each detail, whichever process comes there first', async () => {
+    const journal = join(folder, 'journal of details');
+    const plan = { journal, points: { step: { killOnce: ['photo-5.jpg', 'photo-7.jpg'] } } };
+    expect([1, 2, 3].map(() => run(plan).steps)).toEqual([5, 7, 20]);
+    expect((await readActs(journal)).map(({ detail }) => detail)).toEqual(['photo-5.jpg', 'photo-7.jpg']);
+  });
+
   test('is off in production', () => {
     const plan = { points: { step: { kill: 1 } } };
     expect(run(plan, { DARKROOM_MODE: 'production' })).toEqual({ steps: 20, signal: null, stderr: '' });

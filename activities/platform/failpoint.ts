@@ -16,6 +16,8 @@ const action = z.union([
   z.strictObject({ kill: z.number().min(0).max(1), times }),
   /** Ends the process by SIGKILL where the detail contains this text. */
   z.strictObject({ killWhen: z.string().min(1), times }),
+  /** Ends whichever process comes there first with each of these details by SIGKILL; all that share the journal count together. */
+  z.strictObject({ killOnce: z.array(z.string().min(1)).min(1), times }),
   z.strictObject({ delayMs: z.int().min(0), times }),
   /** Stops the process by SIGSTOP; it goes on with SIGCONT. */
   z.strictObject({ stop: z.literal(true), times }),
@@ -87,6 +89,7 @@ export function createFailpoints(
     const before = acted.get(name) ?? 0;
     if (planned.times !== undefined && before >= planned.times) return;
     if (!acts(planned, chance(plan.seed, earlier.length, name, hit), detail)) return;
+    if ('killOnce' in planned && wasActedOn(plan.journal, name, detail)) return;
     acted.set(name, before + 1);
     announce(plan.journal, name, detail, planned, pid);
     await act(planned, name, pid);
@@ -96,8 +99,13 @@ export function createFailpoints(
 function acts(planned: Action, drawn: number, detail: string | undefined): boolean {
   if ('kill' in planned) return drawn < planned.kill;
   if ('killWhen' in planned) return detail?.includes(planned.killWhen) ?? false;
+  if ('killOnce' in planned) return detail !== undefined && planned.killOnce.includes(detail);
   return true;
 }
+
+/** Whether any process has acted there with that detail, as the journal says now. */
+const wasActedOn = (journal: string | undefined, name: string, detail: string | undefined): boolean =>
+  journal !== undefined && readJournal(journal).some((act) => act.point === name && act.detail === detail);
 
 /** A number in [0, 1) that depends on nothing but its arguments. `lives` counts acts before this process began. */
 function chance(seed: number, lives: number, name: string, hit: number): number {
@@ -106,7 +114,7 @@ function chance(seed: number, lives: number, name: string, hit: number): number 
 }
 
 async function act(planned: Action, name: string, pid: number): Promise<void> {
-  if ('kill' in planned || 'killWhen' in planned) process.kill(pid, 'SIGKILL');
+  if ('kill' in planned || 'killWhen' in planned || 'killOnce' in planned) process.kill(pid, 'SIGKILL');
   else if ('stop' in planned) process.kill(pid, 'SIGSTOP');
   else if ('delayMs' in planned) await sleep(planned.delayMs);
   else throw new ProblemError(planned.error, `The failpoint ${name} says so.`);

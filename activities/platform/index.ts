@@ -1,6 +1,6 @@
 /** What every process needs: configuration, logs, traces, metrics, failpoints, an orderly end. */
-export { type AccessEntry, type AccessLog, accessLog } from './access-log.ts';
-export { type Config, ConfigError, loadConfig } from './config.ts';
+
+export { type Config, ConfigError, corsOrigins, loadConfig } from './config/config.ts';
 export {
   type FailpointAct,
   type FailpointPlan,
@@ -9,11 +9,12 @@ export {
   failpointPlan,
   parseJournal,
 } from './failpoint.ts';
-export { createLogger, type Logger, type LogLevel, setLevel } from './log.ts';
+export { type AccessEntry, type AccessLog, accessLog } from './logs/access-log.ts';
+export { createLogger, type Logger, type LogLevel, setLevel } from './logs/log.ts';
+export { scrub } from './logs/scrub.ts';
 export { releaseMemory } from './memory.ts';
-export { metrics, metricsText, reportJobs, serveMetrics } from './metrics.ts';
-export { scrub } from './scrub.ts';
 export { handleShutdown, type Shutdown } from './shutdown.ts';
+export { freeMetricsPort, metrics, metricsText, reportJobs, serveMetrics } from './telemetry/metrics.ts';
 export {
   currentTraceId,
   currentTraceparent,
@@ -22,4 +23,4 @@ export {
   type Telemetry,
   withSpan,
   withTraceparent,
-} from './telemetry.ts';
+} from './telemetry/telemetry.ts';

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 /** Runs a program with steps to shut down; ends it with `signals`, one each time it prints a line that ends in "!". */
 async function run(steps: string, signals: NodeJS.Signals[]) {
   const source = `
-    import { createLogger } from '${import.meta.dirname}/log.ts';
+    import { createLogger } from '${import.meta.dirname}/logs/log.ts';
     import { handleShutdown } from '${import.meta.dirname}/shutdown.ts';
     const { onShutdown, signal, shutdown } = handleShutdown(createLogger({ service: 'test', level: 'fatal' }));
     setInterval(() => {}, 1000);

@@ -1,5 +1,5 @@
 /** An orderly end of a process: what was opened last is closed first, and nothing holds the rest up. */
-import type { Logger } from './log.ts';
+import type { Logger } from './logs/log.ts';
 
 export interface Shutdown {
   /** Adds a step; steps run one after the other, the last added first. One that takes longer than `timeoutMs` is left behind. */

@@ -1,4 +1,5 @@
 /** The activities of recognition, in photos and in the frames of videos: what gives the pure core its storage, ledger, heartbeat and cancellation. */
+import { labelSummary, pinModel } from '@darkroom/analysis';
 import {
   type AnalysisOptions,
   analysisOptions,
@@ -21,14 +22,14 @@ import {
   workPage,
 } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
-import { type ItemRow, labelSummary, pinModel } from '@darkroom/records';
+import type { ItemRow } from '@darkroom/records';
 import { type AnalyseOptions, analyse, type ForeignDecoder, type Stage, stages } from './analyse.ts';
+import { sniff } from './decode/sniff.ts';
 import { frameDigest, frameOf, recogniseFrame, recognitionOptions } from './frame-activities.ts';
-import { analyseIsolated } from './isolate.ts';
-import { publishedExports } from './published.ts';
-import { outcomeOf, resultDigest } from './recognised.ts';
-import { type Model, openModel } from './session.ts';
-import { sniff } from './sniff.ts';
+import { analyseIsolated } from './isolated/isolate.ts';
+import { type Model, openModel } from './models/session.ts';
+import { publishedExports } from './results/published.ts';
+import { outcomeOf, resultDigest } from './results/recognised.ts';
 
 export type RecognitionActivities = ReturnType<typeof recognitionActivities>;
 
@@ -38,8 +39,6 @@ const pageWork = {
   lastStage: 'publish',
   /** In hand at once: while one is inferred, the next is decoded and the last one drawn. */
   concurrency: 3,
-  /** A page is put down after this long, so that other jobs' pages get their turn. */
-  budgetMs: 2000,
 } as const;
 
 /** `decodeForeign` reads what libvips does not; where the machine has no such decoder, HEIC is refused. */
@@ -59,6 +58,15 @@ export function recognitionActivities(deps: FrameDeps, decodeForeign?: ForeignDe
     return opened;
   };
 
+  const publish = async (attempt: Attempt) => {
+    const { db } = deps.records;
+    return publishJob(attempt, {
+      stage: 'recognise',
+      objects: publishedExports(db, { jobId: attempt.call.jobId, media: 'photo' }),
+      result: { labels: await labelSummary(db, attempt.call.jobId) },
+    });
+  };
+
   return {
     analysePhotos: jobActivity(deps, async (attempt, page: Page) => {
       const options = analysisOptions.parse(attempt.job.input);
@@ -67,6 +75,7 @@ export function recognitionActivities(deps: FrameDeps, decodeForeign?: ForeignDe
         ...pageWork,
         inputDigest: (item) => photoDigest(photoOf(item), options, opened.identity),
         work: (item, tools) => analysePhoto(attempt, { model: opened, options, decodeForeign }, item, tools),
+        publish: () => publish(attempt),
       });
     }),
 
@@ -92,17 +101,11 @@ export function recognitionActivities(deps: FrameDeps, decodeForeign?: ForeignDe
     /** Writes the exports of a video task, which another capability publishes. */
     exportFindings: jobActivity(deps, async (attempt): Promise<ManifestFile[]> => {
       await attempt.assertHeld();
-      return putFiles(attempt, await publishedExports(deps.records.db, attempt.call.jobId));
+      const task = { jobId: attempt.call.jobId, media: 'video' } as const;
+      return putFiles(attempt, publishedExports(deps.records.db, task));
     }),
 
-    publishPhotos: jobActivity(deps, async (attempt) => {
-      const { db } = deps.records;
-      return publishJob(attempt, {
-        stage: 'recognise',
-        objects: await publishedExports(db, attempt.call.jobId),
-        result: { labels: await labelSummary(db, attempt.call.jobId) },
-      });
-    }),
+    publishPhotos: jobActivity(deps, publish),
   };
 }
 

@@ -11,8 +11,8 @@ import { failpoint } from '@darkroom/platform';
 import type { ItemRow } from '@darkroom/records';
 import type { Stage } from './analyse.ts';
 import { analyseFrame } from './analyse-frame.ts';
-import { outcomeOf, type Recognised, resultDigest } from './recognised.ts';
-import type { Model } from './session.ts';
+import type { Model } from './models/session.ts';
+import { outcomeOf, type Recognised, resultDigest } from './results/recognised.ts';
 
 export const frameOf = (item: ItemRow): FrameSource => item.input as FrameSource;
 
@@ -58,7 +58,7 @@ export async function recogniseFrame(
     },
     { onStage },
   );
-  const { filename, imageBytes: bytes, imageSha256: sha256 } = source;
+  const { filename, imageBytes: bytes, imageSha256: sha256, imageCrc32: crc32 } = source;
   const recognised: Recognised = {
     filename,
     sourceUri: imageUri,
@@ -69,7 +69,7 @@ export async function recogniseFrame(
     scoreThreshold: options.scoreThreshold,
     detections,
     annotated,
-    frame: { scene, image: { uri: imageUri, bytes, sha256 } },
+    frame: { scene, image: { uri: imageUri, bytes, sha256, ...(crc32 !== undefined && { crc32 }) } },
   };
   return outcomeOf(item, recognised, storage.bucket);
 }

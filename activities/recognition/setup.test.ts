@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, expect, it } from 'vitest';
-import { readCard } from './card.ts';
+import { readCard } from './models/card.ts';
 import { defaultModelPath } from './setup.ts';
 import { defaultModelOptions, temporaryFolder } from './testing/models.ts';
 

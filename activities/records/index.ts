@@ -1,32 +1,37 @@
-/** The records: jobs, their items, attempts, events and logs, keys, uploads, and what analysis found. */
-export * from './analysis.ts';
-export * from './attempts.ts';
-export * from './checkpoints.ts';
-export { type Db, openRecords, type Records, type RecordsOptions } from './connection.ts';
-export { type DocumentOptions, progressOf, type StageFacts, toJob } from './document.ts';
-export * from './events.ts';
-export { type Fence, Fenced, holdsFence } from './fence.ts';
-export * from './items.ts';
+/** The records of every job: its items, attempts, events and logs, keys, uploads. What a kind keeps of its own comes in as its KindRecords. */
+export * from './attempts/attempts.ts';
+export { type Fence, Fenced, fencedOff, fenceOf, holdsFence, lockFence, RunEnded } from './attempts/fence.ts';
+export { type ProgressUpdate, recordProgress, type StageCount, setStage } from './attempts/progress.ts';
 export {
-  abandonReceiving,
-  type Caller,
-  commitSubmission,
-  createReceiving,
-  findByIdempotencyKey,
+  getStage,
+  keepStageResult,
+  openStage,
+  saveStageCheckpoint,
+  stageObjects,
+  takeStageInput,
+} from './attempts/stages.ts';
+export * from './attempts/unit-attempts.ts';
+export * from './feed/events.ts';
+export { appendLog, type LogFilter, type LogLine, logLimit, readLog } from './feed/logs.ts';
+export * from './items/checkpoints.ts';
+export { countFiles, type FilePlace, filePlace, type ListedFile, listFiles } from './items/files.ts';
+export * from './items/items.ts';
+export * from './items/ledger.ts';
+export { beginAgain } from './jobs/begin-again.ts';
+export { type DocumentOptions, progressOf, type StageFacts, toJob } from './jobs/document.ts';
+export * from './jobs/ending.ts';
+export {
+  clockSkewMs,
   getJob,
   getJobRow,
+  getJobs,
   idAt,
   type JobFilter,
-  keepReceiving,
   listJobs,
-  type NewJob,
-  type Role,
-  type Submission,
-  type SubmissionOutcome,
-} from './jobs.ts';
-export * from './keys.ts';
-export * from './ledger.ts';
+  type MarkedJob,
+} from './jobs/jobs.ts';
 export {
+  assertToDelete,
   markCancelDispatched,
   markDeleted,
   markDispatched,
@@ -34,15 +39,36 @@ export {
   requestCancel,
   requestDelete,
   requestResume,
-} from './lifecycle.ts';
-export { appendLog, type LogFilter, type LogLine, logLimit, readLog } from './logs.ts';
-export { migrate } from './migrate.ts';
-export { type ProgressReport, recordProgress, type StageCount, setStage } from './progress.ts';
-export * from './rerun.ts';
+} from './jobs/lifecycle.ts';
+export {
+  abandonReceiving,
+  assertAbandoned,
+  type Caller,
+  createReceiving,
+  keepReceiving,
+  type NewJob,
+  type Role,
+  removeAbandoned,
+} from './jobs/receiving.ts';
+export * from './jobs/rerun.ts';
+export { overLimit, sizeOf, sizeTogether } from './jobs/size.ts';
+export {
+  commitSubmission,
+  findByIdempotencyKey,
+  releaseIdempotencyKey,
+  type Submission,
+  type SubmissionOutcome,
+  type SubmittedItem,
+  submitJob,
+} from './jobs/submission.ts';
+export * from './keys.ts';
+export type { JobTable, Kind, KindRecords, Kinds } from './kind.ts';
+export { isMigrated, migrate } from './migrate.ts';
+export { type Db, openRecords, type Records, type RecordsOptions } from './postgres/connection.ts';
+export { read, records, recordsProblem, write } from './postgres/unavailable.ts';
 export * from './rows.ts';
-export type { ItemFile } from './schema.ts';
-export * from './segments.ts';
-export * as sweepQueries from './sweep.ts';
-export { markResultsRemoved } from './sweep.ts';
-export { records, recordsProblem } from './unavailable.ts';
+export type { ItemFile, ItemPlace } from './schema.ts';
+export * from './upkeep/retention.ts';
+export * as sweepQueries from './upkeep/sweep.ts';
+export { confirmLostRuns } from './upkeep/sweep.ts';
 export * from './uploads.ts';

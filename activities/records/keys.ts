@@ -1,11 +1,11 @@
 /** API keys: random, shown once, kept as a hash. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { and, asc, eq, isNull, or, sql } from 'drizzle-orm';
-import type { Db } from './connection.ts';
-import type { Role } from './jobs.ts';
+import type { Role } from './jobs/receiving.ts';
+import type { Db } from './postgres/connection.ts';
+import { read, write } from './postgres/unavailable.ts';
 import type { ApiKeyRow } from './rows.ts';
 import { apiKeys } from './schema.ts';
-import { read, write } from './unavailable.ts';
 
 export interface NewKey {
   readonly owner: string;
@@ -53,6 +53,12 @@ export const findKey = read(async (db: Db, key: string): Promise<ApiKeyRow | und
   }
   return row;
 });
+
+/** Whether the key with this id is there and not revoked. */
+export const isKeyValid = read(
+  async (db: Db, id: string): Promise<boolean> =>
+    (await db.$count(apiKeys, and(eq(apiKeys.id, id), isNull(apiKeys.revokedAt)))) > 0,
+);
 
 /** All keys, revoked ones too, oldest first. */
 export const listKeys = read(

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type FaultProxy, startFaultProxy } from '../../test/harness/fault-proxy.ts';
 import { startS3, type TestS3 } from '../../test/harness/s3.ts';
 import { createStorage, type Storage, type StorageOptions } from './index.ts';
+import { alone } from './testing.ts';
 
 const MIB = 1024 ** 2;
 const IDLE_MS = 200;
@@ -49,6 +50,20 @@ describe('a store with faults', () => {
 
   beforeAll(async () => {
     await storageAt(s3.endpoint).putBytes('faults/x', bytes, binary);
+  });
+
+  it('gets no second request that deletes from somebody who lost meanwhile', async () => {
+    const storage = storageAt(proxy.endpoint);
+    await storage.putBytes('late/x', Buffer.from('x'), binary);
+    const lost = new Error('somebody else has taken over');
+    let asked = 0;
+    const assertHeld = async (): Promise<void> => {
+      if (++asked > 1) throw lost;
+    };
+    proxy.inject({ method: 'POST', times: 1, fault: { kind: 'status', status: 503, code: 'SlowDown' } });
+    await expect(storage.removePrefix('late/', { assertHeld })).rejects.toBe(lost);
+    expect(asked).toBe(2);
+    expect((await storage.head('late/x')).size).toBe(1);
   });
 
   it.each(['status', 'reset', 'lose'] as const)('is asked again after a passing %s', async (kind) => {
@@ -264,7 +279,7 @@ describe('a server that hangs', () => {
       await expect(storage.putBytes('x', Buffer.alloc(100), binary)).rejects.toThrow(
         coded('storage_unavailable'),
       );
-      await expect(storage.removePrefix('x/')).rejects.toThrow(coded('storage_unavailable'));
+      await expect(storage.removePrefix('x/', alone)).rejects.toThrow(coded('storage_unavailable'));
     });
     expect(took).toBeGreaterThan(8 * IDLE_MS * 0.9);
     expect(took).toBeLessThan(8 * IDLE_MS + 2_000);

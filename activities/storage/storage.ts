@@ -1,8 +1,6 @@
-import { type Connection, connect, type StorageOptions } from './client.ts';
-import { copy } from './copy.ts';
-import { downloadToFile } from './download.ts';
-import { ensureBucket, ping } from './health.ts';
-import { list, listFolders, openUploads } from './list.ts';
+import { ensureBucket, ping } from './bucket/health.ts';
+import { allowOrigins } from './bucket/origins.ts';
+import { type Connection, connect, type StorageOptions } from './connection/client.ts';
 import {
   abortDirectUpload,
   beginDirectUpload,
@@ -10,11 +8,14 @@ import {
   linkTo,
   missingParts,
   partLinks,
-} from './presign.ts';
-import { get, getBytes, head } from './read.ts';
+} from './links/presign.ts';
+import { downloadToFile } from './read/download.ts';
+import { list, listFolders, openUploads } from './read/list.ts';
+import { get, getBytes, head } from './read/read.ts';
 import { remove, removePrefix } from './remove.ts';
-import { putBytes, uploadStream } from './write.ts';
-import { uploadFile } from './write-file.ts';
+import { copy } from './write/copy.ts';
+import { putBytes, uploadStream } from './write/write.ts';
+import { uploadFile } from './write/write-file.ts';
 
 /**
  * The object store, every function bound to one connection. A target is an `s3://bucket/key` URI, or a key in the
@@ -49,6 +50,7 @@ export function createStorage(options: StorageOptions) {
     abortDirectUpload: bind(abortDirectUpload),
     ping: bind(ping),
     ensureBucket: bind(ensureBucket),
+    allowOrigins: bind(allowOrigins),
     close: s3.close,
   };
 }

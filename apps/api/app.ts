@@ -1,33 +1,42 @@
 /** The HTTP surface: middleware in its order, then one file per service under routes/. */
 import { ProblemError } from '@darkroom/contract';
-import type { Api, ApiDeps } from './context.ts';
-import { documentRoutes } from './document.ts';
-import { allowedMethods } from './methods.ts';
+import type { MiddlewareHandler } from 'hono';
+import type { Api, ApiDeps, ApiEnv } from './context.ts';
+import { createAdmission } from './middleware/admission.ts';
 import { authentication, rememberingLookup } from './middleware/authentication.ts';
-import { jsonBody } from './middleware/body.ts';
+import { jsonBody, type TypesTaken } from './middleware/body.ts';
 import { answerFailure } from './middleware/failure.ts';
 import { safeHeaders } from './middleware/headers.ts';
 import { observation } from './middleware/observation.ts';
+import { crossOrigin } from './middleware/origins.ts';
 import { requestContext } from './middleware/request.ts';
-import { createRouter } from './openapi.ts';
-import { registerAnalysis } from './routes/analysis.ts';
+import { createRouter } from './openapi/describe.ts';
+import { documentRoutes } from './openapi/document.ts';
+import { allowedMethods, bodyTypes } from './openapi/methods.ts';
+import { registerSegments } from './routes/analysis/search.ts';
+import { registerAnalysis } from './routes/analysis/tasks.ts';
 import { registerDocs } from './routes/docs.ts';
-import { registerJobControl } from './routes/job-control.ts';
-import { registerJobEvents } from './routes/job-events.ts';
-import { registerJobItems } from './routes/job-items.ts';
-import { registerJobLog } from './routes/job-log.ts';
-import { registerJobResults } from './routes/job-results.ts';
-import { registerJobs } from './routes/jobs.ts';
-import { registerMetrics } from './routes/metrics.ts';
+import { registerJobControl } from './routes/jobs/control.ts';
+import { registerJobEvents } from './routes/jobs/events.ts';
+import { registerJobItems } from './routes/jobs/items.ts';
+import { registerJobs } from './routes/jobs/jobs.ts';
+import { registerJobLog } from './routes/jobs/log.ts';
+import { registerJobResults } from './routes/jobs/results.ts';
+import { registerMetrics } from './routes/operations/metrics.ts';
+import { registerStatus } from './routes/operations/status.ts';
 import { registerProblemPage } from './routes/problem-page.ts';
-import { registerSegments } from './routes/segments.ts';
-import { registerStatus } from './routes/status.ts';
 import { registerUploads } from './routes/uploads.ts';
 
-/** What needs no key; /metrics and /status/ready decide for themselves. */
+/** What needs no key; /status/ready decides for itself. */
 const isPublic = (path: string): boolean =>
-  ['/status/health', '/status/ready', '/metrics', '/openapi.json', '/docs'].includes(path) ||
+  ['/', '/status/health', '/status/ready', '/openapi.json', '/docs'].includes(path) ||
   path.startsWith('/docs/');
+
+/** What tells that the process lives is neither refused nor kept waiting: whoever asks in vain has the process replaced. */
+const butLiveness =
+  (limit: MiddlewareHandler<ApiEnv>): MiddlewareHandler<ApiEnv> =>
+  (c, next) =>
+    c.req.path === '/status/health' ? next() : limit(c, next);
 
 /** Registers the routes of one service. */
 export type Service = (api: Api) => void;
@@ -35,19 +44,24 @@ export type Service = (api: Api) => void;
 /** What users come for; a new kind of job is one entry. */
 export const services: readonly Service[] = [registerAnalysis, registerSegments, registerUploads];
 
-/** The app over its connections; it holds no state but remembered keys. */
+/** The app over its connections; it holds no state but remembered keys and what callers have taken. */
 export function createApp(deps: ApiDeps, offered: readonly Service[] = services): Api {
   const api = createRouter();
   const lookup = rememberingLookup(deps.records);
+  const typesTaken: TypesTaken = (c) => bodyTypes(api, c.req.method, c.req.path);
+  const admission = createAdmission(deps.config, typesTaken);
   api.use(
     requestContext(deps),
     observation(deps),
+    crossOrigin(deps.config.api.origins),
     safeHeaders,
-    authentication(lookup, { linkSecret: deps.config.links.secret, isPublic }),
-    jsonBody(deps.config.limits.jsonBytes),
+    authentication(lookup, { linkSecret: deps.config.links.secret, isPublic, stranger: admission.stranger }),
+    butLiveness(admission.middleware),
+    jsonBody(deps.config.limits.jsonBytes, typesTaken),
+    butLiveness(admission.turn),
   );
   registerStatus(api, lookup);
-  registerMetrics(api, lookup);
+  registerMetrics(api);
   registerDocs(api);
   registerProblemPage(api);
   for (const register of offered) register(api);

@@ -2,7 +2,7 @@
 import { ProblemError } from '@darkroom/contract';
 import type { Actor } from './context.ts';
 
-export type Action = 'read' | 'cancel' | 'resume' | 'rerun' | 'delete';
+export type Action = 'read' | 'cancel' | 'resume' | 'rerun' | 'change' | 'delete';
 
 /** What belongs to somebody: a job, a task, an upload. */
 export interface Owned {
@@ -13,7 +13,7 @@ export interface Owned {
 const overOthers: Readonly<Record<Actor['role'], readonly Action[]>> = {
   user: [],
   operator: ['read', 'cancel', 'resume'],
-  admin: ['read', 'cancel', 'resume', 'rerun', 'delete'],
+  admin: ['read', 'cancel', 'resume', 'rerun', 'change', 'delete'],
 };
 
 /**

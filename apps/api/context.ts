@@ -6,7 +6,8 @@ import type { Storage } from '@darkroom/storage';
 import type { HttpBindings } from '@hono/node-server';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import type { Follower } from './follower.ts';
+import type { Lasting } from './middleware/admission.ts';
+import type { Follower } from './streaming/follower.ts';
 
 export interface ApiDeps {
   readonly config: Config;
@@ -22,7 +23,7 @@ export interface ApiDeps {
 
 /** Who calls: on whose behalf jobs run, and which key it was. */
 export interface Actor extends Caller {
-  /** Id of the key; absent for a caller who came by a signed link. */
+  /** Id of the key, also of the one that a signed link was made with. */
   readonly keyId?: string;
 }
 
@@ -31,10 +32,14 @@ export interface ApiVariables {
   requestId: string;
   /** Absent where no trace is made. */
   traceId: string | undefined;
-  /** Bound to request and trace. */
-  logger: Logger;
+  /** Bound to request and trace; made when it is asked for, as few requests do. */
+  logger: () => Logger;
   /** Set on all but the public paths, see middleware/authentication.ts. */
   caller: Actor;
+  /** Whether the caller's key still holds: asked again by what lasts. Set as `caller` is. */
+  keyHolds: () => Promise<boolean>;
+  /** Counts what lasts for the caller until the answer is taken; throws `too_many_open`. Set as `caller` is. */
+  hold: (what: Lasting) => void;
   /** Set by handlers, for the access log. */
   jobId: string | undefined;
 }

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { photoKind } from '@darkroom/contract';
 import { createKey, createReceiving, openRecords } from '@darkroom/records';
+import { freePort } from '@darkroom/servers/run/ports.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freshDatabase, startPostgres, type TestPostgres } from '../../test/harness/postgres.ts';
-import { freePort } from '../../test/harness/s3.ts';
-import { run } from '../../test/harness/stack.ts';
+import { run } from '../../test/harness/process.ts';
 
 let postgres: TestPostgres;
 let home: string;
@@ -63,7 +63,7 @@ test('the process serves without Temporal and S3, and ends in order on SIGTERM w
     const submitted = await fetch(`${at}/v1/uploads`, { method: 'POST', headers, body: '{' });
     expect(submitted.status).toBe(415);
 
-    const measures = await (await fetch(`${at}/metrics`)).text();
+    const measures = await (await fetch(`${at}/metrics`, { headers })).text();
     expect(measures).toContain('darkroom_jobs{kind="photo",state="receiving"} 1');
 
     const followed = await fetch(`${at}/v1/jobs/${id}/events`, { headers });

@@ -27,6 +27,8 @@ test.each([
   ['source_changed', 'source_changed'],
   ['too_large', 'too_large'],
   ['storage_refused', 'internal'],
+  ['access_denied', 'source_not_granted'],
+  ['platform_access', 'storage_access_failed'],
 ] as const)('the store’s %s is %s', (code, problem) => {
   expect(toProblem(new StorageError(code, 'secret detail')).code).toBe(problem);
 });

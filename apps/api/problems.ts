@@ -34,6 +34,7 @@ const storageProblems: Readonly<Record<StorageCode, ProblemCode>> = {
   source_not_found: 'source_not_found',
   source_changed: 'source_changed',
   access_denied: 'source_not_granted',
+  platform_access: 'storage_access_failed',
   already_exists: 'conflict',
   too_large: 'too_large',
   checksum_mismatch: 'storage_unavailable',
@@ -62,6 +63,8 @@ export function toProblem(error: unknown): ProblemError {
   if (error instanceof z.ZodError) return validationProblem(error);
   if (error instanceof HTTPException) {
     const code = statusProblems[error.status];
+    if (code === 'unsupported_content_type')
+      return new ProblemError(code, 'Send application/json.', { cause: error });
     if (code !== undefined)
       return new ProblemError(code, error.message || problemKinds[code].title, { cause: error });
   }

@@ -1,7 +1,8 @@
 /** The HTTP server around the app. */
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { ProblemError } from '@darkroom/contract';
+import { createServer, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type ProblemCode, ProblemError } from '@darkroom/contract';
 import { getRequestListener } from '@hono/node-server';
 import type { Api } from './context.ts';
 import { problemBody } from './problems.ts';
@@ -15,14 +16,30 @@ export interface Listening {
 /** Listens; rejects if it cannot. Port 0 takes a free one. */
 export async function listen(
   app: Api,
-  at: { readonly host: string; readonly port: number },
+  at: {
+    readonly host: string;
+    readonly port: number;
+    /** How long the headers of a request may take. */
+    readonly headersMs?: number;
+  },
 ): Promise<Listening> {
+  const headersTimeout = at.headersMs ?? 30_000;
   const server = createServer(
-    // An upload may take as long as it takes; bodies have deadlines where they are read.
-    { requestTimeout: 0, headersTimeout: 30_000, keepAliveTimeout: 65_000 },
+    {
+      // An upload may take as long as it takes; bodies have deadlines where they are read.
+      requestTimeout: 0,
+      headersTimeout,
+      connectionsCheckingInterval: Math.min(headersTimeout, 5000),
+      keepAliveTimeout: 65_000,
+    },
     getRequestListener(app.fetch),
   );
-  server.on('clientError', refuse);
+  const answers = new WeakMap<Duplex, ServerResponse>();
+  server.on('request', ({ socket }, answer) => answers.set(socket, answer));
+  server.on('clientError', (error, socket) => {
+    const answer = answers.get(socket);
+    refuse(error, socket, answer?.headersSent === true && !answer.writableFinished);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(error.code === 'EADDRINUSE' ? taken(at) : error),
@@ -48,15 +65,31 @@ async function close(server: Server, graceMs: number): Promise<void> {
   clearTimeout(late);
 }
 
-/** What is not HTTP (both lengths given, headers too large) is refused in the same form as everything else. */
-function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+/** What the parser refuses, as what it is to the client. */
+const refusals: Readonly<Record<string, [ProblemCode, string]>> = {
+  HPE_HEADER_OVERFLOW: ['headers_too_large', 'Address and headers together have more than 16 KiB.'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: ['payload_too_large', 'The extensions of a chunk have more than 16 KiB.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'The headers did not come in time.'],
+};
+
+/** What does not become a request (both lengths given, headers too large or too slow) is refused in the same form as everything else. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex, answering: boolean): void {
+  // Text in the middle of an answer would be taken for a part of it.
+  if (error.code === 'ECONNRESET' || !socket.writable || answering) {
     socket.destroy();
     return;
   }
-  const problem = new ProblemError('invalid_request', 'The request is not valid HTTP.');
-  const body = JSON.stringify(problemBody(problem, { instance: '', traceId: undefined }));
+  const [code, detail] = refusals[error.code ?? ''] ?? ['invalid_request', 'The request is not valid HTTP.'];
+  const document = problemBody(new ProblemError(code, detail), { instance: '', traceId: undefined });
+  const body = JSON.stringify(document);
   socket.end(
-    `HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    [
+      `HTTP/1.1 ${document.status} ${STATUS_CODES[document.status]}`,
+      'content-type: application/problem+json',
+      `content-length: ${Buffer.byteLength(body)}`,
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
   );
 }

@@ -4,20 +4,30 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { photoKind } from '@darkroom/contract';
 import { createDispatch, type Dispatch, type Engine } from '@darkroom/dispatch';
-import { accessLog, createLogger, loadConfig, startTelemetry } from '@darkroom/platform';
-import { type Caller, commitSubmission, createKey, openRecords, type Records } from '@darkroom/records';
+import { kinds as existingKinds } from '@darkroom/kinds';
+import { accessLog, type Config, createLogger, loadConfig, startTelemetry } from '@darkroom/platform';
+import {
+  type Caller,
+  commitSubmission,
+  createKey,
+  type Kinds,
+  openRecords,
+  type Records,
+} from '@darkroom/records';
+import { freePort } from '@darkroom/servers/run/ports.ts';
 import { createStorage, type Storage } from '@darkroom/storage';
 import { freshDatabase, startPostgres } from '../../test/harness/postgres.ts';
-import { freePort, startS3 } from '../../test/harness/s3.ts';
-import { createApp } from './app.ts';
+import { startS3 } from '../../test/harness/s3.ts';
+import { createApp, type Service } from './app.ts';
 import type { Api } from './context.ts';
-import { createFollower } from './follower.ts';
 import { listen } from './server.ts';
+import { createFollower } from './streaming/follower.ts';
 
 export interface TestApi {
   readonly url: string;
   readonly port: number;
   readonly app: Api;
+  readonly config: Config;
   readonly records: Records;
   readonly storage: Storage;
   readonly dispatch: Dispatch;
@@ -42,9 +52,13 @@ export interface TestApi {
 
 /**
  * Starts all of it on free ports; `env` is added to the configuration. `engine` stands in for Temporal, where waiting for
- * one that is away is not what is tested.
+ * one that is away is not what is tested; a test may bring kinds and services of its own.
  */
-export async function startTestApi(env: Record<string, string> = {}, engine?: Engine): Promise<TestApi> {
+export async function startTestApi(
+  env: Record<string, string> = {},
+  engine?: Engine,
+  { kinds = existingKinds, services }: { kinds?: Kinds; services?: readonly Service[] } = {},
+): Promise<TestApi> {
   const folder = await mkdtemp(join(tmpdir(), 'darkroom-api-'));
   const [postgres, s3] = await Promise.all([startPostgres(), startS3()]);
   const config = loadConfig({
@@ -69,21 +83,25 @@ export async function startTestApi(env: Record<string, string> = {}, engine?: En
     config,
     logger,
     telemetry,
+    kinds,
     ...(engine && { engine }),
   });
   const follower = createFollower(records);
   const stopping = new AbortController();
   const requests = accessLog(config.log.access);
-  const app = createApp({
-    config,
-    logger,
-    records,
-    storage,
-    dispatch,
-    follower,
-    accessLog: requests,
-    stopping: stopping.signal,
-  });
+  const app = createApp(
+    {
+      config,
+      logger,
+      records,
+      storage,
+      dispatch,
+      follower,
+      accessLog: requests,
+      stopping: stopping.signal,
+    },
+    services,
+  );
   const server = await listen(app, { host: '127.0.0.1', port: 0 });
   const url = `http://127.0.0.1:${server.port}`;
 
@@ -102,6 +120,7 @@ export async function startTestApi(env: Record<string, string> = {}, engine?: En
     url,
     port: server.port,
     app,
+    config,
     records,
     storage,
     dispatch,
@@ -150,9 +169,11 @@ const away = (): Promise<never> => Promise.reject(new Error('Temporal is away'))
 
 /** An engine that is away and says so at once. */
 export const engineAway: Engine = {
+  units: { start: away, describe: away, cancel: away },
   start: away,
   cancel: away,
   describe: away,
+  isServed: away,
   startRemoval: away,
   ping: away,
   ensure: away,

@@ -8,13 +8,14 @@ export interface Command {
   run(args: readonly string[]): Promise<number>;
 }
 
-const names = ['demo', 'start', 'test', 'key', 'bench'] as const;
+const names = ['demo', 'start', 'test', 'key', 'sweep', 'bench'] as const;
 const overview = `Darkroom runs durable imaging jobs.
 
   npm run demo              bring everything up, analyse the sample photos, show what was found, stop
   npm start                 bring everything up and keep it up
   npm test                  lint, types, arrows, and all tests on the real stack
   npm run key -- <action>   make, list and revoke keys of the API
+  npm run sweep -- ...      tell the sweep what only an operator knows
   npm run bench -- <name>   measure
 
 Each tells more with --help, as in: npm start -- --help`;
@@ -29,6 +30,8 @@ async function load(name: (typeof names)[number]): Promise<Command> {
       return (await import('./commands/test.ts')).test;
     case 'key':
       return (await import('./commands/key.ts')).key;
+    case 'sweep':
+      return (await import('./commands/sweep.ts')).sweep;
     case 'bench':
       return (await import('./commands/bench.ts')).bench;
   }
@@ -41,7 +44,9 @@ async function main([word, ...args]: readonly string[]): Promise<number> {
     return word === undefined || word === '--help' || word === '-h' ? 0 : 2;
   }
   const command = await load(name);
-  if (args.includes('--help') || args.includes('-h')) {
+  // A benchmark that is named tells of itself.
+  const ofBenchmark = name === 'bench' && args[0]?.startsWith('-') === false;
+  if (!ofBenchmark && (args.includes('--help') || args.includes('-h'))) {
     console.log(command.help);
     return 0;
   }

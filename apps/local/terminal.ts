@@ -1,7 +1,4 @@
-/** An error whose message is the whole story for the person at the terminal: what is wrong and what to do. */
-export class SetupError extends Error {
-  override name = 'SetupError';
-}
+export { SetupError } from '@darkroom/servers/setup-error.mjs';
 
 /** Where lines go; tests give their own. */
 export interface Terminal {
@@ -40,7 +37,9 @@ export function createTerminal(stream: NodeJS.WriteStream = process.stdout, env 
   stream.on('error', () => {});
   const live = stream.isTTY === true && env.CI === undefined;
   const coloured = live && !env.NO_COLOR && env.TERM !== 'dumb';
+  const works = new Set<{ label: string; started: number; detail: string }>();
   let current: string | undefined;
+  let timer: NodeJS.Timeout | undefined;
   const clear = () => live && current !== undefined && stream.write('\r\x1b[K');
   const draw = () => {
     if (live && current !== undefined)
@@ -57,34 +56,46 @@ export function createTerminal(stream: NodeJS.WriteStream = process.stdout, env 
     paint: (style, text) => (coloured ? `\x1b[${codes[style]}m${text}\x1b[0m` : text),
     block: () => (live ? liveBlock(stream) : { draw: () => {}, done: () => {} }),
     progress(label) {
-      const started = Date.now();
-      const text = (detail: string) => {
-        const seconds = Math.round((Date.now() - started) / 1000);
-        return `${label} ${seconds} s${detail ? `  ${detail}` : ''}`;
-      };
-      let detail = '';
-      const tick = () => {
-        if (!live) return say(text(detail));
+      const work = { label, started: Date.now(), detail: '' };
+      works.add(work);
+      // What goes on side by side shares one line.
+      const redraw = () => {
         clear();
-        current = text(detail);
+        current = works.size === 0 ? undefined : [...works].map(progressText).join(' · ');
         draw();
       };
+      const repeat = () => say([...works].map(progressText).join(' · '));
       if (!live) say(`${label} …`);
-      const timer = setInterval(tick, live ? 500 : repeatMilliseconds);
-      timer.unref();
+      timer ??= setInterval(live ? redraw : repeat, live ? 500 : repeatMilliseconds).unref();
       return {
         update(next) {
-          detail = next;
+          work.detail = next;
         },
         done(line) {
-          clearInterval(timer);
-          clear();
-          current = undefined;
+          works.delete(work);
+          if (works.size === 0) {
+            clearInterval(timer);
+            timer = undefined;
+          }
+          if (live) redraw();
           if (line !== undefined) say(line);
         },
       };
     },
   };
+}
+
+function progressText({
+  label,
+  started,
+  detail,
+}: {
+  label: string;
+  started: number;
+  detail: string;
+}): string {
+  const seconds = Math.round((Date.now() - started) / 1000);
+  return `${label} ${seconds} s${detail ? `  ${detail}` : ''}`;
 }
 
 function liveBlock(stream: NodeJS.WriteStream): Block {

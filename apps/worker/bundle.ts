@@ -12,16 +12,21 @@ export function tracing({ resource, spanProcessor }: Telemetry): OpenTelemetryPl
   return new OpenTelemetryPlugin({ resource, spanProcessor });
 }
 
-/** Bundles a file that exports workflows; by default all of Darkroom's. */
+/**
+ * Bundles a file that exports workflows; by default all of Darkroom's. Where spans are collected their workflows make some, else they
+ * pass the trace's id on. Runs replay alike either way.
+ */
 export async function bundleWorkflows(
   telemetry: Telemetry,
   logger: Logger,
-  workflowsPath = createRequire(import.meta.url).resolve('@darkroom/workflows'),
+  workflowsPath = resolveModule('@darkroom/workflows'),
 ): Promise<WorkflowBundleWithSourceMap> {
   const started = performance.now();
   const bundle = await bundleWorkflowCode({
     workflowsPath,
-    plugins: [tracing(telemetry)],
+    ...(telemetry.recording
+      ? { plugins: [tracing(telemetry)] }
+      : { workflowInterceptorModules: [resolveModule('@darkroom/workflows/relay.ts')] }),
     logger: {
       log() {},
       trace() {},
@@ -39,18 +44,20 @@ export async function bundleWorkflows(
 }
 
 /**
- * The bundle of all workflows, kept in `folder` under a digest of what goes into it: a worker that restarts does not
- * wait seconds for the same bytes. Whatever is wrong with the folder, the bundle is made.
+ * The bundle of the workflows that a file exports, by default all of Darkroom's, kept in `folder` under a digest of what goes into it:
+ * a worker that restarts does not wait seconds for the same bytes. Whatever is wrong with the folder, the bundle is made.
  */
 export async function cachedBundle(
   telemetry: Telemetry,
   logger: Logger,
   folder: string,
+  workflowsPath?: string,
 ): Promise<WorkflowBundleWithSourceMap> {
-  const file = join(folder, `workflows-${await digestOfSources()}.js`);
+  const spans = telemetry.recording ? 'traced' : 'untraced';
+  const file = join(folder, `workflows-${spans}-${await digestOfSources(workflowsPath)}.js`);
   const kept = await readFile(file, 'utf8').catch(() => undefined);
   if (kept !== undefined) return { code: kept, sourceMap: '' };
-  const bundle = await bundleWorkflows(telemetry, logger);
+  const bundle = await bundleWorkflows(telemetry, logger, workflowsPath);
   try {
     await mkdir(folder, { recursive: true });
     const draft = `${file}.${process.pid}`;
@@ -62,16 +69,26 @@ export async function cachedBundle(
   return bundle;
 }
 
-/** Workflow sources, and the lock file for what they stand on. */
-async function digestOfSources(): Promise<string> {
-  const workflows = dirname(createRequire(import.meta.url).resolve('@darkroom/workflows'));
-  const sources = (await readdir(workflows)).filter((name) => /(?<!\.test)\.ts$/.test(name)).sort();
+const resolveModule = (name: string): string => createRequire(import.meta.url).resolve(name);
+
+/** Workflow sources, those that lie with `path` too, and the lock file for what they stand on. */
+async function digestOfSources(path?: string): Promise<string> {
+  const workflows = dirname(resolveModule('@darkroom/workflows'));
   const hash = createHash('sha256');
-  for (const path of [
-    ...sources.map((name) => join(workflows, name)),
-    resolve(workflows, '../package-lock.json'),
-  ]) {
-    hash.update(path).update(await readFile(path));
+  const add = async (file: string) => hash.update(file).update(await readFile(file));
+  for (const file of await sourcesIn(workflows)) await add(file);
+  if (path !== undefined) {
+    hash.update(path);
+    for (const file of await sourcesIn(dirname(path), true)) await add(file);
   }
+  await add(resolve(workflows, '../package-lock.json'));
   return hash.digest('hex').slice(0, 16);
+}
+
+async function sourcesIn(folder: string, recursive = false): Promise<string[]> {
+  const names = await readdir(folder, { recursive });
+  return names
+    .filter((name) => /(?<!\.test)\.ts$/.test(name))
+    .sort()
+    .map((name) => join(folder, name));
 }

@@ -4,15 +4,13 @@
  */
 import { parseArgs } from 'node:util';
 import { createKey, migrate, openRecords } from '@darkroom/records';
-import { createStorage } from '@darkroom/storage';
-import { sampleBucket } from '../../apps/local/samples.ts';
 import type { TestStack } from '../harness/stack.ts';
 import { type Figure, machine, report, say } from './measure/report.ts';
-import { startBenchStack } from './measure/stack.ts';
+import { startBenchStack, storePhotos } from './measure/stack.ts';
 import { measureApi } from './photo/api.ts';
 import { startBare } from './photo/bare-process.ts';
-import { measureSingles, measureTasks, photosPrefix } from './photo/recognition.ts';
-import { mix, putPhotos } from './photo/sources.ts';
+import { measureSingles, measureTasks } from './photo/recognition.ts';
+import { mix } from './photo/sources.ts';
 
 const help = `npm run bench -- photo [options]
 
@@ -65,23 +63,6 @@ async function bench(): Promise<void> {
     await stack.close();
   }
   await report('photo', at, figures, raw);
-}
-
-async function storePhotos(stack: TestStack, count: number): Promise<number> {
-  const { endpoint, region, accessKeyId, secretAccessKey } = stack.stack.s3;
-  const storage = createStorage({
-    endpoint,
-    region,
-    accessKeyId,
-    secretAccessKey,
-    bucket: sampleBucket,
-    forcePathStyle: true,
-  });
-  try {
-    return await putPhotos(storage, photosPrefix, count);
-  } finally {
-    storage.close();
-  }
 }
 
 async function startSides(stack: TestStack) {

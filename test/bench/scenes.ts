@@ -9,8 +9,8 @@ import { parseArgs } from 'node:util';
 import { openVideo } from '../../activities/media/decode/reader.ts';
 import { SceneDetector } from '../../activities/media/scenes/scenes.ts';
 import { fileSource } from '../../activities/media/testing/file-source.ts';
-import { homeFolder } from '../../apps/local/layout.ts';
-import { samplesFolder } from '../../apps/local/samples.ts';
+import { homeFolder } from '../../apps/local/home/layout.ts';
+import { samplesFolder } from '../../apps/local/stack/samples.ts';
 import { type Figure, machine, report, say } from './measure/report.ts';
 import {
   drawnKinds,

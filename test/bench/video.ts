@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util';
 import { createKey, migrate, openRecords } from '@darkroom/records';
 import { createStorage } from '@darkroom/storage';
-import { sampleBucket } from '../../apps/local/samples.ts';
+import { sampleBucket } from '../../apps/local/stack/samples.ts';
 import type { TestStack } from '../harness/stack.ts';
 import { type Figure, machine, report, say } from './measure/report.ts';
 import { startBenchStack } from './measure/stack.ts';

@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import { manifest } from '@darkroom/contract';
 import { createKey, migrate, openRecords, type Records } from '@darkroom/records';
 import { createStorage, type Storage } from '@darkroom/storage';
+import { keysUnder } from '@darkroom/storage/testing.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type ReceivedSpan, startOtlpReceiver } from '../harness/otlp.ts';
-import { startTestStack, type TestProcess } from '../harness/stack.ts';
+import type { TestProcess } from '../harness/process.ts';
+import { startTestStack } from '../harness/stack.ts';
 import { ApiUser, sample } from '../harness/user.ts';
 
 /** The journey of a user: photos in over HTTP, findings out, on the real parts. */
@@ -45,12 +47,6 @@ afterAll(async () => {
   await otlp?.stop();
 });
 
-const objectsUnder = async (prefix: string): Promise<string[]> => {
-  const found: string[] = [];
-  for await (const object of storage.list(prefix)) found.push(object.key);
-  return found;
-};
-
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 describe('one photo', () => {
@@ -87,8 +83,8 @@ describe('one photo', () => {
   });
 
   test('lies in S3 as its users know it', async () => {
-    expect(await objectsUnder(`input-files/${task}/`)).toEqual([`input-files/${task}/cat.jpg`]);
-    expect((await objectsUnder(`recognition-results/${task}/`)).sort()).toEqual(
+    expect(await keysUnder(storage, `input-files/${task}/`)).toEqual([`input-files/${task}/cat.jpg`]);
+    expect((await keysUnder(storage, `recognition-results/${task}/`)).sort()).toEqual(
       ['1_result.jpg', '1_result.json', 'coco.json', 'manifest.json', 'results.csv'].map(
         (name) => `recognition-results/${task}/${name}`,
       ),
@@ -154,13 +150,13 @@ describe('one photo', () => {
     const { id } = z.object({ id: z.string() }).parse(await answer.json());
     expect(await ada.ended(id)).toMatchObject({ state: 'succeeded', rerunOf: task });
     expect((await ada.segments(id))[0]?.detections).toEqual([]);
-    expect(await objectsUnder(`input-files/${id}/`)).toEqual([]);
+    expect(await keysUnder(storage, `input-files/${id}/`)).toEqual([]);
     // The upload outlives the first job for as long as the second reads it.
     await removed(task);
-    expect(await objectsUnder(`recognition-results/${task}/`)).toEqual([]);
-    expect(await objectsUnder(`input-files/${task}/`)).toHaveLength(1);
+    expect(await keysUnder(storage, `recognition-results/${task}/`)).toEqual([]);
+    expect(await keysUnder(storage, `input-files/${task}/`)).toHaveLength(1);
     await removed(id);
-    expect(await objectsUnder(`input-files/${task}/`)).toEqual([]);
+    expect(await keysUnder(storage, `input-files/${task}/`)).toEqual([]);
   });
 
   async function removed(id: string): Promise<void> {
@@ -185,7 +181,7 @@ describe('many photos', () => {
       problem: { code: 'truncated_image' },
     });
     expect(third?.detections.map((found) => found.label)).toContain('cup');
-    expect(await objectsUnder(`input-files/${task}/`)).toContain(`input-files/${task}/2/broken.jpg`);
+    expect(await keysUnder(storage, `input-files/${task}/`)).toContain(`input-files/${task}/2/broken.jpg`);
     const archive = await ada.call(`/v1/jobs/${task}/results/archive`);
     expect(archive.headers.get('content-type')).toBe('application/zip');
     expect((await archive.arrayBuffer()).byteLength).toBeGreaterThan(10_000);

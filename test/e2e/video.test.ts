@@ -1,17 +1,19 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { manifest, type Segment, videoInfo } from '@darkroom/contract';
+import { openPicture } from '@darkroom/media/testing/film/pictures.ts';
+import { planes } from '@darkroom/media/testing/film/planes.ts';
+import { makeSound } from '@darkroom/media/testing/film/sound.ts';
 import { makeHeic } from '@darkroom/media/testing/heic.ts';
-import { hostileFiles } from '@darkroom/media/testing/hostile.ts';
-import { openPicture } from '@darkroom/media/testing/pictures.ts';
-import { planes } from '@darkroom/media/testing/planes.ts';
-import { makeSound } from '@darkroom/media/testing/sound.ts';
+import { hostileFiles } from '@darkroom/media/testing/hostile/hostile.ts';
 import { createKey, migrate, openRecords, type Records } from '@darkroom/records';
 import { createStorage, type Storage } from '@darkroom/storage';
+import { keysUnder } from '@darkroom/storage/testing.ts';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { samplesFolder } from '../../apps/local/samples.ts';
-import { startTestStack, type TestProcess } from '../harness/stack.ts';
+import { samplesFolder } from '../../apps/local/stack/samples.ts';
+import type { TestProcess } from '../harness/process.ts';
+import { startTestStack } from '../harness/stack.ts';
 import { ApiUser, sample } from '../harness/user.ts';
 
 /** The journey of a video: in over HTTP, scenes, frames and findings out, on the real parts. */
@@ -40,11 +42,6 @@ afterAll(async () => {
   await stack?.close();
 });
 
-const keysUnder = async (prefix: string): Promise<string[]> => {
-  const found: string[] = [];
-  for await (const object of storage.list(prefix)) found.push(object.key);
-  return found.sort();
-};
 const bytesOf = async (link: string | undefined): Promise<Buffer> => {
   const answer = await fetch(link ?? '');
   expect(answer.status).toBe(200);
@@ -100,15 +97,15 @@ describe('a video', () => {
 
   test('has its pictures, storyboard, thumbnails and lists, each in the manifest', async () => {
     const numbers = shots.map((_, n) => n + 1);
-    expect(await keysUnder(`input-files/${task}/`)).toEqual([`input-files/${task}/film.mp4`]);
-    expect(await keysUnder(`scene-images/${task}/`)).toEqual(
+    expect(await keysUnder(storage, `input-files/${task}/`)).toEqual([`input-files/${task}/film.mp4`]);
+    expect(await keysUnder(storage, `scene-images/${task}/`)).toEqual(
       numbers.map((n) => `scene-images/${task}/image_${n}.jpg`),
     );
-    expect(await keysUnder(`frame-inputs/${task}/`)).toEqual([]);
+    expect(await keysUnder(storage, `frame-inputs/${task}/`)).toEqual([]);
     const home = `recognition-results/${task}/`;
     const own = ['coco.json', 'manifest.json', 'poster.jpg', 'results.csv', 'scenes.csv', 'scenes.edl'];
     const rest = ['scenes.json', 'storyboard.jpg', 'thumbnails.vtt', 'video.json'];
-    expect(await keysUnder(home)).toEqual(
+    expect(await keysUnder(storage, home)).toEqual(
       [...numbers.flatMap((n) => [`${n}_result.jpg`, `${n}_result.json`]), ...own, ...rest]
         .map((name) => home + name)
         .sort(),
@@ -163,12 +160,18 @@ describe('a video', () => {
     expect(only!.scene!.end).toBeCloseTo(15.5, 1);
   });
 
+  test('of which nothing lies in the range that is asked for fails by that reason', async () => {
+    const answer = await ada.post(`/v1/jobs/${task}/rerun`, { from: 4000 });
+    const { id } = (await answer.json()) as { id: string };
+    expect(await ada.ended(id)).toMatchObject({ state: 'failed', problem: { code: 'empty_range' } });
+  });
+
   test('goes without a trace', async () => {
     expect((await ada.call(`/analysis/${task}`, { method: 'DELETE' })).status).toBeLessThan(300);
     const gone = async () => (await ada.call(`/analysis/${task}`, { method: 'DELETE' })).status === 204;
     for (let tries = 0; !(await gone()) && tries < 100; tries++) await new Promise((r) => setTimeout(r, 100));
     for (const prefix of ['recognition-results', 'scene-images', 'frame-inputs'])
-      expect(await keysUnder(`${prefix}/${task}/`)).toEqual([]);
+      expect(await keysUnder(storage, `${prefix}/${task}/`)).toEqual([]);
   });
 });
 

@@ -3,7 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { FailpointAct } from '@darkroom/platform';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { TestProcess } from '../harness/stack.ts';
+import type { TestProcess } from '../harness/process.ts';
 import { hitWork, keepWorking, workThroughKills } from './killing.ts';
 import {
   attemptsOf,
@@ -23,6 +23,7 @@ import { failpoints, type Platform, readJournal, startPlatform, until } from './
 const photos = 30;
 let platform: Platform;
 let source: string;
+let light: TestProcess;
 /** Of an undisturbed run. */
 let expected: { digests: Map<string, string>; rows: Rows };
 
@@ -32,7 +33,8 @@ const scratch = (name: string): string => join(platform.stack.home, `scratch-${n
 
 beforeAll(async () => {
   platform = await startPlatform('faults');
-  const [undisturbed] = await Promise.all([platform.recognitionWorker(), platform.lightWorker()]);
+  const [undisturbed, first] = await Promise.all([platform.recognitionWorker(), platform.lightWorker()]);
+  light = first;
   source = await platform.photos(photos);
   const id = await platform.submit(source);
   expect(await platform.ended(id)).toMatchObject({ state: 'succeeded' });
@@ -91,6 +93,18 @@ describe('a photo that kills its worker', () => {
     150_000,
   );
 });
+
+test('a step whose worker dies under it every time, and no item of which is to blame, ends as an outage', async () => {
+  const id = await platform.submit(source);
+  const working = keepWorking(platform, {
+    OUTAGE_HOURS: '0.001',
+    ...failpoints({ points: { 'job.before-manifest': { kill: 1 } } }),
+  });
+  const job = await platform.ended(id, 120).finally(() => working.stop());
+  expect(job).toMatchObject({ state: 'failed', problem: { code: 'outage' } });
+  const publishing = (await attemptsOf(platform, id)).filter(({ stage }) => stage === 'publish');
+  expect(publishing.length).toBeGreaterThanOrEqual(2);
+}, 150_000);
 
 test('a worker that is stopped past its time-out and goes on beside its successor: nothing it writes counts', async () => {
   const id = await platform.submit(source);
@@ -242,17 +256,40 @@ test('a worker that died between the objects of a photo and its row: cancel remo
   expect(await there()).toEqual(await finished());
 }, 60_000);
 
+test('a cancel does not wait for the worker that has the run in its cache and was killed', async () => {
+  // Three at a time: they last longer than the start of a worker does on a busy machine.
+  await workerOfTest(failpoints({ points: { 'photo.prepare': { delayMs: 5000 } } }));
+  const id = await platform.submit(await platform.photos(9));
+  await until(async () => (await itemsOf(platform, id)).some(({ state }) => state === 'running'), {
+    what: 'the first photos to be worked on',
+  });
+  const killed = light;
+  light = await platform.lightWorker();
+  killed.kill('SIGKILL');
+  await killed.ended;
+  await platform.ask('POST', `/v1/jobs/${id}/cancel`);
+  expect(await platform.ended(id)).toMatchObject({ state: 'cancelled' });
+  // By the engine's clock: the two seconds of the queue, and not the engine's patience of ten. There are more where the successor is slow.
+  const { queued, begun } = await waitsForTheDead(id);
+  for (const wait of queued) expect(wait).toBeLessThan(4);
+  // One that was in hand when its worker was killed is waited for as any other: the run is in nobody's cache then.
+  expect(queued.length + begun.length).toBeGreaterThan(0);
+}, 60_000);
+
 test('a job that is resumed the moment it is cancelled runs again', async () => {
-  await workerOfTest(failpoints({ points: { 'photo.prepare': { delayMs: 200 } } }));
+  await workerOfTest(failpoints({ points: { 'photo.prepare': { delayMs: 2000 } } }));
   const id = await platform.submit(await platform.photos(6, 'again'));
-  await until(async () => (await itemsOf(platform, id)).some(({ state }) => state === 'succeeded'), {
-    what: 'the first photos',
+  await until(async () => (await itemsOf(platform, id)).some(({ state }) => state === 'running'), {
+    what: 'the first photos to be worked on',
   });
   await platform.ask('POST', `/v1/jobs/${id}/cancel`);
-  for (let state = ''; state !== 'cancelled'; ) {
+  // Without a pause between two looks: the run closes a moment after its row ends.
+  let state = '';
+  for (const from = Date.now(); state !== 'cancelled' && Date.now() < from + 30_000; ) {
     const [row] = await platform.records.sql<{ state: string }>`select state from jobs where id = ${id}`;
-    state = row?.state ?? 'cancelled';
+    state = row?.state ?? 'gone';
   }
+  expect(state).toBe('cancelled');
   expect((await platform.ask('POST', `/v1/jobs/${id}/resume`)).status).toBe(202);
   expect(await platform.ended(id)).toMatchObject({ state: 'succeeded', run: 2 });
 }, 60_000);
@@ -302,6 +339,23 @@ const closedAs = (id: string): Promise<string> =>
     },
     { what: 'the run to close' },
   );
+
+/** Seconds after which each of a run's workflow tasks timed out: in the queue of one worker, or begun by it. */
+async function waitsForTheDead(id: string): Promise<{ queued: number[]; begun: number[] }> {
+  const { events } = await platform.temporal.workflow.getHandle(id).fetchHistory();
+  const at = (
+    event: { eventTime?: { seconds?: unknown; nanos?: number | null } | null } | undefined,
+  ): number => Number(event?.eventTime?.seconds) + (event?.eventTime?.nanos ?? 0) / 1e9;
+  const waits = { queued: [] as number[], begun: [] as number[] };
+  for (const event of events ?? []) {
+    const timedOut = event.workflowTaskTimedOutEventAttributes;
+    if (!timedOut) continue;
+    const scheduled = events?.find(({ eventId }) => String(eventId) === String(timedOut.scheduledEventId));
+    const isBegun = Number(timedOut.startedEventId ?? 0) > 0;
+    waits[isBegun ? 'begun' : 'queued'].push(at(event) - at(scheduled));
+  }
+  return waits;
+}
 
 const isOf = ({ pid }: TestProcess, worker: string): boolean => worker.endsWith(`/${pid}`);
 

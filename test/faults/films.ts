@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeFilm, type Shot } from '@darkroom/media/testing/film.ts';
-import { samplesFolder } from '../../apps/local/samples.ts';
+import { makeFilm, type Shot } from '@darkroom/media/testing/film/film.ts';
+import { samplesFolder } from '../../apps/local/stack/samples.ts';
 
 const stills = ['astronaut.jpg', 'cat.jpg', 'espresso.jpg', 'rocket.jpg'];
 

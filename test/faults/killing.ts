@@ -1,6 +1,6 @@
 /** Works a job off with workers that failpoints kill, and measures what each death cost. */
 import type { Job } from '@darkroom/contract';
-import type { TestProcess } from '../harness/stack.ts';
+import type { TestProcess } from '../harness/process.ts';
 import { attemptsOf, itemsOf } from './ledger.ts';
 import { failpoints, type Platform, readJournal } from './platform.ts';
 
@@ -56,6 +56,10 @@ export async function workThroughKills(
     });
     const first = await Promise.race([ending, worker.ended]).finally(() => worker.stop());
     if (typeof first === 'object') {
+      // A death after the row's end may be seen later than that.
+      const last = (await readJournal(journal)).findLast(({ pid }) => pid === worker.pid);
+      if (last !== undefined && diedWith(last.action, await worker.ended))
+        moments.push(await momentOf(platform, jobId, last.point));
       return { job: first.job, deaths: await deathsOf(platform, jobId, moments) };
     }
     if (first !== 'SIGKILL')
@@ -67,6 +71,9 @@ export async function workThroughKills(
     killing.onDeath?.(point, moments.length);
   }
 }
+
+const diedWith = (action: string, end: NodeJS.Signals | number): boolean =>
+  action === 'kill' && end === 'SIGKILL';
 
 async function momentOf(platform: Platform, jobId: string, point: string): Promise<Moment> {
   const attempts = await attemptsOf(platform, jobId);
@@ -92,13 +99,17 @@ async function deathsOf(platform: Platform, jobId: string, moments: readonly Mom
   });
 }
 
-/** A worker for photos that is started again whenever it dies, until `stop`. */
-export function keepWorking(platform: Platform, env: Record<string, string>): { stop(): Promise<void> } {
+/** A worker, for photos unless told otherwise, that is started again whenever it dies, until `stop`. */
+export function keepWorking(
+  platform: Platform,
+  env: Record<string, string>,
+  kind: 'recognitionWorker' | 'lightWorker' = 'recognitionWorker',
+): { stop(): Promise<void> } {
   let stopping = false;
   let worker: TestProcess | undefined;
   const working = (async () => {
     while (!stopping) {
-      worker = await platform.recognitionWorker(env);
+      worker = await platform[kind](env);
       if (stopping) await worker.stop();
       else await worker.ended;
     }

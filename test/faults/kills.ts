@@ -1,12 +1,13 @@
 /**
- * The proof by killing, in its long form: `node test/faults/kills.ts [--kind photo|video] [--items 200] [--kills 30] [--seed 1]`. A task
- * undisturbed, then the same task under workers, and of a video decoders too, that die by SIGKILL in every stage; exit code 1 when anything
- * differs or was done without need.
+ * The proof by killing, in its long form: `node test/faults/kills.ts` (`--help`). A task undisturbed, then the same task under workers, and
+ * of a video decoders too, that die by SIGKILL in every stage; at last one that is cancelled, resumed and removed by workers that die before,
+ * after and within each of these steps. Exit code 1 when anything differs or was done without need.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Death, hitWork, workThroughKills } from './killing.ts';
 import { digestsOf, faultsOf, rowsOf, workersOf } from './ledger.ts';
+import { lightPoints, throughLightDeaths } from './light-killing.ts';
 import { type Platform, startPlatform } from './platform.ts';
 import { type SplitDeath, splitDeaths } from './video-killing.ts';
 
@@ -16,8 +17,19 @@ const { values } = parseArgs({
     items: { type: 'string' },
     kills: { type: 'string', default: '30' },
     seed: { type: 'string', default: '1' },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 });
+if (values.help) {
+  console.log(`node test/faults/kills.ts [--kind photo|video] [--items N] [--kills 30] [--seed 1]
+
+Kills workers, and of a video decoders, in every stage of tasks until so many deaths have hit work and every failpoint has acted; then
+in every step that ends, sweeps or removes a task. Brings its own servers up; takes about ten minutes with photos on 2 cores.
+  --items   photos (200) or shots of the video (120) of each task
+  --kills   deaths that hit work
+  --seed    another one kills at other moments`);
+  process.exit(0);
+}
 
 interface Plan {
   readonly unit: string;
@@ -35,7 +47,7 @@ const everyItem = {
   'item.before-publish': 0.025,
   'item.published': 0.025,
 };
-const perJob = ['job.before-manifest', 'job.before-finish'];
+const perJob = ['job.before-manifest', 'job.before-check', 'job.before-finish', 'job.finished'];
 const plans: Readonly<Record<string, Plan>> = {
   photo: {
     unit: 'photos',
@@ -92,7 +104,7 @@ const platform = await startPlatform('kills');
 process.once('SIGINT', () => void platform.close().finally(() => process.exit(130)));
 process.once('SIGTERM', () => void platform.close().finally(() => process.exit(143)));
 try {
-  await platform.lightWorker();
+  const light = await platform.lightWorker();
   const source = await plan.source(platform, items);
   const expected = await undisturbed(platform, source);
   const missing = (): string[] =>
@@ -102,6 +114,11 @@ try {
     if (round > 20) throw new Error(`After 20 jobs no worker has died at ${missing().join(', ')}.`);
     await disturbed(platform, source, expected, round);
   }
+  await light.stop();
+  say(`kills in the steps that end, sweep and remove a job (${seconds()})`);
+  const faults = await throughLightDeaths(platform, plan.worker, source, expected);
+  failures.push(...faults.map((fault) => `light: ${fault}`));
+  say(`${lightPoints.length} kills there (${seconds()})\n`);
 } catch (error) {
   failures.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
 } finally {

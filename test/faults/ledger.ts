@@ -1,6 +1,7 @@
 /** What a job has left behind, in rows and in objects: what the tests compare. */
 import { createHash } from 'node:crypto';
 import { type ManifestFile, videoKind } from '@darkroom/contract';
+import { sql } from 'drizzle-orm';
 import type { Platform } from './platform.ts';
 
 export interface LedgerItem {
@@ -102,19 +103,20 @@ export async function rowsOf({ records }: Platform, job: string): Promise<Rows> 
   return rows!;
 }
 
-/** Rows of any table that belong to the job, by table; its tombstone in `jobs` aside. */
+/** Tables with rows that belong to the job, whosever they are; its tombstone in `jobs` aside. */
 export async function tablesWith({ records }: Platform, job: string): Promise<string[]> {
-  const counts = await records.sql<{ name: string; rows: number }>`
-    select 'job_items' as name, count(*)::int as rows from job_items where job_id = ${job}
-    union all select 'job_checkpoints', count(*)::int from job_checkpoints where job_id = ${job}
-    union all select 'job_stages', count(*)::int from job_stages where job_id = ${job}
-    union all select 'job_attempts', count(*)::int from job_attempts where job_id = ${job}
-    union all select 'job_events', count(*)::int from job_events where job_id = ${job}
-    union all select 'job_logs', count(*)::int from job_logs where job_id = ${job}
-    union all select 'tasks', count(*)::int from tasks where job_id = ${job}
-    union all select 'task_segments', count(*)::int from task_segments where job_id = ${job}
-    union all select 'recognition_results', count(*)::int from recognition_results where job_id = ${job}`;
-  return counts.filter(({ rows }) => rows > 0).map(({ name }) => name);
+  const tables = await records.sql<{ name: string }>`
+    select table_name as name from information_schema.columns
+    where table_schema = 'public' and column_name = 'job_id' order by 1`;
+  if (tables.length < 10) throw new Error('The tables of jobs were not found.');
+  const found: string[] = [];
+  for (const { name } of tables) {
+    const { rows } = await records.db.execute(
+      sql`select 1 from ${sql.identifier(name)} where job_id = ${job} limit 1`,
+    );
+    if (rows.length > 0) found.push(name);
+  }
+  return found;
 }
 
 /** What is wrong with the outcome of a job that should have done all its items, each once, as `expected`; empty when all is right. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, ProblemDocument } from '@darkroom/contract';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { TestProcess } from '../harness/stack.ts';
+import type { TestProcess } from '../harness/process.ts';
 import { digestsOf, faultsOf, itemsOf, type Rows, rowsOf } from './ledger.ts';
 import { type Answer, failpoints, type Platform, startPlatform, until } from './platform.ts';
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Storage } from '@darkroom/storage';
 import sharp from 'sharp';
-import { samplesFolder } from '../../apps/local/samples.ts';
+import { samplesFolder } from '../../apps/local/stack/samples.ts';
 
 export interface Photo {
   readonly name: string;

@@ -7,8 +7,9 @@ import { type FailpointAct, type FailpointPlan, parseJournal } from '@darkroom/p
 import { createKey, migrate, openRecords, type Records } from '@darkroom/records';
 import { createStorage, type Storage } from '@darkroom/storage';
 import { Client, Connection } from '@temporalio/client';
-import { sampleBucket } from '../../apps/local/samples.ts';
-import { startTestStack, type TestProcess, type TestStack } from '../harness/stack.ts';
+import { sampleBucket } from '../../apps/local/stack/samples.ts';
+import type { TestProcess } from '../harness/process.ts';
+import { startTestStack, type TestStack } from '../harness/stack.ts';
 import { faultFilm } from './films.ts';
 import { makePhotos, putPhotos } from './photos.ts';
 
@@ -41,11 +42,16 @@ export interface Platform {
   /** A worker for videos: it decodes and recognises. */
   videoWorker(changes?: Record<string, string>): Promise<TestProcess>;
   /** A worker for everything but photos and videos. */
-  lightWorker(): Promise<TestProcess>;
+  lightWorker(changes?: Record<string, string>): Promise<TestProcess>;
   close(): Promise<void>;
 }
 
-export async function startPlatform(name: string, env: Record<string, string> = {}): Promise<Platform> {
+/** `apiScript` runs another API than Darkroom's own, with kinds of the tests. */
+export async function startPlatform(
+  name: string,
+  env: Record<string, string> = {},
+  apiScript?: string,
+): Promise<Platform> {
   const stack = await startTestStack(name, {
     NODE_COMPILE_CACHE: join(import.meta.dirname, '../../.darkroom/test/compiled'),
     ...env,
@@ -55,7 +61,7 @@ export async function startPlatform(name: string, env: Record<string, string> = 
   const records = openRecords({ url: postgres, application: 'faults' });
   const storage = createStorage({ ...s3, forcePathStyle: true });
   const connection = Connection.lazy({ address: temporal.address });
-  const api = await stack.startApi();
+  const api = await stack.startApi({}, apiScript);
   const { key } = await createKey(records.db, { owner: 'tester', group: null, role: 'user', priority: 3 });
 
   const platform: Platform = {
@@ -121,7 +127,7 @@ export async function startPlatform(name: string, env: Record<string, string> = 
 
     recognitionWorker: (changes = {}) => stack.startWorker({ DARKROOM_QUEUES: 'recognition', ...changes }),
     videoWorker: (changes = {}) => stack.startWorker({ DARKROOM_QUEUES: 'media,recognition', ...changes }),
-    lightWorker: () => stack.startWorker({ DARKROOM_QUEUES: 'light' }),
+    lightWorker: (changes = {}) => stack.startWorker({ DARKROOM_QUEUES: 'light', ...changes }),
 
     async close() {
       await stack.close();

@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type ServerResponse,
+} from 'node:http';
 import { pipeline } from 'node:stream/promises';
 
 /**
@@ -26,6 +32,15 @@ export interface Rule {
   fault: Fault;
 }
 
+/** A request as it came. `body`: as text, when it has at most 64 KiB; never of a part. */
+export interface SeenRequest {
+  method: string;
+  /** Path and query. */
+  url: string;
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
 export interface FaultProxy {
   endpoint: string;
   /** Adds a rule; the first that matches and has times left acts. */
@@ -34,6 +49,8 @@ export interface FaultProxy {
   clear(): void;
   /** `METHOD /path?query` of every request since the start or `clear`. */
   requests: string[];
+  /** The same requests with their headers and small bodies, which are whole once a request was answered. */
+  seen: SeenRequest[];
   stop(): Promise<void>;
 }
 
@@ -70,6 +87,17 @@ async function* flipped(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, u
   }
 }
 
+const KEPT_BODY_BYTES = 64 * 1024;
+
+/** The stream unchanged; `seen` is given what passes, as long as it is small. */
+async function* noting(source: AsyncIterable<Buffer>, seen: SeenRequest): AsyncGenerator<Buffer, undefined> {
+  const small = Number(seen.headers['content-length'] ?? 0) <= KEPT_BODY_BYTES;
+  for await (const chunk of source) {
+    if (small) seen.body += chunk.toString('latin1');
+    yield chunk;
+  }
+}
+
 async function reply(
   upstream: IncomingMessage,
   response: ServerResponse,
@@ -96,6 +124,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const { hostname, port } = new URL(target);
   let rules: Rule[] = [];
   const requests: string[] = [];
+  const seen: SeenRequest[] = [];
 
   const faultFor = (incoming: IncomingMessage): Fault | undefined => {
     const rule = rules.find(
@@ -110,6 +139,9 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
 
   const server = createServer((incoming, response) => {
     requests.push(`${incoming.method} ${incoming.url}`);
+    const { method = '', url = '', headers } = incoming;
+    const noted: SeenRequest = { method, url, headers, body: '' };
+    seen.push(noted);
     const fault = faultFor(incoming);
     incoming.on('error', () => {});
     response.on('error', () => {});
@@ -141,7 +173,8 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     );
     passed.on('error', () => incoming.socket.destroy());
     response.on('close', () => passed.destroy());
-    pipeline(fault?.kind === 'corrupt-request' ? flipped(incoming) : incoming, passed).catch(() => {});
+    const source = noting(incoming, noted);
+    pipeline(fault?.kind === 'corrupt-request' ? flipped(source) : source, passed).catch(() => {});
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -150,12 +183,14 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   return {
     endpoint: `http://127.0.0.1:${address.port}`,
     requests,
+    seen,
     inject(rule) {
       rules.push({ ...rule });
     },
     clear() {
       rules = [];
       requests.length = 0;
+      seen.length = 0;
     },
     async stop() {
       server.closeAllConnections();

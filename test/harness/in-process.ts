@@ -4,9 +4,8 @@
  */
 import { hostname } from 'node:os';
 import { createApp, type Service } from '@darkroom/api/app.ts';
-import { createFollower } from '@darkroom/api/follower.ts';
 import { listen } from '@darkroom/api/server.ts';
-import type { Kinds } from '@darkroom/contract';
+import { createFollower } from '@darkroom/api/streaming/follower.ts';
 import { createDispatch, type Dispatch } from '@darkroom/dispatch';
 import {
   accessLog,
@@ -16,13 +15,13 @@ import {
   startTelemetry,
   type Telemetry,
 } from '@darkroom/platform';
-import { type Caller, createKey, migrate, openRecords, type Records } from '@darkroom/records';
+import { type Caller, createKey, type Kinds, migrate, openRecords, type Records } from '@darkroom/records';
+import { freePort } from '@darkroom/servers/run/ports.ts';
 import { createStorage, type Storage } from '@darkroom/storage';
 import { bundleWorkflows } from '@darkroom/worker/bundle.ts';
 import { createWorkers, type QueueDefinition } from '@darkroom/worker/workers.ts';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
-import { freePort } from './s3.ts';
 import { startTestStack } from './stack.ts';
 import { ApiUser } from './user.ts';
 
@@ -88,6 +87,7 @@ export async function startInProcess(name: string, options: InProcessOptions): P
     bundleWorkflows(telemetry, logger, options.workflows),
     dispatch.ensureEngine(),
   ]);
+  const waits = dispatch.noteWaitsUnswept(stopping.signal);
   const connection = Connection.lazy({ address: config.temporal.address });
   const temporal = new Client({ connection, namespace: config.temporal.namespace });
   const native = await NativeConnection.connect({ address: config.temporal.address });
@@ -129,6 +129,7 @@ export async function startInProcess(name: string, options: InProcessOptions): P
     async close() {
       stopping.abort();
       await server.close(2000);
+      await waits;
       await Promise.all([...shifts].map((shift) => shift.stop()));
       await follower.close();
       await dispatch.close();

@@ -1,21 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { migrate } from '@darkroom/records';
+import { freePort } from '@darkroom/servers/run/ports.ts';
+import { embeddedPostgres, postgresUrl } from '@darkroom/servers/run/postgres.ts';
 import pg from 'pg';
-import { embeddedPostgres, postgresUrl } from '../../apps/local/postgres.ts';
-import { freePort } from './s3.ts';
 
 /** A running Postgres of its own. */
 export interface TestPostgres {
   readonly url: string;
   /** Of the postmaster; another one after `restart`. */
   readonly pid: number;
-  /** SIGKILL to the postmaster: sessions break, recovery waits for the next start. */
+  /** SIGKILL to the postmaster: resolves when its sessions have ended too. Recovery waits for the next start. */
   kill(): Promise<void>;
   /** Starts it again on the same files and port. */
   restart(): Promise<void>;
@@ -88,7 +89,12 @@ export async function startPostgres(): Promise<TestPostgres> {
     get pid() {
       return child.pid ?? 0;
     },
-    kill: () => end('SIGKILL'),
+    async kill() {
+      const sessions = childrenOf(child.pid);
+      await end('SIGKILL');
+      // Each ends when it notices, and answers until then.
+      while (sessions.some(isRunning)) await sleep(10);
+    },
     restart: startOrSay,
     async stop() {
       await end('SIGQUIT');
@@ -96,6 +102,24 @@ export async function startPostgres(): Promise<TestPostgres> {
       await rm(home, { recursive: true, force: true });
     },
   };
+}
+
+/** Ids of a process' children where the system tells them. */
+function childrenOf(pid: number | undefined): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** Whether the process runs; one that has ended may stay listed until its parent, who is another one by now, asks for it. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 /** A new database on that server with the schema in it; its address. */

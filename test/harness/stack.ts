@@ -1,34 +1,39 @@
 /** The real stack in a folder of its own, with API and workers that a test starts, kills and restarts as it likes. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { workerMemory } from '../../apps/local/environment.ts';
-import { homeFolder, repository } from '../../apps/local/layout.ts';
-import { type RunningStack, startStack } from '../../apps/local/supervisor.ts';
+import { homeFolder } from '@darkroom/servers/home.mjs';
+import { freePort } from '@darkroom/servers/run/ports.ts';
+import { workerMemory } from '../../apps/local/stack/environment.ts';
+import { type RunningStack, startStack } from '../../apps/local/stack/supervisor.ts';
 import { createTerminal } from '../../apps/local/terminal.ts';
-import { freePort } from './s3.ts';
+import { run, type TestProcess } from './process.ts';
 
-/** A process of ours that a test holds by its pid. */
-export interface TestProcess {
-  readonly pid: number;
-  /** Lines written so far, stdout and stderr together. */
-  readonly lines: readonly string[];
-  /** Resolves with the signal or exit code. */
-  readonly ended: Promise<NodeJS.Signals | number>;
-  kill(signal: NodeJS.Signals): void;
-  /** SIGTERM, and SIGKILL after ten seconds. */
-  stop(): Promise<void>;
-}
+/** Limits for tests and benchmarks, where one key stands for many users, and polls. */
+const oneKeyForMany = {
+  LIMIT_REQUESTS_PER_SECOND: '100000',
+  LIMIT_REQUEST_BURST: '100000',
+  LIMIT_OPEN_REQUESTS: '10000',
+  LIMIT_WORKING_REQUESTS: '50',
+  LIMIT_UPLOADING_REQUESTS: '1000',
+  LIMIT_EVENT_STREAMS: '10000',
+};
+/** The limits as they are shipped: an empty value counts as absent. */
+export const shippedLimits: Record<string, string> = Object.fromEntries(
+  Object.keys(oneKeyForMany).map((name) => [name, '']),
+);
 
 export interface TestStack extends RunningStack {
   readonly home: string;
   /** Environment of the API and the workers, with what `changes` says otherwise. */
   env(changes?: Record<string, string>): Record<string, string>;
-  startApi(changes?: Record<string, string>): Promise<TestProcess & { url: string }>;
-  startWorker(changes?: Record<string, string>): Promise<TestProcess>;
+  /** `script` runs another one than Darkroom's own, with kinds of the tests. */
+  startApi(changes?: Record<string, string>, script?: string): Promise<TestProcess & { url: string }>;
+  startWorker(
+    changes?: Record<string, string>,
+    script?: string,
+    args?: readonly string[],
+  ): Promise<TestProcess>;
 }
 
 /** Starts Postgres, S3 and Temporal on free ports; `close` of the result stops all and removes the folder. */
@@ -46,6 +51,7 @@ export async function startTestStack(
     home,
     ports: 'free',
     parts: 'servers',
+    prepare: true,
     terminal: { ...createTerminal(), say: (line: string) => void lines.push(line) },
     env: { ...process.env, ...env },
   });
@@ -54,11 +60,16 @@ export async function startTestStack(
     HEARTBEAT_TIMEOUT_SECONDS: '3',
     SWEEP_INTERVAL_SECONDS: '2',
     LOG_LEVEL: 'info',
+    ...oneKeyForMany,
     ...env,
     ...changes,
   });
-  const launch = (script: string, changes: Record<string, string>): TestProcess => {
-    const child = run(script, environment(changes));
+  const launch = (
+    script: string,
+    changes: Record<string, string>,
+    args: readonly string[] = [],
+  ): TestProcess => {
+    const child = run(script, environment(changes), args);
     processes.add(child);
     void child.ended.then(() => processes.delete(child));
     return child;
@@ -67,20 +78,26 @@ export async function startTestStack(
     ...running,
     home,
     env: environment,
-    async startApi(changes = {}) {
+    async startApi(changes = {}, script = 'apps/api/main.ts') {
       const port = changes.API_PORT ?? String(await freePort());
       const url = `http://127.0.0.1:${port}`;
-      const api = launch('apps/api/main.ts', { ...changes, API_PORT: port, PUBLIC_URL: url });
+      const api = launch(script, {
+        ...workerMemory,
+        ...changes,
+        API_PORT: port,
+        PUBLIC_URL: url,
+      });
       await until(async () => (await fetch(`${url}/status/health`)).ok, api);
       return { ...api, url };
     },
-    async startWorker(changes = {}) {
-      const worker = launch('apps/worker/main.ts', {
+    async startWorker(changes = {}, script = 'apps/worker/main.ts', args = []) {
+      const env = {
         ...workerMemory,
         WORKER_METRICS_PORT: String(await freePort()),
         WORKER_SDK_METRICS_PORT: String(await freePort()),
         ...changes,
-      });
+      };
+      const worker = launch(script, env, args);
       await until(async () => worker.lines.some((line) => line.includes('worker is ready')), worker);
       return worker;
     },
@@ -88,38 +105,6 @@ export async function startTestStack(
       await Promise.all([...processes].map((one) => one.stop()));
       await running.stop();
       await rm(home, { recursive: true, force: true });
-    },
-  };
-}
-
-/** Runs a script of the repository under this Node. */
-export function run(script: string, env: Record<string, string>, args: readonly string[] = []): TestProcess {
-  const child: ChildProcess = spawn(process.execPath, [join(repository, script), ...args], {
-    cwd: repository,
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const lines: string[] = [];
-  for (const stream of [child.stdout, child.stderr]) {
-    if (stream) createInterface({ input: stream }).on('line', (line) => lines.push(line));
-  }
-  const ended = once(child, 'exit').then(([code, signal]) => (signal ?? code) as NodeJS.Signals | number);
-  const kill = (signal: NodeJS.Signals): void => void child.kill(signal);
-  // A test run that dies takes its processes along.
-  const reap = (): void => kill('SIGKILL');
-  process.once('exit', reap);
-  void ended.then(() => process.off('exit', reap));
-  return {
-    pid: child.pid ?? 0,
-    lines,
-    ended,
-    kill,
-    async stop() {
-      kill('SIGTERM');
-      kill('SIGCONT');
-      const patience = setTimeout(() => kill('SIGKILL'), 10_000);
-      await ended;
-      clearTimeout(patience);
     },
   };
 }

@@ -1,13 +1,17 @@
 /** A Temporal server of its own, for tests of workflows alone: in memory, flags as the embedded stack sets them. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { tryLock } from '@darkroom/servers/lock.mjs';
+import { temporalTool } from '@darkroom/servers/obtain/pins.mjs';
+import { programOf } from '@darkroom/servers/obtain/toolchain.mjs';
+import { freePort } from '@darkroom/servers/run/ports.ts';
+import { SupervisedProcess } from '@darkroom/servers/run/processes.ts';
+import { embeddedTemporal, searchAttributes } from '@darkroom/servers/run/temporal.ts';
 import { Client, Connection } from '@temporalio/client';
-import { homeFolder, layoutOf } from '../../apps/local/layout.ts';
-import { SupervisedProcess } from '../../apps/local/processes.ts';
-import { embeddedTemporal, searchAttributes } from '../../apps/local/temporal.ts';
-import { createTerminal } from '../../apps/local/terminal.ts';
-import { ensureProgram, findTool, temporalTool } from '../../apps/local/toolchain.ts';
-import { freePort } from './s3.ts';
+import { testHomes } from '../../apps/local/home/forsaken.ts';
+import { layoutOf } from '../../apps/local/home/layout.ts';
+import { ensureSecrets } from '../../apps/local/home/secrets.ts';
+import { serverEnvironment } from '../../apps/local/stack/environment.ts';
 
 export interface TestTemporal {
   readonly address: string;
@@ -15,30 +19,40 @@ export interface TestTemporal {
   stop(): Promise<void>;
 }
 
-/** Starts the server on free ports; `dynamicConfig` holds further `key=value` flags. */
-export async function startTemporal(dynamicConfig: readonly string[] = []): Promise<TestTemporal> {
-  const parent = join(homeFolder(), 'test');
+/**
+ * Starts the server on free ports; `dynamicConfig` holds further `key=value` flags, `pragmas` the `key=value` settings of its store
+ * in place of those of the embedded stack.
+ */
+export async function startTemporal(
+  dynamicConfig: readonly string[] = [],
+  pragmas?: readonly string[],
+): Promise<TestTemporal> {
+  const parent = testHomes();
   await mkdir(parent, { recursive: true });
   const folder = await mkdtemp(join(parent, 'temporal '));
-  const origin = await findTool(temporalTool, layoutOf(folder).tools, {});
-  if (origin.kind === 'address') throw new Error('a server of its own is what the test needs');
+  // Marked and held as a stack is: what a test run that was killed has left, `npm test` ends and removes.
+  const layout = layoutOf(folder);
+  const held = await tryLock(layout.data);
+  await mkdir(layout.data);
+  const { stack } = await ensureSecrets(layout.secrets);
   const port = await freePort();
   const spec = embeddedTemporal({
-    program: await ensureProgram(temporalTool, origin, createTerminal()),
+    program: await programOf(temporalTool),
     file: join(folder, 'temporal.db'),
     port,
     uiPort: await freePort(),
     logFile: join(folder, 'temporal.log'),
     cwd: folder,
-    env: { PATH: process.env.PATH ?? '', HOME: folder },
+    env: serverEnvironment(stack, 'temporal', { PATH: process.env.PATH, HOME: folder }),
   });
   const attributes = Object.entries(searchAttributes).flatMap(([name, type]) => [
     '--search-attribute',
     `${name}=${type}`,
   ]);
   const flags = dynamicConfig.flatMap((pair) => ['--dynamic-config-value', pair]);
+  const args = pragmas === undefined ? spec.args : withPragmas(spec.args, pragmas);
   const server = new SupervisedProcess(
-    { ...spec, args: [...spec.args, ...attributes, ...flags] },
+    { ...spec, args: [...args, ...attributes, ...flags] },
     { changed() {}, say() {} },
   );
   // A test run that dies takes its server along.
@@ -54,7 +68,16 @@ export async function startTemporal(dynamicConfig: readonly string[] = []): Prom
       await connection.close();
       await server.stop();
       process.off('exit', reap);
+      await held?.release();
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+const pragmaFlag = '--sqlite-pragma';
+
+/** The arguments of the server with these settings of its store and no others. */
+function withPragmas(args: readonly string[], pragmas: readonly string[]): string[] {
+  const others = args.filter((arg, i) => arg !== pragmaFlag && args[i - 1] !== pragmaFlag);
+  return [...others, ...pragmas.flatMap((pragma) => [pragmaFlag, pragma])];
 }

@@ -30,8 +30,8 @@ export const tallyKind = {
   workflow: 'tally',
   input: tallyOptions,
   stages: [
-    { name: 'count', unit: 'texts', weight: 9 },
-    { name: 'publish', unit: 'texts', weight: 1 },
+    { name: 'count', unit: 'texts', weight: 9, itemsOf: 'count' },
+    { name: 'publish', unit: 'texts', weight: 1, itemsOf: 'count' },
   ],
   inputs: (id: string) => `tally-texts/${id}/`,
   outputs: (id: string): [string] => [`tallies/${id}/`],

@@ -1,9 +1,11 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { job as jobDocument, manifest } from '@darkroom/contract';
+import { keysUnder } from '@darkroom/storage/testing.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type InProcess, startInProcess } from '../harness/in-process.ts';
+import { fileAt, filesShown } from '../harness/shown.ts';
 import type { ApiUser } from '../harness/user.ts';
 import { tallyResult } from './contract.ts';
 import { countLetter } from './core.ts';
@@ -27,18 +29,12 @@ afterAll(async () => {
 const read = async (answer: Response) => jobDocument.parse(await answer.json());
 
 test('the document shows the files as they are', async () => {
-  const text = await readFile(here('../../docs/new-kind.md'), 'utf8');
-  const shown = new Map(
-    [...text.matchAll(/^```ts\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)].map(([, path = '', code = '']) => [
-      path,
-      code,
-    ]),
-  );
+  const shown = await filesShown('docs/new-kind.md', 'test/new-kind');
   const files = (await readdir(here('.'))).filter(
     (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'),
   );
   expect([...shown.keys()].sort()).toEqual(files.map((name) => `test/new-kind/${name}`).sort());
-  for (const [path, code] of shown) expect(code).toBe(await readFile(here(`../../${path}`), 'utf8'));
+  for (const [path, code] of shown) expect(code).toBe(await fileAt(path));
 });
 
 test('the core stands alone', () => {
@@ -98,6 +94,20 @@ test('a tally goes in over HTTP and comes out with results, a manifest and the p
   expect(manifest.parse(JSON.parse(raw.toString()))).toMatchObject({ job: id, kind: 'tally' });
 });
 
+test('its trace goes from the request to every activity, though nobody collects spans here', async () => {
+  const { id } = await read(await ada.post('/v1/tallies', { letter: 'a', texts: ['banana'] }));
+  const { traceId } = await ada.ended(id);
+  expect(traceId).toMatch(/^[\da-f]{32}$/);
+  const { events } = await house.temporal.workflow.getHandle(id).fetchHistory();
+  const scheduled = (events ?? []).flatMap(
+    ({ activityTaskScheduledEventAttributes }) => activityTaskScheduledEventAttributes ?? [],
+  );
+  expect(scheduled.map(({ activityType }) => activityType?.name)).toEqual(['countLetters', 'publishTally']);
+  for (const { header } of scheduled) {
+    expect(Buffer.from(header?.fields?.['_tracer-data']?.data ?? []).toString()).toContain(traceId);
+  }
+});
+
 test('all that jobs can do, a tally can: the same request once, rerun with changes, delete', async () => {
   const submit = () => ada.post('/v1/tallies', { texts: ['eel'] }, { 'idempotency-key': 'eel-1' });
   const [first, second] = [await read(await submit()), await read(await submit())];
@@ -114,9 +124,7 @@ test('all that jobs can do, a tally can: the same request once, rerun with chang
       timeout: 10_000,
     })
     .toBe(204);
-  const left: string[] = [];
-  for await (const { key } of house.storage.list(`tallies/${again.id}/`)) left.push(key);
-  expect(left).toEqual([]);
+  expect(await keysUnder(house.storage, `tallies/${again.id}/`)).toEqual([]);
 });
 
 test('the document of the API tells of it, and what does not fit is refused', async () => {
@@ -127,7 +135,9 @@ test('the document of the API tells of it, and what does not fit is refused', as
     })
     .parse(await (await fetch(`${house.url}/openapi.json`)).json());
   expect(Object.keys(api.paths)).toContain('/v1/tallies');
-  expect(api.components.schemas.TallyRequest).toMatchObject({ properties: { letter: { default: 'e' } } });
+  expect(api.components.schemas.TallyRequest).toMatchObject({
+    properties: { letter: { description: 'The letter to count. Default: "e".' } },
+  });
   const answer = await ada.post('/v1/tallies', { texts: [], letter: 'ab', colour: 'red' });
   expect(answer.status).toBe(422);
   expect((await answer.json()) as object).toMatchObject({ code: 'validation_failed' });

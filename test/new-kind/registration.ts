@@ -1,6 +1,6 @@
 /** Where the house is told of the kind: a line for the contract, the API and the workers each. */
 import { services as existingServices } from '@darkroom/api/app.ts';
-import { kinds as existingKinds } from '@darkroom/contract';
+import { kinds as existingKinds } from '@darkroom/kinds';
 import { type QueueDefinition, queueDefinitions } from '@darkroom/worker/workers.ts';
 import { tallyKind } from './contract.ts';
 import { registerTallies } from './route.ts';

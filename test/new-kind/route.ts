@@ -1,7 +1,7 @@
 /** Submits tallies. */
 import type { Api } from '@darkroom/api/context.ts';
-import { idempotencyHeader, problems } from '@darkroom/api/openapi.ts';
-import { linkedDocument, loadJob } from '@darkroom/api/routes/jobs-shared.ts';
+import { idempotencyHeader, problems } from '@darkroom/api/openapi/describe.ts';
+import { linkedDocument, loadJob } from '@darkroom/api/routes/jobs/shared.ts';
 import { job } from '@darkroom/contract';
 import { fingerprintOf } from '@darkroom/dispatch';
 import { createRoute } from '@hono/zod-openapi';
@@ -19,7 +19,14 @@ const submitRoute = createRoute({
   },
   responses: {
     202: { description: 'The job is queued.', content: { 'application/json': { schema: job } } },
-    ...problems('invalid_request', 'validation_failed', 'idempotency_key_reused', 'payload_too_large'),
+    ...problems(
+      'invalid_request',
+      'validation_failed',
+      'idempotency_key_reused',
+      'idempotency_key_deleted',
+      'outcome_unknown',
+      'payload_too_large',
+    ),
   },
 });
 

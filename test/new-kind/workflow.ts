@@ -2,8 +2,12 @@
 import { defineJob, pagesOf } from '@darkroom/workflows/job.ts';
 import type { TallyActivities } from './activities.ts';
 
-export const tally = defineJob(async ({ on, items, stage }, { items: texts, cursor }) => {
-  const activities = on<TallyActivities>('tally');
-  await items('count', pagesOf(texts, 4, cursor), activities.countLetters);
-  return stage('publish', activities.publishTally);
+interface TallyQueues {
+  tally: TallyActivities;
+}
+
+export const tally = defineJob<TallyQueues>(async ({ on, items, stage }, { items: texts }) => {
+  const { countLetters, publishTally } = on('tally');
+  await items('count', (from) => pagesOf(texts, 4, from), countLetters);
+  return stage('publish', publishTally);
 });

@@ -1,6 +1,6 @@
 /**
- * Records the histories that replay.test.ts replays, anew, from real runs: `node test/replay/record.ts [photo] [video] [upkeep]`; all
- * without a name.
+ * Records the histories that replay.test.ts replays, anew, from real runs: `node test/replay/record.ts [photo] [whole] [video] [upkeep] [removal]
+ * [unit]`; all without a name. Those of the tests' own stories: record-stories.ts.
  *
  * Do it on purpose: a history that fails to replay tells that runs which are under way would break, and calls for
  * `patched()`. Record anew when a kind is added, or when no run of the old story can be left anywhere.
@@ -8,9 +8,9 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { kinds } from '@darkroom/contract';
-import { makeFilm, type Shot } from '@darkroom/media/testing/film.ts';
-import { makeSound } from '@darkroom/media/testing/sound.ts';
+import { kinds } from '@darkroom/kinds';
+import { makeFilm, type Shot } from '@darkroom/media/testing/film/film.ts';
+import { makeSound } from '@darkroom/media/testing/film/sound.ts';
 import { queueDefinitions } from '@darkroom/worker/workers.ts';
 import sharp from 'sharp';
 import { startInProcess } from '../harness/in-process.ts';
@@ -18,12 +18,25 @@ import { type Photo, sample } from '../harness/user.ts';
 import { writeHistory } from './histories.ts';
 
 const folder = join(import.meta.dirname, 'histories');
-const stories = { photo: recordPhoto, video: recordVideo, upkeep: recordUpkeep };
+const stories = {
+  photo: recordPhoto,
+  whole: recordWhole,
+  video: recordVideo,
+  upkeep: recordUpkeep,
+  removal: recordRemoval,
+  unit: recordUnit,
+};
 const wanted = process.argv.slice(2);
 const chosen = Object.entries(stories).filter(([name]) => wanted.length === 0 || wanted.includes(name));
 await mkdir(folder, { recursive: true });
 
-const house = await startInProcess('record', { kinds, queues: queueDefinitions });
+const echo = { activities: async () => ({ echo: async (given: unknown) => given }), slots: () => 1 };
+const house = await startInProcess('record', {
+  kinds,
+  queues: { ...queueDefinitions, echo },
+  // Of standalone activities there is nothing to replay, of what stands in for them there is.
+  env: { TEMPORAL_STANDALONE_ACTIVITIES: 'never' },
+});
 const ada = await house.user('ada');
 await house.work();
 
@@ -59,6 +72,34 @@ async function recordPhoto(): Promise<void> {
   }
 }
 
+/** Jobs of one page, which that page's activity publishes; those of `photo` from before have an activity of their own for it. */
+async function recordWhole(): Promise<void> {
+  const cat = await sample('cat.jpg');
+  await keep('whole-photo-succeeded', await ada.analyse([cat]), 'succeeded');
+  const half = { name: 'half.jpg', bytes: cat.bytes.slice(0, cat.bytes.length / 2) };
+  await keep('whole-photo-failed', await ada.analyse([half]), 'failed');
+  await keep('whole-photo-with-warnings', await ada.analyse([cat, half]), 'succeeded_with_warnings');
+}
+
+async function recordUnit(): Promise<void> {
+  for (const [name, activity] of [
+    ['unit-succeeded', 'echo'],
+    ['unit-failed', 'nobody'],
+  ] as const) {
+    await house.dispatch.units.start({
+      id: name,
+      activity,
+      queue: 'echo',
+      args: ['echo'],
+      priority: { priorityKey: 3, fairnessKey: 'ada' },
+      attempts: 1,
+      attemptSeconds: 2,
+    });
+    await waitFor(async () => (await house.dispatch.units.describe(name)) !== 'running');
+    await write(name, `unit/${name}`);
+  }
+}
+
 async function recordVideo(): Promise<void> {
   const film = await sample('film.mp4');
   await keep('video-succeeded', await ada.analyse([film]), 'succeeded');
@@ -79,6 +120,15 @@ async function recordVideo(): Promise<void> {
   await keep('video-resumed', task, 'succeeded');
 }
 
+/** By turns. */
+async function recordRemoval(): Promise<void> {
+  const one = await ada.analyse([await sample('cat.jpg')]);
+  await ada.ended(one);
+  await ada.call(`/v1/jobs/${one}`, { method: 'DELETE' });
+  await waitFor(async () => (await ada.call(`/v1/jobs/${one}`, { method: 'DELETE' })).status === 204);
+  await write('removal-by-turns', `removal/${one}`);
+}
+
 async function recordUpkeep(): Promise<void> {
   const one = await ada.analyse([await sample('cat.jpg')]);
   await ada.ended(one);
@@ -86,6 +136,13 @@ async function recordUpkeep(): Promise<void> {
   await ada.call(`/v1/jobs/${one}`, { method: 'DELETE' });
   await waitFor(async () => (await ada.call(`/v1/jobs/${one}`, { method: 'DELETE' })).status === 204);
   await write('upkeep-removal-under-way', `removal/${one}`);
+
+  // Whose run is still to end when the removal begins.
+  const two = await ada.analyse(await photos(100));
+  while ((await ada.job(two)).state === 'queued') await sleep(20);
+  await ada.call(`/v1/jobs/${two}`, { method: 'DELETE' });
+  await waitFor(async () => (await ada.call(`/v1/jobs/${two}`, { method: 'DELETE' })).status === 204);
+  await write('upkeep-removal-waits', `removal/${two}`);
 
   let sweep: string | undefined;
   await waitFor(async () => {

@@ -1,10 +1,10 @@
 /** A worker of fake activities for test/workflows/stories.ts, and what is asked of the runs. */
 import { fileURLToPath } from 'node:url';
-import type { Call, EndState, JobStart, Page, PageReport, ProblemCode } from '@darkroom/contract';
+import type { Call, EndState, GroupPages, JobStart, Page, PageReport, ProblemCode } from '@darkroom/contract';
 import { createLogger, startTelemetry } from '@darkroom/platform';
 import { activityInfo, Context } from '@temporalio/activity';
 import type { WorkflowHandle } from '@temporalio/client';
-import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { bundleWorkflows, tracing } from '../../apps/worker/bundle.ts';
 import { startTemporal, type TestTemporal } from '../harness/temporal.ts';
 import type { FakeActivities } from './stories.ts';
@@ -18,6 +18,8 @@ export type Finish = {
 
 /** How the activities of one job act; what is not said does its work at once. */
 export interface Behaviour extends Partial<FakeActivities> {
+  /** Groups of the items. */
+  findGroups?(call: Call, from: number): Promise<GroupPages>;
   /** Before the engine is asked to cancel, after a signal. */
   beforeCancel?(): Promise<void>;
 }
@@ -39,6 +41,8 @@ export interface FakeRun {
 
 export interface Fakes {
   readonly temporal: TestTemporal;
+  /** Serves a queue of a worker's own, until told to stop. */
+  serve(taskQueue: string): Promise<{ stop(): Promise<void> }>;
   start(
     workflow: string,
     items: number,
@@ -88,6 +92,7 @@ export async function startFakes(dynamicConfig: readonly string[] = []): Promise
     }
   };
   const activities: FakeActivities & {
+    findGroups(call: Call, from: number): Promise<GroupPages>;
     finish(call: Call, end: Finish): Promise<void>;
     cancelRun(jobId: string): Promise<void>;
   } = {
@@ -95,6 +100,8 @@ export async function startFakes(dynamicConfig: readonly string[] = []): Promise
       await behaviours.get(jobId)?.beforeCancel?.();
       await temporal.client.workflow.getHandle(jobId).cancel();
     },
+    findGroups: async (call, from) =>
+      (await behaviours.get(call.jobId)?.findGroups?.(call, from)) ?? { pages: [], next: null },
     find: (call, from) =>
       noted(call, `find ${from}`, async () => (await behaviours.get(call.jobId)?.find?.(call, from)) ?? null),
     work: (call, page) =>
@@ -112,19 +119,32 @@ export async function startFakes(dynamicConfig: readonly string[] = []): Promise
     finish: (call, end) => noted(call, 'finish', async () => void finishes.get(call.jobId)!.push(end)),
   };
   const connection = await NativeConnection.connect({ address: temporal.address });
-  const worker = await Worker.create({
-    connection,
-    taskQueue: 'light',
-    workflowBundle: bundle,
-    activities: activities as unknown as Record<string, (...args: never[]) => Promise<unknown>>,
-    maxHeartbeatThrottleInterval: '100 ms',
-    plugins: [tracing(telemetry)],
-  });
-  const running = worker.run();
+  const serve = async (
+    taskQueue: string,
+    workflows?: WorkflowBundleWithSourceMap,
+  ): Promise<{ stop(): Promise<void> }> => {
+    const worker = await Worker.create({
+      connection,
+      taskQueue,
+      ...(workflows && { workflowBundle: workflows }),
+      activities,
+      maxHeartbeatThrottleInterval: '100 ms',
+      plugins: [tracing(telemetry)],
+    });
+    const running = worker.run();
+    return {
+      async stop() {
+        worker.shutdown();
+        await running;
+      },
+    };
+  };
+  const light = await serve('light', bundle);
   let count = 0;
 
   return {
     temporal,
+    serve: (taskQueue) => serve(taskQueue),
     async start(workflow, items, behaviour = {}, changes = {}) {
       const id = `${workflow}-${++count}`;
       behaviours.set(id, behaviour);
@@ -138,7 +158,7 @@ export async function startFakes(dynamicConfig: readonly string[] = []): Promise
         owner: 'ann',
         stages: ['work', 'publish'],
         items,
-        timing: { heartbeatSeconds: 2, outageHours: 1 },
+        timing: { heartbeatSeconds: 2 },
         ...changes,
       };
       const handle = await temporal.client.workflow.start(workflow, {
@@ -173,8 +193,7 @@ export async function startFakes(dynamicConfig: readonly string[] = []): Promise
       };
     },
     async stop() {
-      worker.shutdown();
-      await running;
+      await light.stop();
       await connection.close();
       await temporal.stop();
       await telemetry.shutdown();

@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { services } from '@darkroom/api/app.ts';
 import { ProblemError } from '@darkroom/contract';
-import { listItems } from '@darkroom/records';
+import { finishJob, listItems, requestCancel } from '@darkroom/records';
+import { alone, keysUnder } from '@darkroom/storage/testing.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type InProcess, startInProcess } from '../harness/in-process.ts';
 import { registerTallies } from '../new-kind/route.ts';
-import { kinds, play, queues, slots, submitPlay, timesWorked, worked } from './plays.ts';
+import { dispatchPlay, kinds, play, queues, slots, submitPlay, timesWorked, worked } from './plays.ts';
 
 /** Both sides of the frame on the real parts: the toy kind, whose texts act as a test wants. */
 
@@ -16,19 +17,15 @@ beforeAll(async () => {
     kinds,
     queues,
     services: [...services, registerTallies],
-    workflows: fileURLToPath(new URL('../new-kind/workflows.ts', import.meta.url)),
+    workflows: fileURLToPath(new URL('tallies.ts', import.meta.url)),
   });
 }, 120_000);
 afterAll(async () => {
   await house?.close();
 }, 60_000);
 
-const objectsOf = async (id: string): Promise<string[]> => {
-  const keys: string[] = [];
-  for await (const { key } of house.storage.list(`tallies/${id}/`))
-    keys.push(key.slice(`tallies/${id}/`.length));
-  return keys.sort();
-};
+const objectsOf = async (id: string): Promise<string[]> =>
+  (await keysUnder(house.storage, `tallies/${id}/`)).map((key) => key.slice(`tallies/${id}/`.length));
 
 const problemsOf = async (id: string) =>
   (await listItems(house.records.db, id, { limit: 100 })).map(({ key, state, attempt, problem }) => ({
@@ -54,6 +51,16 @@ describe('the order of execution', () => {
     const { namespace } = house.config.temporal;
     const taken: Task[] = [];
     const seen = (): string[] => taken.map(({ jobId }) => jobId).filter((jobId) => jobs.includes(jobId));
+    // A run that has started is not in its queue at once: who asks before all are there gets what is.
+    await until(async () => {
+      const { stats } = await service.describeTaskQueue({
+        namespace,
+        taskQueue: { name: 'light' },
+        taskQueueType: 1, // temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+        reportStats: true,
+      });
+      return Number(stats?.approximateBacklogCount ?? 0) >= jobs.length;
+    });
     while (seen().length < jobs.length) {
       const { taskToken, workflowExecution } = await house.temporal.withDeadline(Date.now() + 10_000, () =>
         service.pollWorkflowTaskQueue({ namespace, taskQueue: { name: 'light' }, identity: 'test' }),
@@ -82,6 +89,7 @@ describe('the order of execution', () => {
       );
       ids.push(jobId);
     }
+    await house.dispatch.settled();
     return ids;
   };
 
@@ -151,6 +159,43 @@ describe('the order of execution', () => {
     await light.stop();
     await tally.stop();
   }, 60_000);
+
+  test("a job whose pages come back and back leaves another's their turns", async () => {
+    const light = await house.work(['light']);
+    // One text a page: the rest of each goes on next within the job.
+    const { id: long } = await submitPlay(house, 'long-pages', 12, { budgetMs: 1, item: () => sleep(20) });
+    await activitiesWait([long]);
+    const { id: other } = await submitPlay(house, 'other-pages', 3, { budgetMs: 1, item: () => sleep(20) });
+    await activitiesWait([other]);
+    const from = worked.length;
+    const tally = await house.work(['tally']);
+    await until(() => worked.length >= from + 15);
+    const names = worked.slice(from).map(nameOf);
+    expect(names.lastIndexOf('other-pages')).toBeLessThanOrEqual(9);
+    expect(names.slice(0, 9)).toContain('long-pages');
+    await ended([long, other]);
+    await light.stop();
+    await tally.stop();
+  }, 60_000);
+
+  test("groups that a worker has open leave another's pages their turns at its slots", async () => {
+    const workers = [await house.work(['light']), await house.work(['grouped'])];
+    // More groups than slots, and of each the rest of a page is at once at the worker's own queue.
+    const groups = { budgetMs: 1, item: () => sleep(20), groupOf: (nth: number) => `g${nth % 8}` };
+    const sorted = { ...groups, groupOf: (nth: number) => `g${Math.floor((nth - 1) / 500)}` };
+    const long = await dispatchPlay(house, 'tally-by-group', 'open-groups', 4000, sorted);
+    const done = (name: string): number => worked.filter((text) => nameOf(text) === name).length;
+    await until(() => done('open-groups') >= 40);
+    const from = done('open-groups');
+    const { id: other } = await dispatchPlay(house, 'tally-by-group', 'between-groups', 6, groups);
+    await until(() => done('between-groups') === 6);
+    // Some eight, about as many as without queues of a worker's own; all the groups would be 4,000.
+    expect(done('open-groups') - from).toBeLessThan(100);
+    await ended([other]);
+    await long.user.post(`/v1/jobs/${long.id}/cancel`);
+    expect(await long.user.ended(long.id)).toMatchObject({ state: 'cancelled' });
+    for (const worker of workers) await worker.stop();
+  }, 60_000);
 });
 
 describe('with workers', () => {
@@ -204,6 +249,72 @@ describe('with workers', () => {
         expect(timesWorked(name)).toMatchObject({ 1: 1, 2: 1, 3: 2, 5: 2, 7: 1, 9: 2, 12: 1 });
       },
     );
+  });
+
+  test('a cancel that was answered holds, also where the engine hears of it when the job is about to be done', async () => {
+    const publish = async (jobId: string): Promise<void> => {
+      await requestCancel(house.records.db, jobId, 'enough');
+    };
+    const { id, user } = await submitPlay(house, 'cancel-late', 3, { publish });
+    // Written right before the end.
+    await until(async () => (await objectsOf(id)).includes('manifest.json'));
+    await user.post(`/v1/jobs/${id}/cancel`, { reason: 'enough' });
+    expect(await user.ended(id)).toMatchObject({ state: 'cancelled', cancelReason: 'enough' });
+    expect(await objectsOf(id)).toEqual(['1.txt', '2.txt', '3.txt']);
+
+    play('cancel-late', 3);
+    expect((await user.post(`/v1/jobs/${id}/resume`)).status).toBe(202);
+    expect(await user.ended(id)).toMatchObject({ state: 'succeeded', run: 2 });
+    expect(timesWorked('cancel-late')).toEqual({ 1: 1, 2: 1, 3: 1 });
+  });
+
+  describe('pages by time', () => {
+    /** The pages of a job's run, `[from, to]`, in the order in which they were asked for. */
+    async function pagesAsked(id: string): Promise<[number, number][]> {
+      const { events } = await house.temporal.workflow.getHandle(id).fetchHistory();
+      return (events ?? []).flatMap(({ activityTaskScheduledEventAttributes, userMetadata }) => {
+        if (!activityTaskScheduledEventAttributes) return [];
+        const summary = String(JSON.parse(Buffer.from(userMetadata!.summary!.data!).toString()));
+        const [, from, to] = /^count (\d+)–(\d+)$/.exec(summary) ?? [];
+        return from === undefined ? [] : [[Number(from), Number(to)] satisfies [number, number]];
+      });
+    }
+    const sizeOf = ([from, to]: [number, number]): number => to - from + 1;
+
+    test('follow the time that items take: few in one after long ones, many after short ones', async () => {
+      const { id, user } = await dispatchPlay(house, 'tally-by-time', 'by-time', 400, {
+        // Five times as long while a slot is free: the other items of the page are through by then, also on a busy machine.
+        budgetMs: 250,
+        async item(text) {
+          if (/:[12]$/.test(text)) await sleep(1500);
+        },
+      });
+      expect(await user.ended(id)).toMatchObject({ state: 'succeeded' });
+      const pages = await pagesAsked(id);
+      // Two long items end the first page; the second one was found before anybody knew.
+      expect(pages.slice(0, 3)).toEqual([
+        [1, 24],
+        [3, 24],
+        [25, 48],
+      ]);
+      expect(sizeOf(pages[3]!)).toBeLessThan(24);
+      expect(Math.max(...pages.map(sizeOf))).toBeGreaterThan(24);
+      expect(Object.values(timesWorked('by-time'))).toEqual(Array.from({ length: 400 }, () => 1));
+    });
+
+    test('of what is done already are large, so that a resume comes to few', async () => {
+      const broken = async (): Promise<never> => {
+        throw new ProblemError('unknown_model', 'There is no such model.');
+      };
+      const { id, user } = await dispatchPlay(house, 'tally-by-time', 'resumed', 600, { publish: broken });
+      expect(await user.ended(id)).toMatchObject({ state: 'failed' });
+      play('resumed', 600);
+      expect((await user.post(`/v1/jobs/${id}/resume`)).status).toBe(202);
+      expect(await user.ended(id)).toMatchObject({ state: 'succeeded', run: 2 });
+      // By pages of the first size there would be 25.
+      expect((await pagesAsked(id)).length).toBeLessThan(18);
+      expect(Object.values(timesWorked('resumed'))).toEqual(Array.from({ length: 600 }, () => 1));
+    });
   });
 
   describe('a failure', () => {
@@ -308,6 +419,96 @@ describe('with workers', () => {
         },
       });
       expect(await away.user.ended(away.id)).toMatchObject({ state: 'succeeded', warnings: 0 });
+    });
+  });
+
+  describe('the end that the row has', () => {
+    const closed = async (id: string): Promise<string> => {
+      const handle = house.temporal.workflow.getHandle(id);
+      await handle.result().catch(() => {});
+      return (await handle.describe()).status.name;
+    };
+    const die = async (): Promise<never> => {
+      throw new Error('the process dies');
+    };
+
+    test('is the end of the run when the worker dies after it has written it', async () => {
+      let attempts = 0;
+      const published = async (): Promise<void> => {
+        attempts++;
+        await die();
+      };
+      const { id, user } = await submitPlay(house, 'dies-after-the-end', 2, { published });
+      expect(await user.ended(id)).toMatchObject({ state: 'succeeded', problem: null });
+      expect(await closed(id)).toBe('COMPLETED');
+      expect(await house.temporal.workflow.getHandle(id).result()).toEqual({ state: 'succeeded' });
+      expect(attempts).toBe(1);
+      expect(await user.job(id)).toMatchObject({ state: 'succeeded', problem: null });
+    });
+
+    test('is the end of the run when it was cancelled before the engine was known to have it', async () => {
+      const publish = async (jobId: string): Promise<void> => {
+        await finishJob(house.records.db, { jobId, run: 1, state: 'cancelled' });
+        await die();
+      };
+      const { id, user } = await submitPlay(house, 'cancelled-in-the-row', 2, { publish });
+      // First the row: right after the submit there may be no run yet whose end could be waited for.
+      expect(await user.ended(id)).toMatchObject({ state: 'cancelled' });
+      expect(await closed(id)).toBe('CANCELLED');
+    });
+
+    test('is not success while an item has none: it is worked on again', async () => {
+      let published = 0;
+      const publish = async (jobId: string): Promise<void> => {
+        if (published++ > 0) return;
+        await house.records
+          .sql`update job_items set state = 'pending' where job_id = ${jobId} and ordinal = 2`;
+        await die();
+      };
+      const { id, user } = await submitPlay(house, 'unfinished', 3, { publish });
+      expect(await user.ended(id)).toMatchObject({ state: 'succeeded', warnings: 0 });
+      expect(await closed(id)).toBe('COMPLETED');
+      expect(timesWorked('unfinished')).toEqual({ 1: 1, 2: 2, 3: 1 });
+    });
+  });
+
+  describe('objects that the store has lost before the job ends', () => {
+    test('are made again, those alone', async () => {
+      let rounds = 0;
+      const publish = async (jobId: string): Promise<void> => {
+        if (++rounds > 1) return;
+        const home = `s3://${house.storage.bucket}/tallies/${jobId}/`;
+        await house.storage.remove([`${home}2.txt`], alone);
+        await house.storage.putBytes(`${home}5.txt`, Buffer.from('of another size'), {
+          contentType: 'text/plain',
+        });
+      };
+      const { id, user } = await submitPlay(house, 'lost', 6, { publish });
+      expect(await user.ended(id)).toMatchObject({ state: 'succeeded', run: 1 });
+      expect(rounds).toBe(2);
+      expect(timesWorked('lost')).toEqual({ 1: 1, 2: 2, 3: 1, 4: 1, 5: 2, 6: 1 });
+      const text = await house.storage.getBytes(`tallies/${id}/5.txt`, { maxBytes: 100 });
+      expect(String(text)).toBe('lost:5');
+      expect(await objectsOf(id)).toEqual([
+        '1.txt',
+        '2.txt',
+        '3.txt',
+        '4.txt',
+        '5.txt',
+        '6.txt',
+        'manifest.json',
+      ]);
+    });
+
+    test('are not made again for ever', async () => {
+      let rounds = 0;
+      const publish = async (jobId: string): Promise<void> => {
+        rounds++;
+        await house.storage.remove([`tallies/${jobId}/1.txt`], alone);
+      };
+      const { id, user } = await submitPlay(house, 'lost-again', 2, { publish });
+      expect(await user.ended(id)).toMatchObject({ state: 'failed', problem: { code: 'internal' } });
+      expect(rounds).toBe(4);
     });
   });
 

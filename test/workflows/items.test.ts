@@ -1,7 +1,7 @@
-import type { Page } from '@darkroom/contract';
-import { ApplicationFailure } from '@temporalio/activity';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type FakeRun, type Fakes, reportOf, rest, startFakes } from './fakes.ts';
+import { type Call, type JobStart, notTaken, type Page, released } from '@darkroom/contract';
+import { ApplicationFailure, activityInfo } from '@temporalio/activity';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { attempt, type Behaviour, type FakeRun, type Fakes, reportOf, rest, startFakes } from './fakes.ts';
 
 /** Pages of items on a real server: what runs beside what, what stops, what goes on. */
 
@@ -57,15 +57,253 @@ test('three pages are in hand at once, never more, and all are worked on', async
   ]);
 });
 
-test('a page that used up its time goes on where it stopped, behind the others', async () => {
-  const run = await fakes.start('counted', 50, {
+test('pages follow the time that their items take', async () => {
+  const run = await fakes.start('measured', 1000, {
     work: async (_, found) => {
       await rest(20);
-      return reportOf(found, found.from === 1 ? 4 : null);
+      return { ...reportOf(found), itemMs: 1 };
     },
   });
   expect(await run.closed()).toBe('COMPLETED');
-  expect((await run.scheduled()).slice(-3)).toEqual(['work 41–50', 'work 4–10', 'publish']);
+  const spans = works(run, 'ends').map((span) => span.split('–').map(Number));
+  expect(spans.reduce((sum, [from = 0, to = 0]) => sum + to - from + 1, 0)).toBe(1000);
+  expect(Math.max(...spans.map(([from = 0, to = 0]) => to - from + 1))).toBeGreaterThan(200);
+  const few = await fakes.start('measured', 20, {
+    work: async (_, found) => ({ ...reportOf(found), end: { state: found.whole ? 'succeeded' : 'failed' } }),
+  });
+  expect(await few.handle.result()).toEqual({ state: 'succeeded' });
+});
+
+test('a page that used up its time goes on where it stopped, next, before pages that were not begun', async () => {
+  const first = gate();
+  const run = await fakes.start('counted', 60, {
+    work: async (_, found) => {
+      if (found.from === 1) return reportOf(found, 4);
+      if (found.from === 4) first.open();
+      // The others end behind it.
+      else await first.passed;
+      return reportOf(found);
+    },
+  });
+  expect(await run.closed()).toBe('COMPLETED');
+  expect(await run.scheduled()).toEqual([
+    ...['work 1–10', 'work 11–20', 'work 21–30', 'work 4–10'],
+    ...['work 31–40', 'work 41–50', 'work 51–60', 'publish'],
+  ]);
+});
+
+describe('groups', () => {
+  /** Groups `a` to `z` of ten items, `count` of them. */
+  const letters = (count: number, from = 0): Page[] =>
+    Array.from({ length: count }, (_, nth) => ({
+      ...page(1 + 10 * (from + nth)),
+      group: String.fromCharCode(97 + from + nth),
+    }));
+
+  test('are pages of one item of work each: never two of one at a time, however often their rests come', async () => {
+    const inHand = new Set<string>();
+    const twice: string[] = [];
+    const run = await fakes.start('grouped', 120, {
+      // Told in two parts, the one between them cut in two.
+      findGroups: async (_, from) => {
+        const told = [...letters(5), { ...page(51, 55), group: 'f' }, { ...page(55, 61), group: 'f' }];
+        const all = [...told, ...letters(6, 6)].filter((each) => each.from >= from);
+        return from < 55 ? { pages: all.filter(({ to }) => to <= 55), next: 55 } : { pages: all, next: null };
+      },
+      work: async (_, found) => {
+        const group = found.group!;
+        if (inHand.has(group)) twice.push(group);
+        inHand.add(group);
+        await rest(20);
+        inHand.delete(group);
+        return reportOf(found, found.to - found.from > 4 ? found.from + 4 : null);
+      },
+    });
+    expect(await run.closed()).toBe('COMPLETED');
+    expect(twice).toEqual([]);
+    expect(width(run.journal)).toBe(4);
+    const spans = works(run, 'ends');
+    expect(spans).toHaveLength(11 * 3 + 3);
+    expect(spans.filter((span) => /^(51|55|59)–/.test(span))).toEqual(['51–54', '55–60', '59–60']);
+  });
+
+  test('whose items lie apart, as a listing may have them, are pages that wait for each other', async () => {
+    const inHand = new Set<string>();
+    const twice: string[] = [];
+    const done: number[] = [];
+    const run = await fakes.start('grouped', 120, {
+      // Items of `a` and `b` in turn, among some of `c`.
+      findGroups: async (_, from) => ({
+        pages: Array.from({ length: 40 }, (_, nth) => ({
+          ...page(nth + 1, nth + 2),
+          group: 'ababc'[nth % 5]!,
+        })).filter((each) => each.from >= from),
+        next: null,
+      }),
+      work: async (_, found) => {
+        const group = found.group!;
+        if (inHand.has(group)) twice.push(group);
+        inHand.add(group);
+        await rest(5);
+        inHand.delete(group);
+        done.push(found.from);
+        return reportOf(found);
+      },
+    });
+    expect(await run.closed()).toBe('COMPLETED');
+    expect(twice).toEqual([]);
+    expect(done.sort((one, other) => one - other)).toEqual(Array.from({ length: 40 }, (_, nth) => nth + 1));
+    expect(width(run.journal)).toBe(3);
+  });
+
+  test('go on at the worker that has them open; another takes over where it is gone, which is no outage', async () => {
+    const own = await fakes.serve('light@one');
+    const seen: string[] = [];
+    const run = await fakes.start('grouped', 20, {
+      findGroups: async () => ({ pages: letters(2), next: null }),
+      work: async (_, found) => {
+        seen.push(`${found.from} at ${activityInfo().taskQueue}`);
+        if (found.from === 5) void own.stop();
+        return {
+          ...reportOf(found, found.from % 10 < 9 ? found.from + 4 : null),
+          ...(found.group === 'a' && { openAt: 'light@one' }),
+        };
+      },
+    });
+    expect(await run.closed()).toBe('COMPLETED');
+    expect(seen.filter((line) => /^[1-9] /.test(line))).toEqual([
+      '1 at light',
+      '5 at light@one',
+      '9 at light',
+    ]);
+    expect(seen.filter((line) => /^\d\d /.test(line))).toEqual(['11 at light', '15 at light', '19 at light']);
+    expect(run.finishes).toEqual([]);
+  }, 30_000);
+
+  test('go back to all workers where the one that has them open has no slot for them', async () => {
+    const own = await fakes.serve('light@busy');
+    const seen: string[] = [];
+    const run = await fakes.start('grouped', 10, {
+      findGroups: async () => ({ pages: letters(1), next: null }),
+      work: async (_, found) => {
+        const { taskQueue } = activityInfo();
+        seen.push(`${found.from} at ${taskQueue}`);
+        if (taskQueue === 'light@busy') throw ApplicationFailure.nonRetryable('No slot.', notTaken);
+        return { ...reportOf(found, found.from === 1 ? 5 : null), openAt: 'light@busy' };
+      },
+    });
+    expect(await run.closed()).toBe('COMPLETED');
+    expect(seen).toEqual(['1 at light', '5 at light@busy', '5 at light']);
+    await own.stop();
+  });
+
+  describe('are asked of one worker once', () => {
+    const endings = [
+      { how: 'failed', error: new Error('The store is away.'), failed: true },
+      {
+        how: 'was released by a worker that stops',
+        error: ApplicationFailure.retryable('It stops.', released),
+        failed: false,
+      },
+    ];
+    test.each(endings)('what $how there goes on anywhere, as its next attempt', async ({ error, failed }) => {
+      const own = await fakes.serve('light@one');
+      const seen: { queue: string; activity: string; replaces: Call['replaces'] }[] = [];
+      const run = await fakes.start('grouped', 10, {
+        findGroups: async () => ({ pages: letters(1), next: null }),
+        work: async ({ replaces }, found) => {
+          const { taskQueue: queue, activityId: activity } = activityInfo();
+          seen.push({ queue, activity, replaces });
+          if (queue !== 'light' || attempt() < Number(replaces && 2)) throw error;
+          return { ...reportOf(found, found.from === 1 ? 5 : null), openAt: 'light@one' };
+        },
+      });
+      expect(await run.closed()).toBe('COMPLETED');
+      const [, there, ...anywhere] = seen;
+      expect(there).toMatchObject({ queue: 'light@one', replaces: undefined });
+      const next = { queue: 'light', replaces: { activity: there?.activity, failed } };
+      expect(anywhere).toMatchObject([next, next]);
+      await own.stop();
+    });
+
+    test('what failed there for good fails the job', async () => {
+      const own = await fakes.serve('light@one');
+      const run = await fakes.start('grouped', 10, {
+        findGroups: async () => ({ pages: letters(1), next: null }),
+        work: async (_, found) => {
+          if (activityInfo().taskQueue === 'light') return { ...reportOf(found, 5), openAt: 'light@one' };
+          throw ApplicationFailure.nonRetryable('Too large.', 'problem:too_large');
+        },
+      });
+      expect(await run.closed()).toBe('FAILED');
+      expect(run.finishes).toMatchObject([{ state: 'failed', code: 'too_large' }]);
+      await own.stop();
+    });
+  });
+});
+
+test('a job of one page is published by it, where the activity can; one that cannot leaves that to the story', async () => {
+  const seen: (boolean | undefined)[] = [];
+  const one = await fakes.start('counted', 10, {
+    work: async (_, found) => {
+      seen.push(found.whole);
+      return { ...reportOf(found), end: { state: 'succeeded_with_warnings' } };
+    },
+  });
+  expect(await one.handle.result()).toEqual({ state: 'succeeded_with_warnings' });
+  expect(await one.scheduled()).toEqual(['work 1–10']);
+  const older = await fakes.start('counted', 10, { work: async (_, found) => reportOf(found) });
+  expect(await older.handle.result()).toEqual({ state: 'succeeded' });
+  expect(await older.scheduled()).toEqual(['work 1–10', 'publish']);
+  // Cut short, the rest is the whole of what is left.
+  const cut = await fakes.start('counted', 10, {
+    work: async (_, found) => {
+      seen.push(found.whole);
+      return found.from === 1 ? reportOf(found, 5) : { ...reportOf(found), end: { state: 'succeeded' } };
+    },
+  });
+  expect(await cut.closed()).toBe('COMPLETED');
+  expect(await cut.scheduled()).toEqual(['work 1–10', 'work 5–10']);
+  expect(seen).toEqual([true, true, true]);
+});
+
+test('a story is told again from its beginning when objects are missing at its end, a few times', async () => {
+  let ends = 0;
+  const once = await fakes.start('counted', 10, {
+    work: async (_, found) => ({
+      ...reportOf(found),
+      end: ++ends === 1 ? { missing: 3 } : { state: 'succeeded' },
+    }),
+  });
+  expect(await once.handle.result()).toEqual({ state: 'succeeded' });
+  expect(await once.scheduled()).toEqual(['work 1–10', 'work 1–10']);
+  let published = 0;
+  const continued = await fakes.start(
+    'counted',
+    30,
+    { publish: async () => (++published === 1 ? { missing: 1 } : { state: 'succeeded' }) },
+    { cursor: 21 },
+  );
+  expect(await continued.handle.result()).toEqual({ state: 'succeeded' });
+  expect(await continued.scheduled()).toEqual([
+    ...['work 21–30', 'publish'],
+    ...['work 1–10', 'work 11–20', 'work 21–30', 'publish'],
+  ]);
+  const always = await fakes.start('counted', 10, { publish: async () => ({ missing: 2 }) });
+  expect(await always.closed()).toBe('FAILED');
+  expect(always.finishes).toMatchObject([{ state: 'failed', code: 'internal' }]);
+  expect(await always.scheduled()).toHaveLength(2 * 4 + 1);
+});
+
+test('no page of several is the whole of a job, nor is the last one of a job that continued as new', async () => {
+  const seen: (boolean | undefined)[] = [];
+  const work: Behaviour['work'] = async (_, found) => {
+    seen.push(found.whole);
+    return reportOf(found);
+  };
+  await (await fakes.start('counted', 20, { work })).closed();
+  await (await fakes.start('counted', 20, { work }, { cursor: 11 })).closed();
+  expect(seen).toEqual([undefined, undefined, undefined]);
 });
 
 test('a page is worked on while the next one is found, and its rest while that takes long', async () => {
@@ -112,7 +350,7 @@ test('a lane that fails stops the others, which end before the job does', async 
   expect(run.journal.slice(-3).every((line) => !line.startsWith('work') || line.endsWith('ends'))).toBe(true);
 });
 
-test('a lane that fails stops the search for pages, and a search that fails stops the lanes', async () => {
+test('a page that fails stops the search for pages, and a search that fails stops the pages', async () => {
   const failure = ApplicationFailure.create({ type: 'problem:truncated_image', nonRetryable: true });
   const searching = gate();
   const lane = await fakes.start('sought', 0, {
@@ -148,10 +386,13 @@ test('a lane that fails stops the search for pages, and a search that fails stop
   }
 });
 
-test('a long job continues as new by page, where it was, pages cut short included', async () => {
+test('a long job continues as new by page, where it was, pages cut short included, and shows all its stages', async () => {
   const cut = new Set<number>();
+  const shown: string[] = [];
   const run = await fakes.start('counted', 300, {
     work: async (_, found) => {
+      // The first page of a run that has continued: what is shown then was counted before.
+      if (found.from > 150 && shown.length === 0) shown.push(await details(run));
       // Every other page is cut short once.
       const isCut = found.from % 20 === 1 && found.to === found.from + 10 && !cut.has(found.from);
       if (isCut) cut.add(found.from);
@@ -159,29 +400,69 @@ test('a long job continues as new by page, where it was, pages cut short include
     },
   });
   expect(await run.closed()).toBe('COMPLETED');
-  const runs: { taken: number; from: number | undefined }[] = [];
-  for (let runId: string | undefined = await firstRun(run); runId !== undefined; ) {
-    const { events } = await fakes.temporal.client.workflow.getHandle(run.id, runId).fetchHistory();
-    const [first] = events ?? [];
-    const input = first?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0]?.data;
-    runs.push({ taken: events?.length ?? 0, from: JSON.parse(Buffer.from(input!).toString()).cursor });
-    runId = events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? undefined;
-  }
+  const runs = await chainOf(run);
   expect(runs.length).toBeGreaterThan(2);
-  const cursors = runs.map(({ from }) => from ?? 1);
+  const cursors = runs.map(({ start }) => start.cursor ?? 1);
   expect(cursors).toEqual([...cursors].sort((a, b) => a - b));
   expect(new Set(cursors).size).toBe(runs.length);
-  // Nothing in hand is thrown away, nothing is left out.
-  expect(works(run, 'ends')).toHaveLength(works(run, 'begins').length);
-  const covered = new Set<number>();
-  for (const span of works(run, 'ends')) {
-    const [from = 0, to = 0] = span.split('–').map(Number);
-    const done =
-      cut.has(from) && to === from + 9 && works(run, 'ends').filter((each) => each === span).length === 1;
-    for (let item = from; item <= (done ? from + 4 : to); item++) covered.add(item);
+  for (const { start } of runs.slice(1)) {
+    expect(start.open!.pages.length).toBeGreaterThan(0);
+    expect(start.open!.pages.length).toBeLessThanOrEqual(4);
+    expect(start.counts).toMatchObject([{ name: 'work', total: 100 }]);
   }
-  expect(covered.size).toBe(300);
+  // Nothing in hand is thrown away, nothing is left out, nothing comes twice.
+  const ends = works(run, 'ends');
+  expect(ends).toHaveLength(works(run, 'begins').length);
+  const cuts = [...cut].map((from) => `${from + 5}–${from + 9}`);
+  const whole = Array.from({ length: 30 }, (_, nth) => `${10 * nth + 1}–${10 * nth + 10}`);
+  expect([...ends].sort()).toEqual([...whole, ...cuts].sort());
+  expect(shown[0]).toMatch(/\| work \| [1-9]\d* \/ 100 \|/);
   expect(run.finishes).toEqual([]);
+});
+
+test('groups go on where they were when the job continues as new', async () => {
+  const spans: string[] = [];
+  const run = await fakes.start('grouped', 400, {
+    findGroups: async (_, from) => ({
+      pages: Array.from({ length: 20 }, (_, nth) => ({
+        ...page(1 + 20 * nth, 21 + 20 * nth),
+        group: `tile-${nth}`,
+      })).filter((each) => each.from >= from),
+      next: null,
+    }),
+    work: async (_, found) => {
+      spans.push(`${found.group}:${found.from}`);
+      return reportOf(found, found.from + 5);
+    },
+  });
+  expect(await run.closed()).toBe('COMPLETED');
+  expect((await chainOf(run)).length).toBeGreaterThan(3);
+  expect(spans.toSorted()).toEqual(
+    Array.from({ length: 80 }, (_, nth) => `tile-${Math.floor(nth / 4)}:${5 * nth + 1}`).toSorted(),
+  );
+});
+
+test('each stage of items goes on where it was itself when the job continues as new, and what is done stays so', async () => {
+  const spans: string[] = [];
+  const run = await fakes.start('twice', 300, {
+    work: async ({ stage }, found) => {
+      spans.push(`${stage}:${found.from}`);
+      return reportOf(found);
+    },
+  });
+  expect(await run.closed()).toBe('COMPLETED');
+  const stages = (await chainOf(run)).map(({ start }) => start.open?.stage);
+  expect(new Set(stages)).toEqual(new Set([undefined, 'draft', 'work']));
+  const froms = Array.from({ length: 30 }, (_, nth) => 10 * nth + 1);
+  expect(spans.toSorted()).toEqual(
+    ['draft', 'work'].flatMap((stage) => froms.map((from) => `${stage}:${from}`)).toSorted(),
+  );
+});
+
+test('a run in flight that an older version continued goes on where that was', async () => {
+  const run = await fakes.start('twice', 30, {}, { cursor: 21 });
+  expect(await run.closed()).toBe('COMPLETED');
+  expect(works(run, 'ends')).toEqual(['21–30', '21–30']);
 });
 
 test('a cancel by signal reaches a job that continues as new', async () => {
@@ -199,8 +480,41 @@ test('a cancel by signal reaches a job that continues as new', async () => {
   expect(run.finishes).toEqual([{ state: 'cancelled', reason: 'enough' }]);
 });
 
-/** The run id that the chain of a job began with. */
-async function firstRun(run: FakeRun): Promise<string> {
+test('a cancel is not lost, whenever it comes to a job that continues as new', async () => {
+  const cancelled = async (nth: number): Promise<void> => {
+    const run = await fakes.start('counted', 100_000, { work: async (_, found) => reportOf(found) });
+    // Spread over what a run lasts, a dozen pages: some meet the moment between two runs.
+    await run.until(`work ${50 + 10 * nth + 1}–${50 + 10 * nth + 10} ends`);
+    if (nth % 2 === 0) await run.handle.signal('cancel', `reason ${nth}`);
+    else await run.handle.cancel();
+    expect(await run.closed()).toBe('CANCELLED');
+    expect(run.finishes).toEqual([
+      { state: 'cancelled', reason: nth % 2 === 0 ? `reason ${nth}` : 'Cancelled in Temporal.' },
+    ]);
+  };
+  await Promise.all(Array.from({ length: 24 }, (_, nth) => cancelled(nth)));
+}, 60_000);
+
+interface Link {
+  readonly taken: number;
+  readonly start: JobStart;
+}
+
+/** The runs of a job's chain: what each was started with. */
+async function chainOf(run: FakeRun): Promise<Link[]> {
   const { raw } = await fakes.temporal.client.workflow.getHandle(run.id).describe();
-  return raw.workflowExecutionInfo?.firstRunId ?? '';
+  const runs: Link[] = [];
+  for (let runId = raw.workflowExecutionInfo?.firstRunId; runId; ) {
+    const { events } = await fakes.temporal.client.workflow.getHandle(run.id, runId).fetchHistory();
+    const input = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0]?.data;
+    runs.push({ taken: events?.length ?? 0, start: JSON.parse(Buffer.from(input!).toString()) });
+    runId = events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
+  }
+  return runs;
+}
+
+/** What Temporal's Web UI shows of a job now. */
+async function details({ handle }: FakeRun): Promise<string> {
+  const { currentDetails } = await handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
+  return currentDetails ?? '';
 }

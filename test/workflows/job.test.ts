@@ -1,4 +1,5 @@
-import { ApplicationFailure } from '@temporalio/activity';
+import type { JobStart } from '@darkroom/contract';
+import { ApplicationFailure, activityInfo } from '@temporalio/activity';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { attempt, type Fakes, reportOf, rest, startFakes } from './fakes.ts';
 
@@ -36,6 +37,18 @@ describe('a cancel', () => {
     expect(run.journal).toEqual(['work 1–10 begins', 'work 1–10 ends', 'finish begins', 'finish ends']);
   });
 
+  test('waits for all that a story does side by side', async () => {
+    const find = async () => {
+      await rest(30_000);
+      return null;
+    };
+    const run = await fakes.start('sideBySide', 0, { find, work: tidy });
+    await Promise.all([run.until('find 1 begins'), run.until('work 1–10 begins')]);
+    await run.handle.cancel();
+    expect(await run.closed()).toBe('CANCELLED');
+    expect(run.journal.slice(2)).toEqual(['find 1 ends', 'work 1–10 ends', 'finish begins', 'finish ends']);
+  });
+
   test("by Temporal's own way ends the same way", async () => {
     const run = await fakes.start('counted', 10, { work: tidy });
     await run.until('work 1–10 begins');
@@ -58,7 +71,7 @@ describe('a cancel', () => {
     expect(run.finishes).toMatchObject([{ state: 'cancelled' }]);
   });
 
-  test('stops the search for pages and the lanes, and waits for both', async () => {
+  test('stops the search for pages and the pages, and waits for both', async () => {
     const run = await fakes.start('sought', 0, {
       find: async (_, from) => (from === 1 ? { from: 1, to: 11 } : await tidy()),
       work: tidy,
@@ -98,21 +111,6 @@ describe('a failure', () => {
     expect(run.finishes).toEqual([]);
   });
 
-  test('that lasts longer than an outage may is an outage', async () => {
-    const run = await fakes.start(
-      'counted',
-      10,
-      {
-        work: async () => {
-          throw problem('storage_unavailable', false);
-        },
-      },
-      { timing: { heartbeatSeconds: 2, outageHours: 1 / 3600 } },
-    );
-    expect(await run.closed()).toBe('FAILED');
-    expect(run.finishes).toMatchObject([{ state: 'failed', code: 'outage' }]);
-  });
-
   test('of the story itself, a mistake, fails the job instead of being tried for ever', async () => {
     const run = await fakes.start('mistaken', 1);
     expect(await run.closed()).toBe('FAILED');
@@ -150,7 +148,7 @@ describe("Temporal's Web UI", () => {
     goOn();
     expect(await run.closed()).toBe('COMPLETED');
     expect(await details(run.handle)).toContain('succeeded_with_warnings');
-    expect(await details(run.handle)).toContain('| publish | 20 / 20 |  |');
+    expect(await details(run.handle)).toContain('| publish | done |  |');
     expect(await run.scheduled()).toEqual(['work 1–10', 'work 11–20', 'publish']);
     expect((await run.handle.describe()).searchAttributes.JobState).toEqual(['succeeded_with_warnings']);
   });
@@ -179,4 +177,21 @@ describe("Temporal's Web UI", () => {
   }
   const details = async (handle: { query<R>(name: string): Promise<R> }): Promise<string> =>
     (await handle.query<Metadata>('__temporal_workflow_metadata')).currentDetails ?? '';
+});
+
+test('an activity gets the hours that the kind said when the run began, and no more: a removal would not wait for it', async () => {
+  const minutes = async (changes: Partial<JobStart>): Promise<number | undefined> => {
+    let most: number | undefined;
+    const publish = async () => {
+      most = activityInfo().startToCloseTimeoutMs;
+      return { state: 'succeeded' } as const;
+    };
+    const run = await fakes.start('long', 0, { publish }, changes);
+    expect(await run.closed()).toBe('COMPLETED');
+    return most && most / 60_000;
+  };
+  // Of a run that began before its kind had said so, or had said as much.
+  expect(await minutes({})).toBe(10);
+  expect(await minutes({ longest: '1 hour' })).toBe(60);
+  expect(await minutes({ longest: '3 hours' })).toBe(120);
 });

@@ -1,5 +1,7 @@
 /** The shape of a job, the same for every kind. */
 import { z } from 'zod';
+import type { OpenPage, StageCounts } from './call.ts';
+import type { Longest } from './kind.ts';
 import { problemRecord } from './problem.ts';
 
 export const jobStates = [
@@ -46,6 +48,14 @@ export const stageProgress = z
     queueSeconds: z.number().meta({ description: 'Time its attempts waited for a worker, summed.' }),
     workSeconds: z.number().meta({ description: 'Time its attempts worked, summed.' }),
     attempts: z.int(),
+    aliveAt: z.iso.datetime().nullable().meta({
+      description:
+        'When a worker that is at the stage last said that it lives. It says so every few seconds, also while the work stands still.',
+    }),
+    movedAt: z.iso.datetime().nullable().meta({
+      description:
+        'When the work of the stage last got on. Long before `aliveAt`, and it stands still: a program hangs, or computes without a word.',
+    }),
   })
   .meta({ id: 'StageProgress' });
 export type StageProgress = z.infer<typeof stageProgress>;
@@ -65,23 +75,73 @@ export const progress = z
   .meta({ id: 'Progress' });
 export type Progress = z.infer<typeof progress>;
 
+export const jobLinks = z
+  .object({
+    self: z.string(),
+    events: z.string(),
+    log: z.string(),
+    items: z.string(),
+    results: z.string(),
+    cancel: z.string(),
+    resume: z.string(),
+    rerun: z.string(),
+    live: z
+      .string()
+      .optional()
+      .meta({ description: 'The event stream for a browser: signed, needs no key.' }),
+    archive: z.string().optional().meta({
+      description: 'The zip of the results for a browser: signed, needs no key. Once the job has ended.',
+    }),
+  })
+  .meta({ id: 'JobLinks', description: 'Addresses of the API.' });
+export type JobLinks = z.infer<typeof jobLinks>;
+
+export const jobResult = z
+  .looseObject({
+    manifest: z
+      .string()
+      .meta({ description: 'URI of the manifest with all files, or of an index of its parts.' }),
+    files: z.int().meta({ description: 'Files in all.' }),
+    warnings: z
+      .array(z.string())
+      .optional()
+      .meta({ description: 'What went wrong besides items, in words.' }),
+  })
+  .meta({
+    id: 'JobResult',
+    description:
+      'What a job that succeeded says of its results. A kind may add to it: photo and video add `labels`.',
+  });
+export type JobResult = z.infer<typeof jobResult>;
+
 export const job = z
   .object({
     id: z.string(),
     kind: z.string(),
     state: jobState,
-    waiting: z.string().nullable().meta({ description: 'What a running job waits for.' }),
+    waiting: z.string().nullable().meta({
+      description: 'What a job that does not go on waits for: a server that is away, a worker for its queue.',
+      example: 'No worker serves recognition',
+    }),
     owner: z.string(),
     group: z.string().nullable(),
     priority: z.int().min(1).max(5),
     run: z.int().meta({ description: 'Counts submits and resumes of this job.' }),
-    input: z.record(z.string(), z.unknown()).meta({ description: 'The options, defaults filled in.' }),
+    input: z.record(z.string(), z.unknown()).meta({
+      description:
+        'The options, defaults filled in: of kind `photo` AnalysisOptions, of kind `video` VideoOptions.',
+    }),
+    size: z.record(z.string(), z.number()).meta({
+      description:
+        'How large the job is, by what its kind measures: of photos `photos` and `bytes`, of a video `bytes` and the `scenes` found so far.',
+      example: { photos: 190, bytes: 712_000_000 },
+    }),
     progress,
     warnings: z.int().meta({
       description: 'Items that failed, and what else went wrong; the latter in words in `result.warnings`.',
     }),
     problem: problemRecord.nullable(),
-    result: z.record(z.string(), z.unknown()).nullable(),
+    result: jobResult.nullable(),
     createdAt: z.iso.datetime(),
     startedAt: z.iso.datetime().nullable(),
     finishedAt: z.iso.datetime().nullable(),
@@ -92,7 +152,7 @@ export const job = z
     rerunOf: z.string().nullable(),
     traceId: z.string().nullable(),
     temporalUrl: z.string(),
-    links: z.record(z.string(), z.string()),
+    links: jobLinks,
   })
   .meta({ id: 'Job' });
 export type Job = z.infer<typeof job>;
@@ -119,6 +179,9 @@ export const manifestFile = z
     uri: z.string(),
     bytes: z.int(),
     sha256: z.string(),
+    crc32: z.int().min(0).optional().meta({
+      description: 'As zip archives have it (IEEE 802.3); absent for files of older jobs.',
+    }),
     contentType: z.string(),
     item: z.string().nullable().meta({ description: 'Key of the item it belongs to.' }),
   })
@@ -129,6 +192,58 @@ export const manifest = z
   .object({ job: z.string(), kind: z.string(), files: z.array(manifestFile) })
   .meta({ id: 'Manifest' });
 export type Manifest = z.infer<typeof manifest>;
+
+/** Files that a manifest in one piece lists at most; of more it is an index of parts, each of which lists so many at most. */
+export const filesPerManifest = 10_000;
+
+/** What the manifest is where a job has many files. Each part is NDJSON, a {@link manifestFile} a line, in the order of the files. */
+export const manifestIndex = z
+  .object({
+    job: z.string(),
+    kind: z.string(),
+    total: z.int().meta({ description: 'Files in all.' }),
+    parts: z.array(
+      z.object({
+        uri: z.string(),
+        files: z.int().meta({ description: 'Files, and lines, of the part.' }),
+        bytes: z.int(),
+        sha256: z.string(),
+      }),
+    ),
+  })
+  .meta({ id: 'ManifestIndex' });
+export type ManifestIndex = z.infer<typeof manifestIndex>;
+
+/** What has been told of a job that was deleted while it was followed. */
+export const deletedJob = z.object({ id: z.string() }).meta({ id: 'DeletedJob' });
+
+const eventId = z.string().meta({
+  description: 'Opaque; a client that sends it as `Last-Event-ID` goes on from there.',
+});
+const eventNamed = <Name extends string, Data extends z.ZodType>(event: Name, data: Data) => ({
+  event: z.literal(event),
+  data,
+});
+
+/** A job's events, by their field `event`; `data` is JSON in the stream. */
+export const jobEvent = z
+  .discriminatedUnion('event', [
+    z.object({ id: eventId, ...eventNamed('snapshot', job) }).meta({
+      id: 'JobSnapshotEvent',
+      description: 'The job as it is: the first event, unless the client goes on from an earlier one.',
+    }),
+    z
+      .object({ id: eventId, ...eventNamed('state', job) })
+      .meta({ id: 'JobStateEvent', description: 'The job after a change of its state.' }),
+    z
+      .object({ id: eventId, ...eventNamed('progress', progress) })
+      .meta({ id: 'JobProgressEvent', description: 'The progress of the job.' }),
+    z
+      .object(eventNamed('deleted', deletedJob))
+      .meta({ id: 'JobDeletedEvent', description: 'The job was deleted; the last event.' }),
+  ])
+  .meta({ id: 'JobEvent', description: 'An event of a stream; its field `event` tells what `data` is.' });
+export type JobEvent = z.infer<typeof jobEvent>;
 
 /** What starts a job's workflow: small, and without anything the row knows better. */
 export interface JobStart {
@@ -143,13 +258,21 @@ export interface JobStart {
   /** Items in the ledger when the run starts; 0 where a stage of the job finds them. */
   readonly items: number;
   readonly timing: JobTiming;
-  /** Where a continued-as-new run goes on: ordinal of the first page not finished. */
+  /** The longest that an activity of the kind may take, where the kind says so. */
+  readonly longest?: Longest;
+  /** Where a continued-as-new run looks for pages, by stage of items: the ordinal behind those that were found. */
+  readonly cursors?: Readonly<Record<string, number>>;
+  /** The same of the stage that paused, for runs and workers of the version before, which know of one stage. */
   readonly cursor?: number;
+  /** Pages of one stage before that which are not finished. */
+  readonly open?: { readonly stage: string; readonly pages: readonly OpenPage[] };
+  /** Counts of the stages when the run continued as new. */
+  readonly counts?: readonly StageCounts[];
+  /** How often objects were missing when the job was to be published; absent: never. */
+  readonly redone?: number;
 }
 
 /** Durations that operators set and tests shorten; workflow code cannot read the environment. */
 export interface JobTiming {
   readonly heartbeatSeconds: number;
-  /** How long a stage outlives dead workers or an outage. */
-  readonly outageHours: number;
 }

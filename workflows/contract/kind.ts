@@ -7,7 +7,18 @@ export interface StageDefinition {
   readonly unit: string;
   /** Share of the job's percent, relative to the other stages. */
   readonly weight: number;
+  /** The stage whose items its counts count: itself, where it has items of its own. A stage without counts none, and reports for itself. */
+  readonly itemsOf?: string;
 }
+
+/** How long an attempt at an activity may work: a look at something or a page of items minutes, a program hours. */
+export type Longest = `${number} minutes` | `${number} hours` | '1 minute' | '1 hour';
+
+/** What an activity may take that says nothing, and the most that one can whose kind says nothing. */
+export const longestActivity = '10 minutes' satisfies Longest;
+
+/** Amounts by name, such as photos and bytes. */
+export type Size = Readonly<Record<string, number>>;
 
 export interface KindDefinition {
   readonly kind: string;
@@ -18,8 +29,22 @@ export interface KindDefinition {
   /** Options of the job; what `rerun` merges changes into. */
   readonly input: z.ZodType<Record<string, unknown>>;
   readonly stages: readonly StageDefinition[];
-  /** The setting that says how many days results are kept; without one, until the job is deleted. */
-  readonly retention?: 'analysisDays';
+  /**
+   * The longest that an attempt at one of its activities may work, where that is more than 10 minutes. A removed job's objects are looked for
+   * again after it. A suspect item of such a kind, under which the process died too often, has no other of its kind beside it; items of
+   * other kinds neither wait for those of such a kind, nor these for them.
+   */
+  readonly longest?: Longest;
+  /** Days that results are kept where RETENTION_DAYS does not name the kind; without, until the job is deleted. */
+  readonly retentionDays?: number;
+  /** What a job of the kind is measured in, each with what one of its items adds, submitted or found; shown as the job's `size`. */
+  readonly sizes?: Readonly<
+    Record<string, (item: { readonly stage: string; readonly input: object }) => number>
+  >;
+  /** The most of these that a job may have where JOB_LIMITS does not say; without, any. */
+  readonly limits?: Size;
+  /** URI of the source that the first stage, or an item of it, is made from, where that may be an object elsewhere that was granted. */
+  readonly sourceOf?: (input: object) => string | undefined;
   /** Key prefix in the bucket that holds what was uploaded for the job. Ends with a slash. */
   readonly inputs: (jobId: string) => string;
   /** Key prefixes that hold what the job makes; the first one gets the manifest. Each ends with a slash. */
@@ -34,4 +59,18 @@ export const queues = {
   /** Videos: a decoding process of its own for each. */
   media: 'media',
 } as const;
-export type Queue = (typeof queues)[keyof typeof queues];
+
+/** The queue of one worker, beside one that it serves: for the groups which it has open. */
+export const workersOwnQueue = (queue: string, worker: string): string => `${queue}@${worker}`;
+
+/** Seconds that a worker has to take the next page of a group that it has open, before any other may. */
+export const openForSeconds = 5;
+
+/** Type of the failure of a page whose worker got it and found no slot for it in time: it counts as not taken. */
+export const notTaken = 'not-taken';
+
+/** Type of the failure of an activity whose worker was told to stop: another worker goes on with it. */
+export const released = 'released';
+
+/** The queue beside which a worker's own one lies; any other is itself. */
+export const sharedQueue = (name: string): string => name.replace(/@.*$/s, '');

@@ -1,13 +1,19 @@
 /** Photo recognition: options, what is found, results. */
 import { z } from 'zod';
 import type { KindDefinition } from './kind.ts';
+import { storable } from './problem.ts';
+
+/** Text that goes into rows: up to `most` characters of well-formed Unicode. */
+export const storableText = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .refine((value) => storable(value) === value, 'has NUL or broken Unicode');
 
 export const analysisOptions = z
   .strictObject({
-    model: z
-      .string()
+    model: storableText(100)
       .min(1)
-      .max(100)
       .default('default')
       .meta({ description: 'Name of a model, or `default`.' }),
     scoreThreshold: z
@@ -17,7 +23,7 @@ export const analysisOptions = z
       .default(0.4)
       .meta({ description: 'Lowest score that is reported.' }),
     labels: z
-      .array(z.string().min(1).max(100))
+      .array(storableText(100).min(1))
       .max(200)
       .default([])
       .meta({ description: 'Labels wanted; empty means all.', example: ['cat', 'dog'] }),
@@ -34,6 +40,9 @@ export interface MediaSource {
   /** Name as the user gave it; shown, never used as a path. */
   readonly filename: string;
 }
+
+/** Where an item's {@link MediaSource} lies. */
+export const sourceUriOf = (itemInput: object): string | undefined => (itemInput as Partial<MediaSource>).uri;
 
 /** Box in pixels of the source, EXIF orientation applied; x, y = top left corner. */
 export const box = z
@@ -68,19 +77,24 @@ export const photoResult = z
   .meta({ id: 'PhotoResult' });
 export type PhotoResult = z.infer<typeof photoResult>;
 
+/** Bytes of an item's {@link MediaSource}. */
+export const sourceBytesOf = (itemInput: object): number => (itemInput as Partial<MediaSource>).bytes ?? 0;
+
 export const photoKind = {
   kind: 'photo',
   title: 'Photo recognition',
   workflow: 'photo',
   input: analysisOptions,
   stages: [
-    { name: 'probe', unit: 'photos', weight: 1 },
-    { name: 'prepare', unit: 'photos', weight: 4 },
-    { name: 'recognise', unit: 'photos', weight: 4 },
-    { name: 'annotate', unit: 'photos', weight: 4 },
-    { name: 'publish', unit: 'photos', weight: 1 },
+    { name: 'probe', unit: 'photos', weight: 1, itemsOf: 'recognise' },
+    { name: 'prepare', unit: 'photos', weight: 4, itemsOf: 'recognise' },
+    { name: 'recognise', unit: 'photos', weight: 4, itemsOf: 'recognise' },
+    { name: 'annotate', unit: 'photos', weight: 4, itemsOf: 'recognise' },
+    { name: 'publish', unit: 'photos', weight: 1, itemsOf: 'recognise' },
   ],
-  retention: 'analysisDays',
+  sourceOf: sourceUriOf,
+  // How many there are at most is LIMIT_PHOTOS_PER_TASK, which the request is held to while it comes in.
+  sizes: { photos: () => 1, bytes: ({ input }) => sourceBytesOf(input) },
   inputs: (id: string) => `input-files/${id}/`,
   outputs: (id: string): [string, string] => [`recognition-results/${id}/`, `scene-images/${id}/`],
 } as const satisfies KindDefinition;

@@ -31,6 +31,11 @@ const limit = (status: number, title: string, next: string): ProblemKind => ({
   retryable: false,
   next,
 });
+/** 429: the same request is taken later. */
+const later = (title: string, next: string): ProblemKind => ({
+  ...limit(429, title, next),
+  retryable: true,
+});
 const ours = (status: number, title: string, next: string): ProblemKind => ({
   status,
   title,
@@ -50,6 +55,11 @@ export const problemKinds = {
     'Send `Authorization: Bearer KEY`; an operator makes keys with `npm run key -- create`.',
   ),
   forbidden: yours(403, 'This key may not do that', 'Use a key with the role named in `detail`.'),
+  origin_not_allowed: yours(
+    403,
+    'Pages of this origin may not use the API',
+    'Ask the operator to add the origin to CORS_ORIGINS.',
+  ),
   not_found: yours(404, 'There is nothing here', 'Check the id, and that it belongs to this key.'),
   method_not_allowed: yours(405, 'The method is not allowed here', 'Compare the request with /openapi.json.'),
   conflict: yours(409, 'The job is not in a state for that', 'Read the job first; `detail` names its state.'),
@@ -58,10 +68,24 @@ export const problemKinds = {
     'This Idempotency-Key was used for another request',
     'Send a new key for a new request.',
   ),
+  idempotency_key_deleted: yours(
+    409,
+    'The job of this Idempotency-Key was deleted',
+    'Send a new key to have it done again.',
+  ),
   payload_too_large: limit(
     413,
     'The request is larger than the limit',
     'Send less, or ask the operator to raise the limit named in `detail`.',
+  ),
+  request_timeout: {
+    ...limit(408, 'The request did not come in time', 'Send it again, without pauses.'),
+    retryable: true,
+  },
+  headers_too_large: limit(
+    431,
+    'The headers are larger than the limit',
+    'Send a shorter address and fewer or shorter headers; cookies count too.',
   ),
   unsupported_content_type: yours(
     415,
@@ -70,13 +94,26 @@ export const problemKinds = {
   ),
   too_many_items: limit(
     422,
-    'The task has more items than the limit',
-    'Split the task, or ask the operator to raise the limit named in `detail`.',
+    'The job is larger than the limit',
+    'Split it, or ask the operator to raise the limit named in `detail`.',
+  ),
+  rate_limited: later(
+    'More requests than the limit',
+    'Send the request again after the seconds in Retry-After, and fewer of them a second.',
+  ),
+  too_many_open: later(
+    'More open at once than the limit',
+    'Close, finish or remove one of those named in `detail`, or try again after the seconds in Retry-After.',
   ),
   results_not_ready: yours(
     409,
     'There are no results yet',
     'Wait until the job has finished; follow /v1/jobs/{id}/events.',
+  ),
+  range_not_satisfiable: yours(
+    416,
+    'The range lies behind the end',
+    'Ask for bytes within the size that Content-Range names.',
   ),
   results_removed: yours(410, 'The results were removed', 'Submit the job again with /v1/jobs/{id}/rerun.'),
 
@@ -96,10 +133,20 @@ export const problemKinds = {
     'The source changed after the job was submitted',
     'Submit a new job for the new version.',
   ),
+  invalid_row: yours(
+    422,
+    'A row of the list cannot be used',
+    'Correct the row named in `detail`, then submit the list again.',
+  ),
   upload_incomplete: yours(
     409,
     'The upload is not complete',
     'Send all parts, complete it, then submit again.',
+  ),
+  upload_used: yours(
+    409,
+    'The upload has become a task already',
+    'Follow that task; open another upload for another one.',
   ),
 
   // Media
@@ -123,7 +170,7 @@ export const problemKinds = {
   too_large: limit(
     413,
     'The file is larger than the limit',
-    'Send a smaller file, or ask the operator to raise LIMIT_UPLOAD_BYTES for photos, LIMIT_VIDEO_BYTES for videos.',
+    'Send a smaller file, or ask the operator to raise LIMIT_UPLOAD_BYTES for photos, LIMIT_VIDEO_BYTES for videos, LIMIT_PLAN_BYTES for lists.',
   ),
   too_many_pixels: limit(
     422,
@@ -147,6 +194,11 @@ export const problemKinds = {
     'The file holds no video',
     'Send a file with moving pictures, not sound alone.',
   ),
+  empty_range: yours(
+    422,
+    'Nothing of the video lies in that range',
+    'Give `from` and `to` within the length of the video, then rerun.',
+  ),
   damaged_video: yours(422, 'The video is damaged', 'Send the whole file again, or export it anew.'),
   video_too_long: limit(
     422,
@@ -155,8 +207,8 @@ export const problemKinds = {
   ),
   memory_limit: limit(
     422,
-    'Decoding needs more memory than the limit',
-    'Send it with smaller pictures, or ask the operator to raise the limit named in `detail`.',
+    'It needs more memory than the limit',
+    'Send something smaller, or ask the operator to raise the limit named in `detail`.',
   ),
 
   // Models
@@ -172,6 +224,16 @@ export const problemKinds = {
     422,
     'This item ends the process that works on it',
     'Leave the item out; report it with the job id.',
+  ),
+  program_failed: yours(
+    422,
+    'The program could not do its work with this',
+    'Read in `detail` and at the end of the job’s log what it said, and correct the input or the options.',
+  ),
+  program_stalled: limit(
+    422,
+    'The program stood still for too long',
+    'Read at the end of the job’s log where it stopped; then resume the job, or report it.',
   ),
   item_timeout: limit(422, 'This item took longer than an item may', 'Send a smaller item.'),
   no_item_succeeded: yours(
@@ -194,10 +256,20 @@ export const problemKinds = {
     'The database does not answer',
     'Try again after the seconds in Retry-After.',
   ),
+  outcome_unknown: ours(
+    503,
+    'Whether the request was carried out is not known yet',
+    'Ask for the job named in `detail`, or send the request again with the same Idempotency-Key.',
+  ),
   storage_unavailable: ours(
     503,
     'The object store does not answer',
     'Try again after the seconds in Retry-After.',
+  ),
+  storage_access_failed: ours(
+    503,
+    'The object store does not accept the platform',
+    'Nothing is wrong with the request: an operator must mend what `detail` names; then try again.',
   ),
   out_of_space: ours(507, 'There is no space left', 'Ask the operator to free space, then resume the job.'),
   internal: ours(500, 'Something went wrong here', 'Try again; if it stays, report it with the trace id.'),
@@ -241,23 +313,36 @@ export type ProblemDocument = z.infer<typeof problemDocument>;
 /** The record of a problem: its kind's constant parts with this time's detail. */
 export function problemOf(code: ProblemCode, detail: string): ProblemRecord {
   const { title, fault, retryable, next } = problemKinds[code];
-  return { code, title, detail, fault, retryable, next };
+  return { code, title, detail: storable(detail), fault, retryable, next };
 }
+
+/**
+ * A text as Postgres takes it, also within JSON: without NUL and without half a surrogate pair, which a program's output may contain
+ * where it was cut. A job could not be ended with a problem that cannot be written.
+ */
+export const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '');
 
 /** An error that carries a problem; what any layer throws when it knows what is wrong. */
 export class ProblemError extends Error {
   override readonly name = 'ProblemError';
   readonly code: ProblemCode;
   readonly errors: { pointer: string; detail: string }[] | undefined;
+  /** After how many seconds the same may be tried again, where that is known. */
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(
     code: ProblemCode,
     detail: string,
-    options?: { cause?: unknown; errors?: { pointer: string; detail: string }[] },
+    options?: {
+      cause?: unknown;
+      errors?: { pointer: string; detail: string }[];
+      retryAfterSeconds?: number;
+    },
   ) {
     super(detail, options?.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.errors = options?.errors;
+    this.retryAfterSeconds = options?.retryAfterSeconds;
   }
 
   get problem(): ProblemRecord {

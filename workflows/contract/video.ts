@@ -1,7 +1,10 @@
 /** Video recognition: options, what is known of a video, its scenes. Times are seconds from the start of the video. */
 import { z } from 'zod';
 import type { KindDefinition } from './kind.ts';
-import { analysisOptions } from './photo.ts';
+import { analysisOptions, sourceBytesOf, sourceUriOf } from './photo.ts';
+
+/** Longer than any video, and few enough that a decoder can count them in its units of time. */
+const mostSeconds = 100_000_000;
 
 export const videoOptions = z
   .strictObject({
@@ -10,10 +13,16 @@ export const videoOptions = z
       description:
         '`exact` decodes every frame; `fast` compares key frames and decodes only where they differ, for archives where speed counts more than the last cut.',
     }),
-    from: z.number().min(0).default(0).meta({ description: 'Seconds into the video at which to begin.' }),
+    from: z
+      .number()
+      .min(0)
+      .max(mostSeconds)
+      .default(0)
+      .meta({ description: 'Seconds into the video at which to begin.' }),
     to: z
       .number()
       .positive()
+      .max(mostSeconds)
       .nullable()
       .default(null)
       .meta({ description: 'Seconds into the video at which to end; null means at its end.' }),
@@ -53,6 +62,7 @@ export const scene = z
       .meta({ description: 'How clear its beginning is, in thresholds; null where nothing was compared.' }),
     transition: z
       .object({ from: z.number(), to: z.number() })
+      .meta({ id: 'Transition' })
       .nullable()
       .meta({ description: 'Seconds from and to which a fade or dissolve lasts; null otherwise.' }),
     frame: z
@@ -61,7 +71,7 @@ export const scene = z
         pts: z.number().meta({ description: 'The same in time base units of the stream.' }),
         offset: z.number().meta({ description: 'Seconds from the middle of the scene; negative is before.' }),
       })
-      .meta({ description: 'The frame that stands for the scene.' }),
+      .meta({ id: 'SceneFrame', description: 'The frame that stands for the scene.' }),
   })
   .meta({ id: 'Scene' });
 export type Scene = z.infer<typeof scene>;
@@ -96,6 +106,8 @@ export interface FrameSource {
   readonly imageSha256: string;
   readonly inputSha256: string;
   readonly imageBytes: number;
+  /** Absent where an older worker has split the video. */
+  readonly imageCrc32?: number;
   /** Of the full size, pixels. */
   readonly width: number;
   readonly height: number;
@@ -164,11 +176,16 @@ export const videoKind = {
   stages: [
     { name: 'probe', unit: 'videos', weight: 1 },
     { name: 'split', unit: 'seconds', weight: 12 },
-    { name: 'recognise', unit: 'scenes', weight: 3 },
-    { name: 'annotate', unit: 'scenes', weight: 3 },
-    { name: 'publish', unit: 'scenes', weight: 1 },
+    { name: 'recognise', unit: 'scenes', weight: 3, itemsOf: 'recognise' },
+    { name: 'annotate', unit: 'scenes', weight: 3, itemsOf: 'recognise' },
+    { name: 'publish', unit: 'scenes', weight: 1, itemsOf: 'recognise' },
   ],
-  retention: 'analysisDays',
+  sourceOf: sourceUriOf,
+  sizes: {
+    scenes: ({ stage }) => Number(stage === 'recognise'),
+    // A scene has none: its pictures are made by the job.
+    bytes: ({ stage, input }) => (stage === 'probe' ? sourceBytesOf(input) : 0),
+  },
   inputs: (id: string) => `input-files/${id}/`,
   outputs: (id: string): [string, ...string[]] => [
     `recognition-results/${id}/`,

@@ -13,11 +13,11 @@ import {
 } from 'node-av/constants';
 import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readBars } from '../testing/bars.ts';
 import { bytesSource } from '../testing/bytes-source.ts';
-import { type Encoding, openEncoder } from '../testing/encode.ts';
-import { type FilmOptions, makeFilm } from '../testing/film.ts';
-import { type Planes, paint, planes } from '../testing/planes.ts';
+import { readBars } from '../testing/film/bars.ts';
+import { type Encoding, openEncoder } from '../testing/film/encode.ts';
+import { type FilmOptions, makeFilm } from '../testing/film/film.ts';
+import { type Planes, paint, planes } from '../testing/film/planes.ts';
 import { type KeptFrame, openVideo } from './reader.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kept-'));

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AV_DISPOSITION_ATTACHED_PIC, AV_DISPOSITION_DEFAULT } from 'node-av/constants';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readBars } from '../testing/bars.ts';
 import { bytesSource } from '../testing/bytes-source.ts';
-import { type FilmOptions, makeFilm } from '../testing/film.ts';
-import { remux } from '../testing/remux.ts';
+import { readBars } from '../testing/film/bars.ts';
+import { type FilmOptions, makeFilm } from '../testing/film/film.ts';
+import { remux } from '../testing/film/remux.ts';
 import { openVideo, type VideoFrame, type VideoLimits, type VideoReader } from './reader.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'reader-'));

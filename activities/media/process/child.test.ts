@@ -5,7 +5,7 @@ import { videoOptions } from '@darkroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SplitEvent } from '../split/split.ts';
 import { rangesOf } from '../testing/bytes-source.ts';
-import { makeFilm } from '../testing/film.ts';
+import { makeFilm } from '../testing/film/film.ts';
 import {
   ChildDied,
   ChildStalled,

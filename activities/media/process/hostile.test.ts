@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { videoOptions } from '@darkroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rangesOf } from '../testing/bytes-source.ts';
-import { hostileFiles } from '../testing/hostile.ts';
-import type { HostileFile } from '../testing/hostile-file.ts';
+import { hostileFiles } from '../testing/hostile/hostile.ts';
+import type { HostileFile } from '../testing/hostile/hostile-file.ts';
 import { splitVideo } from './child.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'bait-'));
+// Digits alone: a G in a name drawn at random is the sync byte of MPEG-TS, which FFmpeg takes a text that names the bait for.
+const folder = join(tmpdir(), `bait-${process.pid}`);
 const fifo = join(folder, 'bait');
 let connections = 0;
 const server = createServer((_, response) => response.end());
@@ -19,6 +20,7 @@ server.on('connection', () => connections++);
 let files: HostileFile[];
 
 beforeAll(async () => {
+  mkdirSync(folder);
   execFileSync('mkfifo', [fifo]);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

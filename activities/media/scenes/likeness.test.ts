@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { openPicture } from '../testing/pictures.ts';
-import { planes } from '../testing/planes.ts';
+import { openPicture } from '../testing/film/pictures.ts';
+import { planes } from '../testing/film/planes.ts';
 import { glance, unlikeness } from './likeness.ts';
 
 const sources = new Map<number, ReturnType<typeof openPicture>>();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { random } from '../testing/pictures.ts';
+import { random } from '../testing/film/pictures.ts';
 import { blank, grainy, mixed, see, type World, world } from '../testing/small-pictures.ts';
 import type { SmallPicture } from './picture.ts';
 import { type FoundBoundary, memorySeconds, SceneDetector } from './scenes.ts';

@@ -6,10 +6,10 @@ import { type VideoOptions, videoOptions } from '@darkroom/contract';
 import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openVideo } from '../decode/reader.ts';
-import { readBars } from '../testing/bars.ts';
 import { fileSource } from '../testing/file-source.ts';
-import { type Film, type FilmOptions, makeFilm, type Shot } from '../testing/film.ts';
-import { random } from '../testing/pictures.ts';
+import { readBars } from '../testing/film/bars.ts';
+import { type Film, type FilmOptions, makeFilm, type Shot } from '../testing/film/film.ts';
+import { random } from '../testing/film/pictures.ts';
 import type { SplitCursor } from './cursor.ts';
 import { type SplitEvent, split } from './split.ts';
 

@@ -2,7 +2,7 @@
 import type { VideoInfo } from '@darkroom/contract';
 import type { KeptFrame, VideoFrame, VideoReader } from '../decode/reader.ts';
 import type { SmallPicture } from '../scenes/picture.ts';
-import { random } from './pictures.ts';
+import { random } from './film/pictures.ts';
 
 export interface FakeShot {
   /** Frames. */

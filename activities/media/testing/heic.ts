@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FormatContext, Packet } from 'node-av/lib';
 import { box, bytes, fullBox, type Piece, times, u8, u16, u32 } from './boxes.ts';
-import { openEncoder } from './encode.ts';
-import { type Planes, planes } from './planes.ts';
+import { openEncoder } from './film/encode.ts';
+import { type Planes, planes } from './film/planes.ts';
 
 export interface HeicOptions {
   /** Side of a tile, even; no tiles where it is absent. */

@@ -1,6 +1,6 @@
 /** Small pictures of invented worlds under a camera, for tests of the scene detector: the same everywhere, and quickly made. */
 import type { SmallPicture } from '../scenes/picture.ts';
-import { random } from './pictures.ts';
+import { random } from './film/pictures.ts';
 
 const width = 128;
 const height = 72;

@@ -1,8 +1,8 @@
 /** The closed list of output formats that are understood. */
 import type { Decoder } from '../detection.ts';
-import type { SuppressOptions } from '../suppress.ts';
 import { detrPostprocessed, detrSigmoid, detrSoftmax } from './detr.ts';
 import { ssdlite, ssdTf } from './ssd.ts';
+import type { SuppressOptions } from './suppress.ts';
 import { endToEnd, yolov5, yolov8, yolox } from './yolo.ts';
 
 interface Head {

@@ -3,10 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { ModelCard } from '../card.ts';
 import type { Output } from '../detection.ts';
-import { encodeOnnx } from '../onnx.ts';
-import { type Model, type ModelOptions, openModel } from '../session.ts';
+import type { ModelCard } from '../models/card.ts';
+import { type Model, type ModelOptions, openModel } from '../models/session.ts';
+import { encodeOnnx } from '../onnx/onnx.ts';
 import { ensureDefaultModel } from '../setup.ts';
 
 const home = process.env.DARKROOM_HOME ?? join(import.meta.dirname, '../../../.darkroom');

@@ -1,27 +1,51 @@
-/** Bounds what is not a form: a JSON body is read here, whole, as far as its limit and no further. */
-import { ProblemError } from '@darkroom/contract';
+/** Bounds what is neither form nor list: a JSON body is read here, whole, as far as its limit and no further. */
+import { listTypes, ProblemError } from '@darkroom/contract';
 import type { MiddlewareHandler } from 'hono';
-import type { ApiEnv } from '../context.ts';
+import type { ApiContext, ApiEnv } from '../context.ts';
 
+/** Methods of which a request has no body here, whatever is sent. */
+const bodiless = new Set(['GET', 'HEAD']);
 /** A body that trickles in is cut off. */
-const deadlineMs = 30_000;
+const patienceMs = 30_000;
+
+/** The media types that the request's route takes a body as; none where there is no such route, or it takes none. */
+export type TypesTaken = (c: ApiContext) => readonly string[];
 
 /**
- * Counts the bytes that come, whatever the headers promise (chunked or not). Forms pass: their reader has limits of its own.
- * Throws `payload_too_large`, `unsupported_content_type`, and `invalid_request` for a body that is cut off or takes too long.
+ * Counts the bytes that come, whatever the headers promise (chunked or not). Forms pass, and lists where they are taken: their readers have
+ * limits of their own. Throws `payload_too_large`, `unsupported_content_type`, `request_timeout`, and `invalid_request` for a body that is
+ * cut off.
  */
-export function jsonBody(limitBytes: number): MiddlewareHandler<ApiEnv> {
+export function jsonBody(
+  limitBytes: number,
+  typesTaken: TypesTaken,
+  deadlineMs = patienceMs,
+): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
     const type = c.req.header('content-type') ?? '';
-    // Asking for the body begins to read it, so that a form must not even be asked.
-    if (isForm(type)) return next();
+    const encoding = c.req.header('content-encoding') ?? 'identity';
+    if (encoding.toLowerCase() !== 'identity') {
+      const detail = `Send the body as it is, without the Content-Encoding ${encoding}.`;
+      throw new ProblemError('unsupported_content_type', detail);
+    }
+    // Asking for the body begins to read it, so that one which is read as it comes must not even be asked.
+    if (isForm(type) || bodiless.has(c.req.method)) return next();
+    if (isList(type) && typesTaken(c).includes(mediaTypeOf(type))) return next();
     const { body } = c.req.raw;
     if (body === null) return next();
+    const tooLarge = (): ProblemError => {
+      const lists = Object.values(listTypes).filter((list) => typesTaken(c).includes(list));
+      const instead = lists.length === 0 ? '' : `; longer lists are taken as ${lists.join(' or ')}`;
+      const detail = `The body has more than ${limitBytes} bytes (LIMIT_JSON_BYTES)${instead}.`;
+      return new ProblemError('payload_too_large', detail);
+    };
     const announced = Number(c.req.header('content-length') ?? '0');
-    if (announced > limitBytes) throw tooLarge(limitBytes);
-    const bytes = await readAtMost(body, limitBytes);
+    if (announced > limitBytes) throw tooLarge();
+    const bytes = await readAtMost(body, { limitBytes, deadlineMs, tooLarge });
     if (bytes.length > 0 && !/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
-      const detail = `Send application/json, or photos as multipart/form-data, not ${type || 'a body without a type'}.`;
+      const taken = typesTaken(c);
+      const types = taken.length === 0 ? 'application/json' : taken.join(', ');
+      const detail = `Send ${types}, not ${type || 'a body without a type'}.`;
       throw new ProblemError('unsupported_content_type', detail);
     }
     // Clients that always name the type of a body send it without one, too.
@@ -32,11 +56,26 @@ export function jsonBody(limitBytes: number): MiddlewareHandler<ApiEnv> {
   };
 }
 
-const isForm = (type: string): boolean => /^multipart\/form-data\s*(?:;|$)/i.test(type);
+const mediaTypeOf = (type: string): string => type.split(';')[0]!.trim().toLowerCase();
+
+/** Whether the content type says a form with files. */
+const isForm = (type: string): boolean => mediaTypeOf(type) === 'multipart/form-data';
+
+const isList = (type: string): boolean => Object.values<string>(listTypes).includes(mediaTypeOf(type));
+
+/** Whether the request's body is read as it comes in, for as long as its sender takes: not where its route takes none of its type. */
+export function isStreamed(c: ApiContext, typesTaken: TypesTaken): boolean {
+  const type = c.req.header('content-type') ?? '';
+  return (isForm(type) || isList(type)) && typesTaken(c).includes(mediaTypeOf(type));
+}
 
 async function readAtMost(
   body: ReadableStream<Uint8Array>,
-  limitBytes: number,
+  {
+    limitBytes,
+    deadlineMs,
+    tooLarge,
+  }: { limitBytes: number; deadlineMs: number; tooLarge: () => ProblemError },
 ): Promise<Buffer<ArrayBuffer>> {
   const reader = body.getReader();
   const late = AbortSignal.timeout(deadlineMs);
@@ -48,12 +87,12 @@ async function readAtMost(
     for (;;) {
       const { done, value } = await reader.read();
       if (late.aborted)
-        throw new ProblemError('invalid_request', `The body did not come within ${deadlineMs / 1000} s.`);
+        throw new ProblemError('request_timeout', `The body did not come within ${deadlineMs / 1000} s.`);
       if (done) return Buffer.concat(chunks, size);
       size += value.length;
       if (size > limitBytes) {
         reader.cancel().catch(() => {});
-        throw tooLarge(limitBytes);
+        throw tooLarge();
       }
       chunks.push(value);
     }
@@ -64,6 +103,3 @@ async function readAtMost(
     late.removeEventListener('abort', cut);
   }
 }
-
-const tooLarge = (limitBytes: number): ProblemError =>
-  new ProblemError('payload_too_large', `The body has more than ${limitBytes} bytes (LIMIT_JSON_BYTES).`);

@@ -13,13 +13,15 @@ export function answerFailure(error: unknown, c: ApiContext): Response {
   // What fails because the client left is nobody's fault, and nobody reads the answer.
   if (fault === 'ours' && !c.req.raw.signal.aborted) {
     const level = problem.code === 'internal' ? 'error' : 'warn';
-    c.var.logger[level]({ err: problem.cause ?? problem, code: problem.code }, problem.message);
+    c.var.logger()[level]({ err: problem.cause ?? problem, code: problem.code }, problem.message);
   }
   const body = problemBody(problem, { instance: c.req.path, traceId: c.var.traceId });
   return c.json(body, status as ContentfulStatusCode, {
     'content-type': 'application/problem+json',
     'cache-control': 'no-store',
     ...(status === 401 && { 'www-authenticate': 'Bearer realm="darkroom"' }),
-    ...((status === 503 || status === 507) && { 'retry-after': String(retryAfterSeconds) }),
+    ...([429, 503, 507].includes(status) && {
+      'retry-after': String(problem.retryAfterSeconds ?? retryAfterSeconds),
+    }),
   });
 }

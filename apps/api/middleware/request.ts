@@ -12,6 +12,7 @@ import {
 import type { MiddlewareHandler } from 'hono';
 import { matchedRoutes } from 'hono/route';
 import type { ApiContext, ApiDeps, ApiEnv } from '../context.ts';
+import { setHeader } from './headers.ts';
 
 const tracer = trace.getTracer('@darkroom/api');
 
@@ -37,14 +38,14 @@ export function requestContext(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
     c.set('deps', deps);
     c.set('requestId', requestId);
     c.set('traceId', traced);
-    c.set('logger', deps.logger.child({ requestId, ...(traced !== undefined && { traceId: traced }) }));
+    c.set('logger', () => deps.logger.child({ requestId, ...(traced !== undefined && { traceId: traced }) }));
     try {
       await context.with(trace.setSpan(parent, span), next);
     } finally {
       describe(span, c);
       span.end();
     }
-    c.header('x-request-id', requestId);
+    setHeader(c, 'x-request-id', requestId);
   };
 }
 
@@ -52,7 +53,8 @@ function describe(span: Span, c: ApiContext): void {
   const route = routeOf(c);
   span.updateName(`${c.req.method} ${route}`);
   span.setAttributes({ 'http.route': route, 'http.response.status_code': c.res.status });
-  if (c.var.jobId !== undefined) span.setAttribute('job.id', c.var.jobId);
+  const jobId = c.get('jobId');
+  if (jobId !== undefined) span.setAttribute('job.id', jobId);
   if (c.res.status >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
 }
 

@@ -42,8 +42,9 @@ const assets = {
   'favicon-32x32.png': 'image/png',
 } as const;
 
-/** Registers the page and what it loads. */
+/** Registers the page and what it loads; whoever comes by the front door is led to it. */
 export function registerDocs(api: Api): void {
+  api.get('/', (c) => c.redirect('/docs'));
   for (const path of ['/docs', '/docs/']) {
     api.get(path, (c) => c.html(page));
   }

@@ -22,7 +22,7 @@ function render(): string {
     ([code, { title, status, fault, retryable, next }]) => `<section id="${code}">
 <h2><a href="#${code}"><code>${code}</code></a> ${escaped(title)}</h2>
 <p>Status ${status}. It lies with ${whose[fault]}. Trying the same again ${retryable ? 'can help' : 'does not help'}.</p>
-<p><strong>Next:</strong> ${escaped(next)}</p>
+<p><strong>Next:</strong> ${coded(escaped(next))}</p>
 </section>`,
   );
   return `<!doctype html>
@@ -42,6 +42,9 @@ ${sections.join('\n')}
 </html>
 `;
 }
+
+/** Backquotes as Markdown means them. */
+const coded = (html: string): string => html.replaceAll(/`([^`]+)`/g, '<code>$1</code>');
 
 const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');

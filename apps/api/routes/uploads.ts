@@ -1,12 +1,8 @@
-/** Uploads of large files, straight to the object store: open, send the parts to signed links, complete, then name the id in `POST /analysis`. */
+/** Uploads of large files, straight to the object store: open, send the parts to signed links, complete, then name the id in the request for a job. */
+
 import { ProblemError } from '@darkroom/contract';
-import {
-  completeUpload,
-  createUpload,
-  getUpload,
-  markUploadRemoved,
-  type UploadRow,
-} from '@darkroom/records';
+import { uploadsPrefix } from '@darkroom/dispatch';
+import { completeUpload, countOpenUploads, createUpload, getUpload, type UploadRow } from '@darkroom/records';
 import {
   type DirectUpload,
   MAX_PART_BYTES,
@@ -19,24 +15,29 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { v7 as uuid7 } from 'uuid';
 import { authorize } from '../authorize.ts';
 import type { Api, ApiContext, ApiDeps } from '../context.ts';
-import { problems } from '../openapi.ts';
-import { uploadsPrefix } from './uploads-layout.ts';
+import { problems } from '../openapi/describe.ts';
 
 /** Links to parts in one answer. */
 const linksPerPage = 100;
+
+const partLink = z.object({ partNumber: z.int(), url: z.string() }).meta({ id: 'PartLink' });
+
+const uploadLinks = z
+  .object({ self: z.string(), complete: z.string() })
+  .meta({ id: 'UploadLinks', description: 'Addresses of the API.' });
 
 const upload = z
   .object({
     id: z.string(),
     state: z.enum(['open', 'complete', 'used', 'removed']).meta({
-      description: 'open (parts are expected), complete, used (it has become a task), removed.',
+      description: 'open (parts are expected), complete, used (a job was made of it), removed.',
     }),
     filename: z.string(),
     bytes: z.int(),
     partBytes: z.int().meta({ description: 'Size of every part but the last.' }),
     partCount: z.int(),
     missing: z.int().meta({ description: 'Parts that are still to be sent.' }),
-    parts: z.array(z.object({ partNumber: z.int(), url: z.string() })).meta({
+    parts: z.array(partLink).meta({
       description: `Links to which the next missing parts are PUT, at most ${linksPerPage}; GET the upload again for more, or when they have expired.`,
     }),
     expiresAt: z.iso
@@ -44,7 +45,7 @@ const upload = z
       .nullable()
       .meta({ description: 'When these links expire; null where there are none.' }),
     createdAt: z.iso.datetime(),
-    links: z.record(z.string(), z.string()),
+    links: uploadLinks,
   })
   .meta({ id: 'Upload' });
 type Upload = z.infer<typeof upload>;
@@ -66,7 +67,7 @@ const openRoute = createRoute({
   tags,
   summary: 'Open an upload',
   description:
-    'Cut the file into parts of `partBytes` and PUT each to its link, in any order and beside each other; no headers are needed. Then complete it.',
+    'Cut the file into parts of `partBytes` (the last one is what is left) and PUT each to its link, in any order and beside each other. No headers are needed but the Content-Length that every client sends; a part of another length is refused (403). Then complete it.',
   request: {
     body: {
       required: true,
@@ -87,7 +88,16 @@ const openRoute = createRoute({
   },
   responses: {
     201: { ...answer('It is open.'), headers: z.object({ location: z.string() }) },
-    ...problems('invalid_request', 'validation_failed', 'too_large', 'storage_unavailable'),
+    ...problems(
+      'invalid_request',
+      'request_timeout',
+      'validation_failed',
+      'too_large',
+      'payload_too_large',
+      'unsupported_content_type',
+      'too_many_open',
+      'storage_unavailable',
+    ),
   },
 });
 
@@ -100,7 +110,7 @@ const getRoute = createRoute({
   request: { params: idParam },
   responses: {
     200: answer('The upload.'),
-    ...problems('not_found', 'validation_failed', 'storage_unavailable'),
+    ...problems('not_found', 'forbidden', 'validation_failed', 'storage_unavailable'),
   },
 });
 
@@ -115,7 +125,7 @@ const completeRoute = createRoute({
   request: { params: idParam },
   responses: {
     200: answer('It is complete.'),
-    ...problems('not_found', 'validation_failed', 'upload_incomplete', 'storage_unavailable'),
+    ...problems('not_found', 'forbidden', 'validation_failed', 'upload_incomplete', 'storage_unavailable'),
   },
 });
 
@@ -126,11 +136,11 @@ const deleteRoute = createRoute({
   tags,
   summary: 'Remove an upload',
   description:
-    'What was sent of it is removed. A task that was made of it keeps its own copy. Repeating it is harmless.',
+    'What was sent of it is removed, and no task can be made of it any more. A task that was made of it keeps its own copy, and the upload stays `used`. Repeating it is harmless.',
   request: { params: idParam },
   responses: {
     204: { description: 'It is gone.' },
-    ...problems('not_found', 'validation_failed', 'storage_unavailable'),
+    ...problems('not_found', 'forbidden', 'validation_failed', 'storage_unavailable'),
   },
 });
 
@@ -143,29 +153,27 @@ export function registerUploads(api: Api): void {
     const filename = safeName(request.filename);
     const { owner } = c.var.caller;
     const key = `${uploadsPrefix(owner)}${id}/${filename}`;
+    const { openUploads } = config.quotas;
+    // Asked before anything is begun in the object store; what counts is asked again with the row.
+    if ((await countOpenUploads(records.db, owner)) >= openUploads) throw tooManyOpen(openUploads);
     const direct = await storage.beginDirectUpload(key, {
       size: bytes,
       contentType: 'application/octet-stream',
-      // What it is shows when it is there; the limit of its own kind counts when it becomes a task.
-      maxBytes: Math.max(config.limits.uploadBytes, config.limits.videoBytes),
+      // What it is shows when it is there; the limit of its own kind counts when it becomes a job's input.
+      maxBytes: Math.max(config.limits.uploadBytes, config.limits.videoBytes, config.limits.planBytes),
       partSize: partBytes,
     });
     const { partSize, uploadId: multipartId } = direct;
     // Nobody holds a link before the row is there, so that no byte comes to be without one.
-    const row = await createUpload(records.db, {
-      id,
-      owner,
-      filename,
-      key,
-      bytes,
-      partBytes: partSize,
-      multipartId,
-    }).catch(async (error: unknown) => {
-      await storage.abortDirectUpload(direct).catch(() => {});
-      throw error;
-    });
+    const upload = { id, owner, filename, key, bytes, partBytes: partSize, multipartId };
+    const row = await createUpload(records.db, upload, openUploads)
+      .then((created) => created ?? Promise.reject(tooManyOpen(openUploads)))
+      .catch(async (error: unknown) => {
+        await storage.abortDirectUpload(direct).catch(() => {});
+        throw error;
+      });
     const body = await document(c.var.deps, row);
-    return c.json(body, 201, { location: body.links.self ?? '' });
+    return c.json(body, 201, { location: body.links.self });
   });
 
   api.openapi(getRoute, async (c) => {
@@ -179,27 +187,38 @@ export function registerUploads(api: Api): void {
   });
 
   api.openapi(deleteRoute, async (c) => {
-    const { records, storage } = c.var.deps;
-    const { id, key } = await loadUpload(c, c.req.valid('param').id);
-    await storage.removePrefix(key.slice(0, key.lastIndexOf('/') + 1));
-    await markUploadRemoved(records.db, id);
+    const { id } = await loadUpload(c, c.req.valid('param').id);
+    await c.var.deps.dispatch.uploads.remove(id);
     return c.body(null, 204);
   });
 }
 
+const tooManyOpen = (most: number): ProblemError =>
+  new ProblemError('too_many_open', `${most} uploads are open (LIMIT_OPEN_UPLOADS).`, {
+    retryAfterSeconds: 60,
+  });
+
 async function loadUpload(c: ApiContext, id: string): Promise<UploadRow> {
   const row = await getUpload(c.var.deps.records.db, id);
-  authorize(c.var.caller, 'delete', row);
+  // Also to read it: the answer holds links to which parts are sent.
+  authorize(c.var.caller, 'change', row);
   return row;
 }
 
-async function complete({ records, storage }: ApiDeps, row: UploadRow): Promise<UploadRow> {
+async function complete({ records, storage, dispatch }: ApiDeps, row: UploadRow): Promise<UploadRow> {
   if (row.state === 'complete' || row.state === 'used') return row;
   if (row.state !== 'open') throw new ProblemError('not_found', 'The upload was removed.');
-  const etag = await assemble(storage, row);
-  const completed = await completeUpload(records.db, row.id, etag);
-  if (completed === undefined) throw new ProblemError('not_found', 'The upload was removed.');
-  return completed;
+  try {
+    const completed = await completeUpload(records.db, row.id, await assemble(storage, row));
+    if (completed !== undefined) return completed;
+  } catch (error) {
+    if (!(error instanceof StorageError && error.code === 'source_not_found')) throw error;
+  }
+  // A request beside this one was faster: it has made a task of the upload, or removed it, maybe before the object was made.
+  const now = await getUpload(records.db, row.id);
+  if (now?.state === 'complete' || now?.state === 'used') return now;
+  if (now?.state === 'removed') await dispatch.uploads.empty(now);
+  throw new ProblemError('not_found', 'The upload was removed.');
 }
 
 /** Makes the object out of its parts, or finds that an earlier request, whose answer was lost, has done so. */

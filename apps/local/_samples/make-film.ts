@@ -3,7 +3,7 @@
  * each of them; cuts, a dissolve, and fades through black and white lie at known times.
  */
 import { join } from 'node:path';
-import { makeFilm, type Shot } from '@darkroom/media/testing/film.ts';
+import { makeFilm, type Shot } from '@darkroom/media/testing/film/film.ts';
 
 const here = import.meta.dirname;
 const photo = (name: string) => ({ image: join(here, name) });

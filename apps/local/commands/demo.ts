@@ -7,13 +7,14 @@ import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import type { Job, Segment } from '@darkroom/contract';
 import type { Command } from '../cli.ts';
-import { homeFolder } from '../layout.ts';
-import { findingsTable, jobLines, plainNews } from '../report.ts';
-import { samplePhotos, sampleVideos } from '../samples.ts';
-import { Service } from '../service.ts';
-import { withStack } from '../stopping.ts';
-import type { RunningStack } from '../supervisor.ts';
+import { findingsTable, jobLines, plainNews } from '../demo/report.ts';
+import { Service } from '../demo/service.ts';
+import { homeFolder } from '../home/layout.ts';
+import { samplePhotos, sampleVideos } from '../stack/samples.ts';
+import { withStack } from '../stack/stopping.ts';
+import type { RunningStack } from '../stack/supervisor.ts';
 import { createTerminal, SetupError, type Terminal } from '../terminal.ts';
+import { Timings } from '../timings.ts';
 
 /** How long the samples may take; then something hangs. */
 const patienceMilliseconds = 10 * 60_000;
@@ -25,27 +26,38 @@ export const demo: Command = {
 Brings the stack up in a folder of its own (.darkroom/demo), sends the samples to the API as a user would, shows
 what each stage does, what was found, and stops everything again. Free ports are used where the usual ones are taken.
 
-  --keep    stay up afterwards, to look around, until Ctrl-C`,
+  --keep       stay up afterwards, to look around, until Ctrl-C
+  --timings    tell at the end which step took how long
+  --prepare    with DATABASE_URL: apply the migrations and make a first key there; with S3_ENDPOINT: make the
+               buckets and put the samples there. Unasked neither is done`,
   async run(args) {
-    const { values } = parseArgs({ args: [...args], options: { keep: { type: 'boolean', default: false } } });
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        keep: { type: 'boolean', default: false },
+        timings: { type: 'boolean', default: false },
+        prepare: { type: 'boolean', default: false },
+      },
+    });
     const terminal = createTerminal();
+    const timings = new Timings();
     const home = join(homeFolder(), 'demo');
     terminal.say(
       terminal.paint('bold', 'Darkroom: photos and a video go in over HTTP, what is on them comes out.'),
     );
     terminal.say('Starting Postgres, S3 and Temporal, then the API and a worker.');
-    const began = Date.now();
     const succeeded = await withStack(
-      { home, ports: 'prefer', parts: 'all', terminal },
+      { home, ports: 'prefer', parts: 'all', terminal, timings, prepare: values.prepare },
       async (running, interrupted) => {
-        terminal.say(`Ready in ${((Date.now() - began) / 1000).toFixed(1)} s.`);
+        terminal.say(`Ready in ${timings.seconds()} s.`);
         const signal = AbortSignal.any([interrupted, AbortSignal.timeout(patienceMilliseconds)]);
-        const ok = await journey(running, terminal, signal).catch((error: unknown) => {
+        const ok = await journey(running, terminal, timings, signal).catch((error: unknown) => {
           if (interrupted.aborted || !signal.aborted) throw error;
           throw new SetupError(
             `The samples were not done within ${patienceMilliseconds / 60_000} minutes. Logs: ${running.layout.logs}`,
           );
         });
+        if (values.timings) for (const line of timings.table()) terminal.say(line);
         if (values.keep) {
           terminal.say('Ctrl-C stops it.');
           await once(interrupted, 'abort');
@@ -66,11 +78,23 @@ interface Task {
 }
 
 /** Returns whether every job succeeded. */
-async function journey(running: RunningStack, terminal: Terminal, signal: AbortSignal): Promise<boolean> {
+async function journey(
+  running: RunningStack,
+  terminal: Terminal,
+  timings: Timings,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { stack, layout } = running;
-  const service = new Service(stack.api, stack.key ?? '');
+  if (stack.key === undefined) {
+    throw new SetupError(
+      'The demo has no key for your database. Run it with --prepare, or without DATABASE_URL.',
+    );
+  }
+  const service = new Service(stack.api, stack.key);
   const tasks = await submit(service, terminal, signal);
-  await follow(service, tasks, terminal, signal);
+  await timings.measure('samples', () =>
+    follow(service, tasks, terminal, () => timings.mark('first finding'), signal),
+  );
 
   const segments = (await Promise.all(tasks.map(({ id }) => service.segments(id, signal)))).flat();
   terminal.say('');
@@ -118,6 +142,7 @@ async function follow(
   service: Service,
   tasks: Task[],
   terminal: Terminal,
+  found: () => void,
   signal: AbortSignal,
 ): Promise<void> {
   const block = terminal.block();
@@ -125,6 +150,7 @@ async function follow(
     for await (const job of service.follow(task.id, signal)) {
       const news = plainNews(task.title, task.job, job);
       task.job = job;
+      if (job.progress.stages.some(({ name, done }) => name === 'recognise' && done > 0)) found();
       if (!terminal.live && news) terminal.say(news);
       block.draw(
         tasks.flatMap(({ title, job: known }) => (known ? jobLines(title, known, terminal.paint) : [])),

@@ -1,9 +1,8 @@
 import { parseArgs } from 'node:util';
 import { createKey, listKeys, openRecords, revokeKey } from '@darkroom/records';
 import type { Command } from '../cli.ts';
-import { homeFolder, layoutOf } from '../layout.ts';
-import { readStack } from '../stackfile.ts';
 import { SetupError } from '../terminal.ts';
+import { databaseUrl } from './database.ts';
 
 const roles = ['user', 'operator', 'admin'] as const;
 type Role = (typeof roles)[number];
@@ -72,13 +71,6 @@ Works on DATABASE_URL, else on the stack that npm start keeps up.
     return 2;
   },
 };
-
-async function databaseUrl(): Promise<string> {
-  if (process.env.DATABASE_URL) return process.env.DATABASE_URL;
-  const stack = await readStack(layoutOf(homeFolder()).stackFile);
-  if (stack?.pids.supervisor !== undefined) return stack.postgres;
-  throw new SetupError('No stack is up. Run npm start in another terminal, or set DATABASE_URL.');
-}
 
 function required(value: string | undefined, what: string): string {
   if (!value) throw new SetupError(`Give ${what}. See: npm run key -- --help`);

@@ -1,15 +1,16 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { ensureDefaultModel } from '@darkroom/recognition/setup.ts';
+import { type Tool, temporalTool, versitygwTool } from '@darkroom/servers/obtain/pins.mjs';
+import { ensureProgram, findTool } from '@darkroom/servers/obtain/toolchain.mjs';
 import type { Command } from '../cli.ts';
-import { removeForsaken, testHomes } from '../forsaken.ts';
-import { homeFolder, layoutOf, prepareFolders, repository } from '../layout.ts';
-import { ensureModel } from '../model.ts';
-import { forgetReports, type Tally, tallyRun } from '../tally.ts';
+import { removeForsaken, testHomes } from '../home/forsaken.ts';
+import { homeFolder, layoutOf, prepareFolders, repository } from '../home/layout.ts';
 import { createTerminal, type Terminal } from '../terminal.ts';
-import { ensureProgram, findTool, temporalTool, versitygwTool } from '../toolchain.ts';
+import { forgetReports, isPassed, none, type Tally, tallyRun } from './tally.ts';
 
 const checks = ['lint', 'types', 'arrows'];
 const runs = join(repository, '.turbo', 'runs');
@@ -22,7 +23,7 @@ Runs lint, types, arrows and all tests on real servers. What did not change sinc
 
   --force      run everything, cached or not
 
-A single package: npx turbo run test --filter=@darkroom/storage. A single file: npx vitest run activities/storage/uri.test.ts`,
+A single package: npx turbo run test --filter=@darkroom/storage. A single file: npx vitest run activities/storage/names/uri.test.ts`,
   async run(args) {
     const { values } = parseArgs({
       args: [...args],
@@ -37,9 +38,13 @@ A single package: npx turbo run test --filter=@darkroom/storage. A single file: 
     await removeForsaken(testHomes());
     const tally = await readTally();
     for (const remark of tally.remarks) terminal.say(terminal.paint('red', remark));
+    for (const group of tally.leftOut) terminal.say(`left out: ${group}`);
     if (tally.skipped > 0) terminal.say(`${tally.skipped} skipped`);
     terminal.say(`${tally.passed} passed, ${tally.failed} failed`);
-    return exitCode === 0 && tally.failed === 0 ? 0 : 1;
+    const mayLeaveOut = !process.env.CI;
+    if (!mayLeaveOut && tally.leftOut.length > 0)
+      terminal.say('In CI nothing may be left out: install what the lines above ask for.');
+    return exitCode === 0 && isPassed(tally, mayLeaveOut) ? 0 : 1;
   },
 };
 
@@ -47,11 +52,12 @@ A single package: npx turbo run test --filter=@darkroom/storage. A single file: 
 async function ensureParts(terminal: Terminal): Promise<void> {
   const layout = layoutOf(homeFolder());
   await prepareFolders(layout);
-  for (const tool of [versitygwTool, temporalTool]) {
+  const program = async (tool: Tool) => {
     const origin = await findTool(tool, layout.tools, process.env, (line) => terminal.say(line));
     if (origin.kind !== 'address') await ensureProgram(tool, origin, terminal);
-  }
-  await ensureModel(layout.models, terminal);
+  };
+  const model = ensureDefaultModel(layout.models, (line) => terminal.say(line));
+  await Promise.all([program(versitygwTool), program(temporalTool), model]);
 }
 
 /** Runs all tasks, also after one has failed; returns turbo's exit code. */
@@ -71,7 +77,7 @@ function turbo(force: boolean): Promise<number> {
     {
       cwd: repository,
       stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1' },
+      env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TEST_PYTHON: pythonVersion() },
     },
   );
   // The terminal's Ctrl-C reaches turbo too; what it had done by then is still summed up.
@@ -83,9 +89,13 @@ function turbo(force: boolean): Promise<number> {
   });
 }
 
+/** Part of turbo's key: what was left out for want of Python runs once it is there. */
+function pythonVersion(): string {
+  return spawnSync('python3', ['--version'], { encoding: 'utf8', timeout: 60_000 }).stdout?.trim() ?? '';
+}
+
 async function readTally(): Promise<Tally> {
   const [summary] = existsSync(runs) ? await readdir(runs) : [];
-  if (!summary)
-    return { passed: 0, failed: 1, skipped: 0, remarks: ['turbo did not run; read its lines above'] };
+  if (!summary) return { ...none, failed: 1, remarks: ['turbo did not run; read its lines above'] };
   return tallyRun(repository, await readFile(join(runs, summary), 'utf8'), checks);
 }

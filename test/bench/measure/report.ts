@@ -2,15 +2,17 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { homeFolder } from '../../../apps/local/layout.ts';
+import { homeFolder } from '../../../apps/local/home/layout.ts';
 
 /** One line of the table. */
 export interface Figure {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  /** The most the value may be; absent where it is told for information. */
+  /** The most the value may be; absent, with `least`, where it is told for information. */
   readonly target?: number;
+  /** The least it may be. */
+  readonly least?: number;
 }
 
 const started = performance.now();
@@ -47,12 +49,13 @@ export async function report(
   figures: readonly Figure[],
   raw: object,
 ): Promise<void> {
-  const rows = figures.map(({ name, value, unit, target }) => [
-    name,
-    `${rounded(value)}${unit === '' ? '' : ` ${unit}`}`,
-    target === undefined ? '' : `≤ ${rounded(target)}${unit === '' ? '' : ` ${unit}`}`,
-    target === undefined ? '' : value <= target ? 'met' : 'MISSED',
-  ]);
+  const rows = figures.map(({ name, value, unit, target, least }) => {
+    const inUnit = (number: number): string => `${rounded(number)}${unit === '' ? '' : ` ${unit}`}`;
+    const wanted =
+      target !== undefined ? `≤ ${inUnit(target)}` : least !== undefined ? `≥ ${inUnit(least)}` : '';
+    const met = value <= (target ?? Number.POSITIVE_INFINITY) && value >= (least ?? Number.NEGATIVE_INFINITY);
+    return [name, inUnit(value), wanted, wanted === '' ? '' : met ? 'met' : 'MISSED'];
+  });
   console.log(`\n${table(['figure', 'value', 'target', ''], rows)}\n`);
   console.log(
     `${at.cpu}, ${at.cores} cores, ${at.memoryGiB} GiB; Node ${at.node}; ${at.date}; load at the start ${at.load}`,

@@ -1,7 +1,7 @@
 /** The bare process, held by the benchmark. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { workerMemory } from '../../../apps/local/environment.ts';
+import { workerMemory } from '../../../apps/local/stack/environment.ts';
 import type { BareReply, BareTask } from './bare.ts';
 
 export interface BareProcess {

@@ -20,20 +20,27 @@ export interface JobRun {
 
 const stateChange = z.object({ state: jobState });
 
-/** Submits the photos at `source` and waits for the job's end. Throws unless it succeeds whole. */
-export async function runJob({ url, key }: Client, source: string): Promise<JobRun> {
-  const authorization = `Bearer ${key}`;
-  const began = performance.now();
+/** Submits the photos at `source`; the id of the job. */
+export async function submitJob({ url, key }: Client, source: string): Promise<string> {
   const answer = await fetch(`${url}/v1/analysis`, {
     method: 'POST',
-    headers: { authorization, 'content-type': 'application/json' },
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
     body: JSON.stringify({ source }),
   });
   if (answer.status !== 202)
     throw new Error(`The submit was answered ${answer.status}: ${await answer.text()}`);
-  const { task_id: id } = z.object({ task_id: z.string() }).parse(await answer.json());
+  return z.object({ task_id: z.string() }).parse(await answer.json()).task_id;
+}
+
+/** Submits the photos at `source` and waits for the job's end. Throws unless it succeeds whole. */
+export async function runJob(client: Client, source: string): Promise<JobRun> {
+  const { url, key } = client;
+  const authorization = `Bearer ${key}`;
+  const began = performance.now();
+  const id = await submitJob(client, source);
   const submitMs = performance.now() - began;
   const events = await fetch(`${url}/v1/jobs/${id}/events`, { headers: { authorization } });
+  if (!events.ok) throw new Error(`The events were answered ${events.status}: ${await events.text()}`);
   for await (const { event, data } of readEvents(events)) {
     if (event !== 'snapshot' && event !== 'state') continue;
     if (!hasEnded(stateChange.parse(data).state)) continue;
@@ -49,7 +56,7 @@ export async function runJob({ url, key }: Client, source: string): Promise<JobR
 }
 
 /** The events of a stream (WHATWG HTML, section 9.2.6), as far as this API uses them: one line of data each. */
-async function* readEvents(answer: Response): AsyncGenerator<{ event: string; data: unknown }> {
+export async function* readEvents(answer: Response): AsyncGenerator<{ event: string; data: unknown }> {
   if (answer.body === null) return;
   let text = '';
   for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {

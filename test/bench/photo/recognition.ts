@@ -1,5 +1,5 @@
 /** What the frame costs: the same photos as a job and in a bare process, by turns. */
-import { sampleBucket } from '../../../apps/local/samples.ts';
+import { sampleBucket } from '../../../apps/local/stack/samples.ts';
 import { cpuSeconds, peakMemory } from '../measure/cpu.ts';
 import { type Figure, say } from '../measure/report.ts';
 import { median, quantile } from '../measure/statistics.ts';
@@ -30,7 +30,7 @@ export interface Pair {
 
 /** The prefix that holds the photos; each pair reads all of them twice. */
 export const photosPrefix = 'bench/photos/';
-const allPhotos = `s3://${sampleBucket}/${photosPrefix}`;
+export const allPhotos = `s3://${sampleBucket}/${photosPrefix}`;
 export const onePhoto = (index: number): string => `${allPhotos}photo-${String(index).padStart(4, '0')}.jpg`;
 
 /** Tasks of many photos. */

@@ -7,8 +7,8 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Storage } from '@darkroom/storage';
 import sharp from 'sharp';
-import { homeFolder } from '../../../apps/local/layout.ts';
-import { samplesFolder } from '../../../apps/local/samples.ts';
+import { homeFolder } from '../../../apps/local/home/layout.ts';
+import { samplesFolder } from '../../../apps/local/stack/samples.ts';
 
 /** Raised when the photos change, so that old ones are not taken for new ones. */
 const version = 1;

@@ -7,8 +7,8 @@ import {
   type FilmOptions,
   makeFilm,
   type Shot,
-} from '../../../activities/media/testing/film.ts';
-import { type Picture, random, type View } from '../../../activities/media/testing/pictures.ts';
+} from '../../../activities/media/testing/film/film.ts';
+import { type Picture, random, type View } from '../../../activities/media/testing/film/pictures.ts';
 
 /** Thresholds are chosen on `tuning` and reported on `report`. */
 export type Half = 'tuning' | 'report';

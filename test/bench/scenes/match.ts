@@ -1,5 +1,5 @@
 /** How well boundaries that were found agree with the true ones. */
-import type { Change } from '../../../activities/media/testing/film.ts';
+import type { Change } from '../../../activities/media/testing/film/film.ts';
 
 export interface Tally {
   readonly found: number;

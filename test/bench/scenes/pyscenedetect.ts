@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { homeFolder } from '../../../apps/local/layout.ts';
+import { homeFolder } from '../../../apps/local/home/layout.ts';
 import type { Run } from './films.ts';
 
 const run = promisify(execFile);

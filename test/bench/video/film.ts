@@ -4,9 +4,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { makeFilm, type Shot } from '@darkroom/media/testing/film.ts';
-import { homeFolder } from '../../../apps/local/layout.ts';
-import { samplesFolder } from '../../../apps/local/samples.ts';
+import { makeFilm, type Shot } from '@darkroom/media/testing/film/film.ts';
+import { homeFolder } from '../../../apps/local/home/layout.ts';
+import { samplesFolder } from '../../../apps/local/stack/samples.ts';
 import { say } from '../measure/report.ts';
 
 const photos = ['astronaut.jpg', 'cat.jpg', 'espresso.jpg', 'rocket.jpg', 'four.jpg', 'deep-field.jpg'];

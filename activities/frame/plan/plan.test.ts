@@ -1,0 +1,331 @@
+import { Readable } from 'node:stream';
+import type { ListSource } from '@darkroom/contract';
+import { createLogger, loadConfig } from '@darkroom/platform';
+import {
+  commitSubmission,
+  Fenced,
+  getCheckpoint,
+  getJob,
+  getJobRow,
+  getStage,
+  type ItemRow,
+  type Kind,
+  listItems,
+  requestResume,
+} from '@darkroom/records';
+import { createStorage, type Storage } from '@darkroom/storage';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { startS3, type TestS3 } from '../../../test/harness/s3.ts';
+import {
+  attemptAt,
+  receiving,
+  startRecords,
+  submitted,
+  type TestRecords,
+  toy,
+  toyKind,
+} from '../../records/testing.ts';
+import type { Attempt, FrameDeps } from '../attempt.ts';
+import { type PlanWork, planItems } from './plan.ts';
+
+/** Lists in a real store that become items in a real ledger. */
+
+let records: TestRecords;
+let s3: TestS3;
+let storage: Storage;
+let deps: FrameDeps;
+beforeAll(async () => {
+  [records, s3] = await Promise.all([startRecords(), startS3()]);
+  storage = createStorage({ ...s3, forcePathStyle: true });
+  deps = {
+    records: records.records,
+    storage,
+    config: loadConfig({
+      DATABASE_URL: records.url,
+      S3_ENDPOINT: s3.endpoint,
+      LIMIT_PLAN_ROWS: '20000',
+      LIMIT_PLAN_ROW_BYTES: '60',
+    }),
+    logger: createLogger({ service: 'test', level: 'fatal' }),
+    worker: 'test',
+    kinds: { toy },
+  };
+}, 60_000);
+afterAll(async () => {
+  storage?.close();
+  await Promise.all([records?.close(), s3?.stop()]);
+});
+
+const row = z.strictObject({ n: z.coerce.number(), tile: z.string().optional() });
+const rules = { itemStage: 'work', version: 1, badRow: 'item fails' } as const;
+const work: PlanWork<z.infer<typeof row>> = { ...rules, row };
+const byTile = { ...work, groupOf: ({ tile = 'none' }: z.infer<typeof row>) => tile };
+
+/** Puts a file into the store and pins it. */
+async function listOf(text: string, format: 'csv' | 'ndjson' = 'csv'): Promise<ListSource> {
+  const name = `lists/${crypto.randomUUID()}`;
+  const { uri, etag, size } = await storage.putBytes(name, Buffer.from(text), { contentType: 'text/plain' });
+  return { format, uri, etag, bytes: size };
+}
+
+/** A job that is to be planned from the list. */
+async function jobOf(source: ListSource): Promise<string> {
+  const id = await receiving(records.records);
+  await commitSubmission(records.records.db, {
+    id,
+    fingerprint: 'f',
+    input: {},
+    stage: 'pack',
+    stageInput: source,
+    items: [],
+  });
+  return id;
+}
+
+async function plan<Row extends object>(
+  jobId: string,
+  planWork: PlanWork<Row>,
+  {
+    attempt = 1,
+    run = 1,
+    changes = {},
+    kind = toy,
+    limits = {},
+  }: {
+    attempt?: number;
+    run?: number;
+    changes?: Partial<Storage>;
+    kind?: Kind;
+    limits?: Partial<FrameDeps['config']['limits']>;
+  } = {},
+): Promise<number> {
+  const fence = await attemptAt(deps.records, jobId, { attempt, run, activity: 'plan' });
+  const standIn = {
+    deps: {
+      ...deps,
+      storage: { ...storage, ...changes },
+      config: { ...deps.config, limits: { ...deps.config.limits, ...limits } },
+    },
+    call: { jobId, run, stage: 'pack' },
+    fence,
+    kind,
+    job: (await getJobRow(deps.records.db, jobId))!,
+    signal: new AbortController().signal,
+    log: { line() {} },
+    progress: { counts() {}, async close() {} },
+  } as unknown as Attempt;
+  return new MockActivityEnvironment().run(() => planItems(standIn, planWork));
+}
+
+/** Reads whose connection breaks behind a byte of the object, once all before it were taken. */
+const cutOff =
+  (cutAt: number): Storage['get'] =>
+  async (uri, options) => {
+    const answer = await storage.get(uri, options);
+    async function* cut() {
+      let at = options?.range?.start ?? 0;
+      for await (const chunk of answer.stream as AsyncIterable<Buffer>) {
+        const left = Math.max(0, cutAt - at);
+        at += chunk.length;
+        if (left > 0) yield chunk.subarray(0, left);
+        if (at > cutAt) throw new Error('cut off');
+      }
+    }
+    // One that reads ahead drops what it holds when it breaks.
+    return { ...answer, stream: Readable.from(cut(), { highWaterMark: 0 }) };
+  };
+
+const itemsOf = (jobId: string): Promise<ItemRow[]> =>
+  listItems(deps.records.db, jobId, { stage: 'work', limit: 100_000 });
+const numbered = (count: number): string =>
+  `n,tile\n${Array.from({ length: count }, (_, i) => `${i + 1},t${i % 3}`).join('\n')}\n`;
+
+test('each row becomes an item by its number; a row that does not fit is a failed one', async () => {
+  const jobId = await jobOf(await listOf('n\n1\nx\n3\n'));
+  expect(await plan(jobId, work)).toBe(3);
+  const items = await itemsOf(jobId);
+  expect(items.map(({ ordinal, key, state }) => [ordinal, key, state])).toEqual([
+    [1, '1', 'pending'],
+    [2, '2', 'failed'],
+    [3, '3', 'pending'],
+  ]);
+  expect(items[0]?.input).toEqual({ n: 1 });
+  expect(items[1]).toMatchObject({ run: 1, problem: { code: 'invalid_row', fault: 'yours' } });
+  expect(items[1]?.problem?.detail).toMatch(/^Row 2: n: .*number/);
+  const found = await getJob(deps.records.db, jobId);
+  expect(found?.stages.find(({ name }) => name === 'work')).toMatchObject({ total: 3 });
+  // The list is what the plan was made of, and no item beside them.
+  expect(await getStage(deps.records.db, jobId, 'pack')).toMatchObject({ state: 'succeeded', result: 3 });
+  expect(await listItems(deps.records.db, jobId, { limit: 9 })).toHaveLength(3);
+});
+
+test('of a job whose items came with it there is nothing to plan', async () => {
+  const jobId = await submitted(records.records, { items: 4 });
+  expect(await plan(jobId, work)).toBe(4);
+  expect(await itemsOf(jobId)).toHaveLength(4);
+});
+
+test('a list that is read as other items is planned anew, though its plan was done', async () => {
+  const jobId = await jobOf(await listOf('n\n1\n2\n'));
+  await plan(jobId, work);
+  await records.records.sql`update job_items set state = 'succeeded' where job_id = ${jobId}`;
+  const doubled = row.transform(({ n }) => ({ n: 2 * n }));
+  expect(await plan(jobId, { ...rules, row: doubled, version: 2 }, { attempt: 2 })).toBe(2);
+  expect(await itemsOf(jobId)).toMatchObject([
+    { input: { n: 2 }, state: 'pending' },
+    { input: { n: 4 }, state: 'pending' },
+  ]);
+});
+
+test('a bad row fails again in the next run, without being read', async () => {
+  const jobId = await jobOf(await listOf('{"n": 1}\n{"n": "x"}', 'ndjson'));
+  await plan(jobId, work);
+  await records.records.sql`update jobs set state = 'failed' where id = ${jobId}`;
+  await requestResume(deps.records.db, jobId, {});
+  expect((await itemsOf(jobId)).map(({ state }) => state)).toEqual(['pending', 'pending']);
+  const unread = { get: () => Promise.reject(new Error('was read')) };
+  expect(await plan(jobId, work, { run: 2, changes: unread })).toBe(2);
+  expect(await itemsOf(jobId)).toMatchObject([
+    { state: 'pending' },
+    { state: 'failed', run: 2, problem: { code: 'invalid_row' } },
+  ]);
+});
+
+test('of a plan that was left in its middle, too', async () => {
+  const jobId = await jobOf(await listOf(`n\nx\n${'1.000000\n'.repeat(12_000)}`));
+  await expect(plan(jobId, work, { changes: { get: cutOff(80_000) } })).rejects.toThrow('cut off');
+  expect((await itemsOf(jobId))[0]).toMatchObject({ state: 'failed' });
+  await records.records.sql`update jobs set state = 'cancelled' where id = ${jobId}`;
+  await requestResume(deps.records.db, jobId, {});
+  expect(await plan(jobId, work, { run: 2 })).toBe(12_001);
+  const failed = await listItems(deps.records.db, jobId, { state: 'failed', limit: 9 });
+  expect(failed).toMatchObject([{ key: '1', run: 2 }]);
+});
+
+test('items of a group follow one another, whatever the order of the rows', async () => {
+  const jobId = await jobOf(await listOf('n,tile\n1,b\n2,a\nx,a\n4,b\n5,a\n'));
+  await plan(jobId, byTile);
+  expect((await itemsOf(jobId)).map(({ key, group }) => [key, group])).toEqual([
+    ['1', 'b'],
+    ['4', 'b'],
+    ['2', 'a'],
+    ['5', 'a'],
+    ['3', null],
+  ]);
+});
+
+test('by the choice of the kind a bad row fails the job, and of a list with groups nothing is written', async () => {
+  const jobId = await jobOf(await listOf(`${numbered(6000)}x,t1\n`));
+  await expect(plan(jobId, { ...byTile, badRow: 'job fails' })).rejects.toMatchObject({
+    code: 'invalid_row',
+    message: expect.stringContaining('Row 6001: n: '),
+  });
+  expect(await itemsOf(jobId)).toEqual([]);
+});
+
+test.each([
+  ['as the rows come', work],
+  ['by groups', byTile],
+])('a plan that was cut off goes on behind what it has written, %s', async (_, kind) => {
+  const source = await listOf(numbered(12_000));
+  const whole = await jobOf(source);
+  await plan(whole, kind);
+  const jobId = await jobOf(source);
+  /** Begins of what was read; the pass over all groups begins at 0. */
+  const reads: number[] = [];
+  const get =
+    (cutAt: number): Storage['get'] =>
+    (uri, options) => {
+      reads.push(options?.range?.start ?? 0);
+      const isPass = kind.groupOf !== undefined && reads.length % 2 === 1;
+      return isPass ? storage.get(uri, options) : cutOff(cutAt)(uri, options);
+    };
+  await expect(plan(jobId, kind, { changes: { get: get(80_000) } })).rejects.toThrow('cut off');
+  const before = await getCheckpoint(deps.records.db, jobId, 'pack');
+  expect(before?.found).toBeGreaterThan(0);
+  expect(before).toMatchObject({ done: false });
+  expect((await itemsOf(jobId)).length).toBe(before?.found);
+  expect(await plan(jobId, kind, { attempt: 2, changes: { get: get(1e9) } })).toBe(12_000);
+  expect(reads.at(-1)).toBeGreaterThan(0);
+  const pick = ({ ordinal, key, input, group }: ItemRow) => ({ ordinal, key, input, group });
+  expect((await itemsOf(jobId)).map(pick)).toEqual((await itemsOf(whole)).map(pick));
+});
+
+test('a plan of more than a job of the kind may have fails by what there is too much of', async () => {
+  const jobId = await jobOf(await listOf(numbered(30)));
+  const limited = { ...toyKind, limits: { items: 29 } };
+  await expect(plan(jobId, work, { kind: limited })).rejects.toMatchObject({
+    code: 'too_many_items',
+    message: 'The job has 30 items; the limit is 29 (JOB_LIMITS, toy.items).',
+  });
+});
+
+test('large rows are written before there are thousands of them', async () => {
+  const large = { ...rules, row: z.object({ text: z.string() }) };
+  const line = `${JSON.stringify({ text: 'x'.repeat(60_000) })}\n`;
+  const jobId = await jobOf(await listOf(line.repeat(100), 'ndjson'));
+  const plain = { limits: { planRowBytes: 65_536 } };
+  await expect(plan(jobId, large, { ...plain, changes: { get: cutOff(5e6) } })).rejects.toThrow('cut off');
+  const found = (await getCheckpoint(deps.records.db, jobId, 'pack'))?.found;
+  expect(found).toBeGreaterThan(30);
+  expect(found).toBeLessThan(84);
+  expect(await plan(jobId, large, { ...plain, attempt: 2 })).toBe(100);
+});
+
+test('an attempt that was replaced writes nothing more', async () => {
+  const jobId = await jobOf(await listOf(numbered(12_000)));
+  const get: Storage['get'] = async (uri, options) => {
+    await attemptAt(deps.records, jobId, { attempt: 2, activity: 'plan' });
+    return storage.get(uri, options);
+  };
+  await expect(plan(jobId, work, { changes: { get } })).rejects.toThrow(Fenced);
+  expect(await itemsOf(jobId)).toEqual([]);
+});
+
+test('a list that has changed, is too long, is empty, or cannot be read fails by name', async () => {
+  const changed = await listOf('n\n1\n');
+  await storage.putBytes(changed.uri, Buffer.from('n\n2\n'), { contentType: 'text/plain' });
+  await expect(plan(await jobOf(changed), work)).rejects.toMatchObject({ code: 'source_changed' });
+  const codeOf = async (text: string) =>
+    plan(await jobOf(await listOf(text)), work).then(
+      () => 'none',
+      (error: { code: string; message: string }) => `${error.code}: ${error.message}`,
+    );
+  expect(await codeOf(numbered(20_001))).toBe(
+    'too_many_items: The list has more than 20000 rows (LIMIT_PLAN_ROWS).',
+  );
+  expect(await codeOf('')).toMatch(/^empty_file: .* has no row/);
+  expect(await codeOf('n\n')).toMatch(/^empty_file/);
+  expect(await codeOf(`n\n1\n"2\n${'3\n'.repeat(40)}`)).toMatch(
+    /^invalid_row: Behind row 1 of .* not closed/,
+  );
+  expect(await codeOf('n,n\n1,2\n')).toMatch(/^invalid_row: .*two columns are called n/);
+});
+
+test('the objects under a prefix are rows in the order of their keys, and a listing goes on behind its last', async () => {
+  const prefix = `s3://${s3.bucket}/listed-${crypto.randomUUID()}/`;
+  const names = ['b/1.tif', 'a.tif', 'b/', 'c.tif'];
+  for (const name of names)
+    await storage.putBytes(
+      `${prefix.slice(`s3://${s3.bucket}/`.length)}${name.replace(/\/$/, '/0.tif')}`,
+      Buffer.from(name),
+      {
+        contentType: 'image/tiff',
+      },
+    );
+  const listed = z.strictObject({ uri: z.string(), key: z.string(), etag: z.string(), bytes: z.int() });
+  const kind = { ...rules, row: listed, groupOf: ({ key }: { key: string }) => key.split('/')[0]! };
+  const jobId = await jobOf({ format: 'listing', uri: prefix });
+  expect(await plan(jobId, kind)).toBe(4);
+  expect(
+    (await itemsOf(jobId)).map(({ key, input, group }) => [key, (input as { key: string }).key, group]),
+  ).toEqual([
+    ['1', 'a.tif', 'a.tif'],
+    ['2', 'b/0.tif', 'b'],
+    ['3', 'b/1.tif', 'b'],
+    ['4', 'c.tif', 'c.tif'],
+  ]);
+  expect((await itemsOf(jobId))[0]?.input).toMatchObject({ uri: `${prefix}a.tif`, bytes: 5 });
+});

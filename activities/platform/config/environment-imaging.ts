@@ -1,0 +1,106 @@
+/** Variables of what pictures may be and how they are worked on. */
+import { z } from 'zod';
+import { amount, text, whole } from './environment-values.ts';
+
+const MiB = 1024 * 1024;
+const GiB = 1024 * MiB;
+
+export const limits = {
+  LIMIT_UPLOAD_BYTES: whole(1)
+    .default(200 * MiB)
+    .meta({ description: 'Size of one photo.', example: '209715200' }),
+  LIMIT_PHOTO_PIXELS: whole(1)
+    .default(100_000_000)
+    .meta({ description: 'Pixels of one photo, width × height.', example: '100000000' }),
+  LIMIT_PHOTO_FRAMES: whole(1)
+    .default(100)
+    .meta({ description: 'Frames of an animation; the first one is analysed.', example: '100' }),
+  LIMIT_PHOTOS_PER_TASK: whole(1).default(1000).meta({ description: 'Photos of one task.', example: '1000' }),
+  LIMIT_VIDEO_BYTES: whole(1)
+    .default(32 * GiB)
+    .meta({ description: 'Size of one video.', example: '34359738368' }),
+  LIMIT_VIDEO_SECONDS: amount(1, 1_000_000)
+    .default(6 * 3600)
+    .meta({ description: 'Length of one video.', example: '21600' }),
+  LIMIT_VIDEO_PIXELS: whole(1)
+    .default(8192 * 4320)
+    .meta({ description: 'Pixels of one frame of a video, width × height.', example: '35389440' }),
+  LIMIT_VIDEO_SCENES: whole(1)
+    .default(20_000)
+    .meta({ description: 'Scenes of one video.', example: '20000' }),
+  LIMIT_PLAN_ROWS: whole(1, 2_000_000_000)
+    .default(1_000_000)
+    .meta({ description: 'Rows of the list that a job is planned from.', example: '1000000' }),
+  LIMIT_PLAN_ROW_BYTES: whole(16)
+    .default(64 * 1024)
+    .meta({ description: 'Size of one row of such a list.', example: '65536' }),
+  LIMIT_PLAN_BYTES: whole(1)
+    .default(GiB)
+    .meta({ description: 'Size of such a list.', example: '1073741824' }),
+  LIMIT_JSON_BYTES: whole(1024)
+    .default(64 * 1024)
+    .meta({ description: 'Size of a JSON request.', example: '65536' }),
+  LIMIT_PAGE_SIZE: whole(1, 10_000)
+    .default(1000)
+    .meta({ description: 'Rows of one page of a list.', example: '1000' }),
+  LIMIT_LOG_BYTES: whole(1024)
+    .default(MiB)
+    .meta({ description: 'Size of the log that one job keeps.', example: '1048576' }),
+};
+
+export const recognition = {
+  MODEL_PATH: text.optional().meta({
+    description: 'ONNX file to recognise with; a model card may lie beside it.',
+    example: '/models/yolo11n.onnx',
+    absent: 'the detector that set-up makes',
+  }),
+  DARKROOM_MODELS: text.optional().meta({
+    description: 'Folder of the models that set-up makes.',
+    example: '/var/lib/darkroom/models',
+    absent: 'DARKROOM_HOME/models',
+  }),
+  RECOGNITION_DEVICE: z
+    .enum(['cpu', 'cuda'])
+    .default('cpu')
+    .meta({ description: 'Where the model runs.', example: 'cuda' }),
+  RECOGNITION_LANES: whole(1, 64)
+    .default(2)
+    .meta({ description: 'Inferences of one worker at once.', example: '2' }),
+  RECOGNITION_THREADS: whole(0, 256)
+    .default(0)
+    .meta({ description: 'Threads of one inference; 0 shares the cores among the lanes.', example: '0' }),
+};
+
+export const program = {
+  PROGRAM_DIR: text.optional().meta({
+    description:
+      'Folder in which external programs run, with their inputs and outputs: on a disk of this machine that all of its workers share, and no other machine.',
+    example: '/var/lib/darkroom/programs',
+    absent: 'DARKROOM_HOME/programs',
+  }),
+  PROGRAM_ORPHAN_SECONDS: amount(1, 86_400).default(120).meta({
+    description:
+      'How long an external program goes on without a worker: a deploy has to start the next worker within it.',
+    example: '120',
+  }),
+};
+
+export const media = {
+  DECODER_PROCESSES: whole(1, 256)
+    .default(1)
+    .meta({ description: 'Videos that one worker decodes at once, each on all cores.', example: '1' }),
+  DECODER_MEMORY_BYTES: whole(64 * MiB)
+    .default(2048 * MiB)
+    .meta({ description: 'Memory of one decoding process; it is ended beyond that.', example: '2147483648' }),
+  DECODER_STALL_SECONDS: amount(1, 3600).default(60).meta({
+    description: 'Silence after which a decoding process counts as hung and is ended.',
+    example: '60',
+  }),
+  CANDIDATE_BYTES: whole(MiB)
+    .default(256 * MiB)
+    .meta({
+      description:
+        'Memory for decoded frames of a scene among which the one in its middle is chosen when it ends.',
+      example: '268435456',
+    }),
+};

@@ -1,0 +1,111 @@
+/** Results of a task in the formats that other tools read: COCO JSON and CSV. Both are made piece by piece. */
+import { csvLine } from '@darkroom/platform/csv.ts';
+import type { Detection } from '../detection.ts';
+import { COCO_IDS } from '../models/coco.ts';
+
+/** One photo of a task, or the frame of a scene of its video. */
+export interface ExportPhoto {
+  readonly segmentId: number;
+  /** Of a frame: its picture's, beside which the export lies. */
+  readonly filename: string;
+  /** Seconds of the video, where it is a frame: its scene, and the frame itself. */
+  readonly scene?: { readonly start: number; readonly end: number; readonly at: number } | undefined;
+  readonly width: number;
+  readonly height: number;
+  readonly detections: readonly Pick<Detection, 'label' | 'score' | 'box'>[];
+}
+
+/** Rows that can be gone through more than once, each time in the same order. */
+export type ExportPhotos = () => AsyncIterable<ExportPhoto> | Iterable<ExportPhoto>;
+
+/** COCO's own category ids, so that results can be compared with its annotations. */
+const cocoIds: ReadonlyMap<string, number> = new Map(
+  Object.entries(COCO_IDS).map(([id, label]) => [label, Number(id)]),
+);
+const FIRST_OWN_ID = 91;
+
+/**
+ * COCO JSON (https://cocodataset.org/#format-data) in pieces: `bbox` is x y width height in pixels, `score` as in COCO's results
+ * format. Labels that COCO lacks get the ids from 91 on, in order of appearance. Images that are frames of a video have also `start`,
+ * `end` and `at`, which are none of COCO's own. Goes through the photos twice.
+ */
+export async function* cocoJson(photos: ExportPhotos, description: string): AsyncGenerator<string> {
+  yield `{"info":${JSON.stringify({ description })},"images":[`;
+  let separator = '';
+  for await (const { segmentId, filename, width, height, scene } of photos()) {
+    yield `${separator}${JSON.stringify({ id: segmentId, file_name: filename, width, height, ...scene })}`;
+    separator = ',';
+  }
+  yield '],"annotations":[';
+  separator = '';
+  const categories = new Map<string, number>();
+  let own = FIRST_OWN_ID;
+  let id = 1;
+  for await (const { segmentId, detections } of photos())
+    for (const { label, score, box } of detections) {
+      const category = categories.get(label) ?? cocoIds.get(label) ?? own++;
+      categories.set(label, category);
+      const { x, y, width, height } = box;
+      yield `${separator}${JSON.stringify({
+        id: id++,
+        image_id: segmentId,
+        category_id: category,
+        bbox: [x, y, width, height],
+        area: Number((width * height).toFixed(2)),
+        score,
+        iscrowd: 0,
+      })}`;
+      separator = ',';
+    }
+  const sorted = [...categories]
+    .map(([name, category]) => ({ id: category, name }))
+    .sort((a, b) => a.id - b.id);
+  yield `],"categories":${JSON.stringify(sorted)}}`;
+}
+
+const COLUMNS = [
+  'segment_id',
+  'filename',
+  'image_width',
+  'image_height',
+  'label',
+  'score',
+  'x',
+  'y',
+  'width',
+  'height',
+];
+
+const SCENE_COLUMNS = ['start', 'end', 'at'];
+
+/**
+ * CSV (RFC 4180) line by line: a header, then one line per detection. With `scenes` there are columns for the times of frames as well.
+ * Text can start no formula in a spreadsheet.
+ */
+export async function* csv(
+  photos: ReturnType<ExportPhotos>,
+  { scenes = false }: { readonly scenes?: boolean } = {},
+): AsyncGenerator<string> {
+  yield csvLine(scenes ? [...COLUMNS, ...SCENE_COLUMNS] : COLUMNS);
+  for await (const photo of photos)
+    for (const { label, score, box } of photo.detections)
+      yield csvLine([
+        photo.segmentId,
+        photo.filename,
+        photo.width,
+        photo.height,
+        label,
+        score,
+        box.x,
+        box.y,
+        box.width,
+        box.height,
+        ...(scenes ? timesOf(photo) : []),
+      ]);
+}
+
+const timesOf = ({ scene }: ExportPhoto): (number | null)[] => [
+  scene?.start ?? null,
+  scene?.end ?? null,
+  scene?.at ?? null,
+];

@@ -1,0 +1,65 @@
+/** The exports a task is published with. */
+import { allSegments } from '@darkroom/analysis';
+import type { StreamedObject } from '@darkroom/frame';
+import type { Db } from '@darkroom/records';
+import { cocoJson, csv, type ExportPhoto, type ExportPhotos } from './export.ts';
+
+export type ExportFormat = 'coco' | 'csv';
+
+interface ExportTask {
+  readonly jobId: string;
+  readonly media: 'photo' | 'video';
+}
+
+/** What was found in a task, in the format asked for, piece by piece; `photos` are the task's. */
+export function exported(
+  db: Db,
+  task: ExportTask,
+  format: ExportFormat,
+  photos: ExportPhotos = () => analysed(db, task.jobId),
+): AsyncIterable<string> {
+  // No job id within: the bytes are a function of the task's pictures and options.
+  if (format === 'coco') return cocoJson(photos, `Darkroom ${task.media} recognition`);
+  return csv(photos(), { scenes: task.media === 'video' });
+}
+
+/** Photos that are kept for the next time they are gone through. */
+const mostKept = 100;
+
+/** `photos`, read once where they are few: each reading costs a small task as much as its other statements. */
+export function readOnce(photos: ExportPhotos): ExportPhotos {
+  let kept: readonly ExportPhoto[] | undefined;
+  return async function* () {
+    if (kept !== undefined) return yield* kept;
+    const seen: ExportPhoto[] = [];
+    for await (const photo of photos()) {
+      if (seen.length <= mostKept) seen.push(photo);
+      yield photo;
+    }
+    if (seen.length <= mostKept) kept = seen;
+  };
+}
+
+/** Photos or frames of a task whose results are published, in order. */
+async function* analysed(db: Db, jobId: string): AsyncGenerator<ExportPhoto, void, undefined> {
+  for await (const { segmentId, segment, detections } of allSegments(db, jobId, 'succeeded')) {
+    if (segment === null) continue;
+    const { scene, width, height } = segment;
+    const filename = scene === null ? segment.filename : `image_${segmentId}.jpg`;
+    const times = scene === null ? undefined : { start: scene.start, end: scene.end, at: scene.frame.at };
+    yield { segmentId, filename, scene: times, width, height, detections };
+  }
+}
+
+/** COCO JSON and CSV of a task, as objects beside its results; both are written as they are read. */
+export function publishedExports(db: Db, task: ExportTask): StreamedObject[] {
+  const { jobId } = task;
+  const photos = readOnce(() => analysed(db, jobId));
+  const file = (path: string, contentType: string, format: ExportFormat): StreamedObject => ({
+    key: `recognition-results/${jobId}/${path}`,
+    path,
+    pieces: exported(db, task, format, photos),
+    contentType,
+  });
+  return [file('coco.json', 'application/json', 'coco'), file('results.csv', 'text/csv', 'csv')];
+}

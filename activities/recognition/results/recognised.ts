@@ -1,0 +1,73 @@
+/** What recognition makes of a picture, photo or frame: its digest, its files, its rows. */
+import { createHash } from 'node:crypto';
+import { insertSegment } from '@darkroom/analysis';
+import type { AnalysisOptions, ModelIdentity, PhotoResult, Scene } from '@darkroom/contract';
+import type { ItemOutcome } from '@darkroom/frame';
+import type { ItemFile, ItemRow } from '@darkroom/records';
+import { formatUri } from '@darkroom/storage';
+import type { Detection } from '../detection.ts';
+
+/** What the bytes of a result are a function of: `source` says what the picture is. */
+export function resultDigest(
+  source: readonly (string | number)[],
+  options: AnalysisOptions,
+  model: ModelIdentity,
+): string {
+  const { scoreThreshold, annotate } = options;
+  const labels = [...options.labels].sort();
+  return createHash('sha256')
+    .update(JSON.stringify([1, ...source, model.digest, scoreThreshold, labels, annotate]))
+    .digest('hex');
+}
+
+export interface Recognised {
+  readonly filename: string;
+  readonly sourceUri: string;
+  /** Pixels; of boxes too. */
+  readonly width: number;
+  readonly height: number;
+  readonly format: string;
+  readonly model: ModelIdentity;
+  readonly scoreThreshold: number;
+  readonly detections: readonly Detection[];
+  /** JPEG with boxes drawn, where it was asked for. */
+  readonly annotated?: Buffer | undefined;
+  /** Of a frame: where in the video it stands for what, and its picture as the split has written it. */
+  readonly frame?: { readonly scene: Scene; readonly image: Omit<ItemFile, 'path' | 'contentType'> };
+}
+
+/** The JSON result, the annotated picture, and the rows of a segment, all of them as what its item is published with. */
+export function outcomeOf({ jobId, ordinal }: ItemRow, of: Recognised, bucket: string): ItemOutcome {
+  const { width, height, format, model, scoreThreshold, frame } = of;
+  const detections = of.detections.map(({ label, score, box }) => ({ label, score, box }));
+  const scene = frame && { scene: frame.scene };
+  const result: PhotoResult = { width, height, format, ...scene, model, scoreThreshold, detections };
+  const file = (name: string, body: Buffer, contentType: string) => ({
+    key: `recognition-results/${jobId}/${name}`,
+    path: name,
+    body,
+    contentType,
+  });
+  const json = file(`${ordinal}_result.json`, Buffer.from(JSON.stringify(result)), 'application/json');
+  const drawn = of.annotated && file(`${ordinal}_result.jpg`, of.annotated, 'image/jpeg');
+  return {
+    objects: drawn === undefined ? [json] : [json, drawn],
+    ...(frame && {
+      written: [{ path: `image_${ordinal}.jpg`, ...frame.image, contentType: 'image/jpeg' }],
+    }),
+    record: (tx) =>
+      insertSegment(tx, {
+        jobId,
+        segmentId: ordinal,
+        filename: of.filename,
+        sourceUri: of.sourceUri,
+        width,
+        height,
+        ...scene,
+        imageUri: frame?.image.uri,
+        resultUri: formatUri({ bucket, key: json.key }),
+        annotatedUri: drawn && formatUri({ bucket, key: drawn.key }),
+        detections,
+      }),
+  };
+}

@@ -1,0 +1,127 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { progressOf, type StageFacts, toJob } from '../index.ts';
+import type { JobRow } from '../rows.ts';
+
+const start = new Date('2026-01-01T00:00:00Z');
+const seconds = (n: number) => new Date(start.getTime() + n * 1000);
+
+const stage = (facts: Partial<StageFacts> = {}): StageFacts => ({
+  name: 'work',
+  state: 'running',
+  done: 0,
+  failed: 0,
+  total: null,
+  resumedFrom: 0,
+  unit: 'items',
+  weight: 1,
+  startedAt: start,
+  finishedAt: null,
+  queueMs: 0,
+  workMs: 0,
+  attempts: 1,
+  aliveAt: null,
+  movedAt: null,
+  ...facts,
+});
+
+/** Stages with any counts, and how much further each of them gets. */
+const growing = fc.array(
+  fc.record({
+    weight: fc.integer({ min: 1, max: 100 }),
+    total: fc.option(fc.integer({ min: 0, max: 1000 }), { freq: 4 }),
+    done: fc.integer({ min: 0, max: 1200 }),
+    more: fc.integer({ min: 0, max: 1200 }),
+    state: fc.constantFrom('pending', 'running', 'succeeded', 'failed', 'cancelled'),
+    resumedFrom: fc.integer({ min: 0, max: 1200 }),
+  }),
+  { minLength: 1, maxLength: 6 },
+);
+const open = fc.constantFrom('queued', 'running', 'cancelling', 'failed', 'cancelled');
+
+describe('percent', () => {
+  it('is within 0 and 100, and 100 for a job that has succeeded alone', () => {
+    fc.assert(
+      fc.property(growing, open, (stages, state) => {
+        const { percent } = progressOf(stages.map(stage), { state }, seconds(10));
+        expect(percent === null || (percent >= 0 && percent < 100)).toBe(true);
+        for (const success of ['succeeded', 'succeeded_with_warnings']) {
+          expect(progressOf(stages.map(stage), { state: success }).percent).toBe(100);
+        }
+      }),
+    );
+  });
+
+  it('never falls as counts rise, totals become known and stages succeed', () => {
+    fc.assert(
+      fc.property(growing, open, fc.boolean(), (stages, state, finish) => {
+        const before = progressOf(stages.map(stage), { state }).percent;
+        const later = stages.map((s, i) =>
+          stage({
+            ...s,
+            done: s.done + s.more,
+            total: s.total ?? (s.more % 2 === 0 ? null : 1000),
+            state: finish && i === 0 ? 'succeeded' : s.state,
+          }),
+        );
+        const after = progressOf(later, { state }).percent;
+        if (before !== null) expect(after).toBeGreaterThanOrEqual(before);
+      }),
+    );
+  });
+
+  it('is the weighted share, to a tenth and rounded down', () => {
+    const stages = [stage({ weight: 1, done: 3, total: 3 }), stage({ weight: 2, done: 1, total: 3 })];
+    expect(progressOf(stages, { state: 'running' }).percent).toBe(55.5);
+    expect(progressOf([stage(), stage()], { state: 'running' }).percent).toBeNull();
+    expect(progressOf([stage({ done: 5, total: 5 })], { state: 'running' }).percent).toBe(99.9);
+  });
+});
+
+describe('etaSeconds', () => {
+  it('is never negative, and only for a job that runs', () => {
+    fc.assert(
+      fc.property(growing, open, fc.integer({ min: -5, max: 1000 }), (stages, state, now) => {
+        const { etaSeconds } = progressOf(stages.map(stage), { state }, seconds(now));
+        if (state !== 'running') expect(etaSeconds).toBeNull();
+        else expect(etaSeconds === null || (Number.isFinite(etaSeconds) && etaSeconds >= 0)).toBe(true);
+      }),
+    );
+  });
+
+  it('goes by the rate of this run', () => {
+    const halfDone = stage({ done: 50, total: 100 });
+    expect(progressOf([halfDone], { state: 'running' }, seconds(10)).etaSeconds).toBe(10);
+    const resumed = { ...halfDone, resumedFrom: 40 };
+    expect(progressOf([resumed], { state: 'running' }, seconds(10)).etaSeconds).toBe(50);
+    expect(
+      progressOf([{ ...halfDone, resumedFrom: 50 }], { state: 'running' }, seconds(10)).etaSeconds,
+    ).toBeNull();
+  });
+});
+
+describe('stage', () => {
+  it('is the last one at work, and none once the job has ended', () => {
+    const stages = [stage({ name: 'a' }), stage({ name: 'b' }), stage({ name: 'c', state: 'pending' })];
+    expect(progressOf(stages, { state: 'running' }).stage).toBe('b');
+    expect(progressOf(stages, { state: 'failed' }).stage).toBeNull();
+  });
+});
+
+describe('toJob', () => {
+  it('links to what can be done with the job', () => {
+    const row = { id: 'a b', state: 'queued', createdAt: start, input: {}, startedAt: null } as JobRow;
+    const job = toJob(row, [], { publicUrl: 'http://api', temporalUi: 'http://ui', namespace: 'n/s' });
+    expect(job.temporalUrl).toBe('http://ui/namespaces/n%2Fs/workflows/a%20b');
+    expect(job.links).toEqual({
+      self: 'http://api/v1/jobs/a%20b',
+      ...Object.fromEntries(
+        ['events', 'log', 'items', 'results', 'cancel', 'resume', 'rerun'].map((name) => [
+          name,
+          `http://api/v1/jobs/a%20b/${name}`,
+        ]),
+      ),
+    });
+    expect(job.createdAt).toBe('2026-01-01T00:00:00.000Z');
+  });
+});

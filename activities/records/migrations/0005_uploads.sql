@@ -1,0 +1,2 @@
+ALTER TABLE "uploads" ADD COLUMN "emptied_at" timestamp (3) with time zone;--> statement-breakpoint
+CREATE INDEX "uploads_with_objects" ON "uploads" USING btree ("created_at") WHERE "uploads"."emptied_at" is null;

@@ -1,0 +1,86 @@
+/** Requests that bring their list: as their body, with the options in the query, or as the file of a form. */
+import { type ListFormat, listFormatOf, listFormats, listTypes, ProblemError } from '@darkroom/contract';
+import { type ListContent, requireListSize } from '@darkroom/dispatch';
+import { z } from 'zod';
+import type { ApiContext } from '../context.ts';
+import { validationProblem } from '../problems.ts';
+import { jsonIn, requestBody } from './body.ts';
+import { fieldProblem, readParts } from './multipart.ts';
+import { optionsInQuery } from './query.ts';
+
+/**
+ * Reads a whole request: gives its list to `take`, which must read all of it, and comes to the options, defaults filled in. Throws
+ * ProblemError, ZodError.
+ */
+export type ReadList = (take: (list: ListContent) => Promise<void>) => Promise<Record<string, unknown>>;
+
+/** How to read the request; undefined where its body is neither a list nor a form. */
+export function listReader(c: ApiContext, options: z.ZodObject): ReadList | undefined {
+  const type = c.req.header('content-type') ?? '';
+  const media = type.split(';')[0]?.trim().toLowerCase();
+  if (media === 'multipart/form-data') return (take) => readForm(c, type, options, take);
+  const format = listFormats.find((each) => listTypes[each] === media);
+  return format && ((take) => readBody(c, { type, format, options }, take));
+}
+
+/** Throws `validation_failed` where a request whose options stand elsewhere has a query. */
+export function requireNoQuery(c: ApiContext, elsewhere: string): void {
+  const [name] = Object.keys(c.req.queries());
+  if (name === undefined) return;
+  const detail = `belongs into ${elsewhere}`;
+  throw new ProblemError('validation_failed', `The parameter ${name.slice(0, 100)} ${detail}.`, {
+    errors: [{ pointer: `/query/${name.slice(0, 100)}`, detail }],
+  });
+}
+
+async function readBody(
+  c: ApiContext,
+  { type, format, options }: { type: string; format: ListFormat; options: z.ZodObject },
+  take: Parameters<ReadList>[0],
+): Promise<Record<string, unknown>> {
+  const charset = /;\s*charset\s*=\s*"?([^\s;"]*)/i.exec(type)?.[1] ?? 'utf-8';
+  if (!/^(?:utf-?8|us-ascii)$/i.test(charset))
+    throw new ProblemError('unsupported_content_type', `Send ${listTypes[format]} in UTF-8, not ${charset}.`);
+  const parsed = options.safeParse(optionsInQuery(options, c.req.queries()));
+  if (!parsed.success) throw validationProblem(parsed.error, 'query');
+  // Said before a byte is read, where it is known by then.
+  const announced = Number(c.req.header('content-length') ?? '0');
+  requireListSize('The list', announced, c.var.deps.config.limits.planBytes);
+  await take({ format, content: requestBody(c) });
+  return parsed.data;
+}
+
+/** What the document says of such a form. */
+export const listForm = (options: z.ZodObject) =>
+  z.strictObject({
+    parameters: options.optional(),
+    file: z.file().meta({ description: 'The list, named `.csv`, `.ndjson` or `.jsonl`.' }),
+  });
+
+async function readForm(
+  c: ApiContext,
+  type: string,
+  options: z.ZodObject,
+  take: Parameters<ReadList>[0],
+): Promise<Record<string, unknown>> {
+  requireNoQuery(c, 'the field parameters');
+  const { jsonBytes } = c.var.deps.config.limits;
+  const limits = { files: 2, fields: 10, fieldBytes: jsonBytes, headerBytes: 16_384 };
+  let given: Record<string, unknown> | undefined;
+  let taken = false;
+  for await (const part of readParts(requestBody(c), type, limits)) {
+    if (part.name !== 'parameters' && part.name !== 'file')
+      throw fieldProblem(part.name, 'is not known here; known are parameters and file');
+    if (part.name === 'file' ? taken : given !== undefined) throw fieldProblem(part.name, 'is given twice');
+    if (part.name === 'parameters') {
+      if (part.kind === 'file') throw fieldProblem(part.name, 'has to be JSON, without a filename');
+      given = options.parse(jsonIn(part.value, 'The field parameters'));
+    } else {
+      if (part.kind === 'field') throw fieldProblem(part.name, 'has to be a file, with a filename');
+      await take({ format: listFormatOf(part.filename), content: part.content });
+      taken = true;
+    }
+  }
+  if (!taken) throw fieldProblem('file', 'is missing; it is the list');
+  return given ?? options.parse({});
+}

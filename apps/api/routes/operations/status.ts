@@ -1,0 +1,109 @@
+/** Whether the process can serve, and whether what it stands on does. */
+import { ProblemError } from '@darkroom/contract';
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Api, ApiContext } from '../../context.ts';
+import { callerOf, type KeyLookup } from '../../middleware/authentication.ts';
+import { problems } from '../../openapi/describe.ts';
+
+/** Longest wait for each of the three. */
+const deadlineMs = 2000;
+
+const healthRoute = createRoute({
+  method: 'get',
+  path: '/status/health',
+  operationId: 'health',
+  tags: ['Status'],
+  summary: 'Whether this process can serve',
+  description:
+    'Says nothing of what it stands on: a machine is not to be replaced because the engine restarts.',
+  security: [],
+  responses: {
+    200: {
+      description: 'It can.',
+      content: {
+        'application/json': { schema: z.object({ status: z.literal('ready') }).meta({ id: 'Health' }) },
+      },
+    },
+  },
+});
+
+const verdict = z
+  .object({
+    ready: z.boolean(),
+    ms: z.number().meta({ description: 'Milliseconds until it answered, or was given up.' }),
+    detail: z.string().optional(),
+  })
+  .meta({ id: 'Verdict' });
+type Verdict = z.infer<typeof verdict>;
+
+const readiness = z
+  .object({
+    status: z.enum(['ready', 'degraded']),
+    temporal: verdict,
+    postgres: verdict,
+    s3: verdict,
+  })
+  .meta({ id: 'Readiness' });
+
+const readyRoute = createRoute({
+  method: 'get',
+  path: '/status/ready',
+  operationId: 'ready',
+  tags: ['Status'],
+  summary: 'Whether Temporal, Postgres and S3 answer',
+  responses: {
+    200: { description: 'All answer.', content: { 'application/json': { schema: readiness } } },
+    ...problems(),
+    503: { description: 'Not all do.', content: { 'application/json': { schema: readiness } } },
+  },
+});
+
+/** Registers the routes. */
+export function registerStatus(api: Api, lookup: KeyLookup): void {
+  api.openapi(healthRoute, (c) => c.json({ status: 'ready' as const }, 200));
+
+  api.openapi(readyRoute, async (c) => {
+    await requireKey(c, lookup);
+    const { dispatch, records, storage } = c.var.deps;
+    const [temporal, postgres, s3] = await Promise.all([
+      verdictOf(() => dispatch.engine.ping()),
+      verdictOf(() => records.ping()),
+      verdictOf(() => storage.ping({ deadlineMs })),
+    ]);
+    const all = temporal.ready && postgres.ready && s3.ready;
+    return c.json({ status: all ? 'ready' : 'degraded', temporal, postgres, s3 } as const, all ? 200 : 503);
+  });
+}
+
+/** While keys cannot be looked up, this is what tells why: then anybody may read it. */
+async function requireKey(c: ApiContext, lookup: KeyLookup): Promise<void> {
+  const away = new ProblemError('records_unavailable', `Postgres did not answer within ${deadlineMs} ms.`);
+  try {
+    c.set('caller', await within(callerOf(c, lookup), away));
+  } catch (error) {
+    if (!(error instanceof ProblemError && error.code === 'records_unavailable')) throw error;
+  }
+}
+
+async function verdictOf(ask: () => Promise<unknown>): Promise<Verdict> {
+  const began = performance.now();
+  const ms = (): number => Math.round((performance.now() - began) * 10) / 10;
+  try {
+    await within(ask(), new Error(`No answer within ${deadlineMs} ms.`));
+    return { ready: true, ms: ms() };
+  } catch (error) {
+    return { ready: false, ms: ms(), detail: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function within<T>(work: Promise<T>, late: Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late), deadlineMs);
+  });
+  try {
+    return await Promise.race([work, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,3 @@
+/** Every workflow a worker of surveys can run. */
+export * from '@darkroom/workflows';
+export { scans, survey } from './workflow.ts';

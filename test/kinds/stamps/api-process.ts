@@ -1,0 +1,5 @@
+/** An API process that takes stamps, too. */
+import { runApi } from '@darkroom/api/run.ts';
+import { kinds, services } from './registration.ts';
+
+await runApi({ kinds, services });

@@ -1,0 +1,3 @@
+/** Every workflow a worker can run. */
+export * from '@darkroom/workflows';
+export { stamps } from './workflow.ts';

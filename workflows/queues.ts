@@ -1,0 +1,12 @@
+/** Which activities the workers of each task queue have: what a story may ask of a queue. Types only. */
+import type { queues } from '@darkroom/contract';
+import type { MaintenanceActivities } from '@darkroom/dispatch';
+import type { FrameActivities } from '@darkroom/frame';
+import type { MediaActivities } from '@darkroom/media/activities.ts';
+import type { RecognitionActivities } from '@darkroom/recognition/activities.ts';
+
+export interface QueueActivities extends Record<(typeof queues)[keyof typeof queues], object> {
+  light: FrameActivities & MaintenanceActivities;
+  recognition: RecognitionActivities;
+  media: MediaActivities;
+}
