@@ -101,6 +101,17 @@ describe('in one process', () => {
     await hit('a');
     expect(performance.now() - started).toBeGreaterThanOrEqual(55);
   });
+
+  test('a delay may be for some details alone', async () => {
+    const hit = createFailpoints(plan({ a: { delayMs: 60, when: '4' } }));
+    const waited = async (detail: string) => {
+      const started = performance.now();
+      await hit('a', detail);
+      return performance.now() - started;
+    };
+    expect(await waited('4')).toBeGreaterThanOrEqual(55);
+    expect(await waited('5')).toBeLessThan(55);
+  });
 });
 
 test('a journal is read up to its last whole line, wherever a reader meets the writer', () => {

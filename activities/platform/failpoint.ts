@@ -18,7 +18,8 @@ const action = z.union([
   z.strictObject({ killWhen: z.string().min(1), times }),
   /** Ends whichever process comes there first with each of these details by SIGKILL; all that share the journal count together. */
   z.strictObject({ killOnce: z.array(z.string().min(1)).min(1), times }),
-  z.strictObject({ delayMs: z.int().min(0), times }),
+  /** Holds up what comes there; where `when` is given, only that whose detail contains it. */
+  z.strictObject({ delayMs: z.int().min(0), when: z.string().min(1).optional(), times }),
   /** Stops the process by SIGSTOP; it goes on with SIGCONT. */
   z.strictObject({ stop: z.literal(true), times }),
   /** Throws a ProblemError. */
@@ -100,6 +101,7 @@ function acts(planned: Action, drawn: number, detail: string | undefined): boole
   if ('kill' in planned) return drawn < planned.kill;
   if ('killWhen' in planned) return detail?.includes(planned.killWhen) ?? false;
   if ('killOnce' in planned) return detail !== undefined && planned.killOnce.includes(detail);
+  if ('delayMs' in planned) return planned.when === undefined || (detail?.includes(planned.when) ?? false);
   return true;
 }
 

@@ -3,12 +3,12 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createTask } from '@darkroom/analysis';
 import type { Job } from '@darkroom/contract';
-import type { FailpointPlan } from '@darkroom/platform';
+import type { FailpointAct, FailpointPlan } from '@darkroom/platform';
 import { abandonReceiving, commitSubmission, createReceiving, getJobRow } from '@darkroom/records';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { idAt } from '../../activities/records/jobs/jobs.ts';
 import type { TestProcess } from '../harness/process.ts';
-import { digestsOf, faultsOf, type Rows, rowsOf } from './ledger.ts';
+import { digestsOf, faultsOf, itemsOf, type Rows, rowsOf } from './ledger.ts';
 import { failpoints, type Platform, readJournal, startPlatform, until } from './platform.ts';
 
 /** A worker that is stopped while it deletes, and goes on when others have done its work and more: nothing of theirs is gone. */
@@ -42,6 +42,8 @@ async function stopAll(): Promise<void> {
 }
 
 interface Worker extends TestProcess {
+  /** What its failpoints have done so far. */
+  acts(): Promise<FailpointAct[]>;
   /**
    * Waits until its failpoint of that name has stopped it, and cuts it off from Temporal, which would give tasks to its open polls for a
    * minute; it connects again when it goes on.
@@ -93,11 +95,13 @@ const start =
     });
     const stop = (): Promise<void> => worker.stop().finally(temporal.close);
     processes.push({ ...worker, stop });
+    const acts = () => readJournal(journal);
     return {
       ...worker,
       stop,
+      acts,
       async stoppedAt(point) {
-        const acted = async () => (await readJournal(journal)).some((act) => act.point === point);
+        const acted = async () => (await acts()).some((act) => act.point === point);
         await until(acted, {
           seconds: 60,
           what: `${point}; it wrote:\n${worker.lines.slice(-5).join('\n')}`,
@@ -105,11 +109,11 @@ const start =
         temporal.cut();
       },
       async goOn() {
-        const before = (await readJournal(journal)).length;
+        const before = (await acts()).length;
         worker.kill('SIGCONT');
         // An activity under way has five seconds to end.
         await stop();
-        return (await readJournal(journal)).slice(before).map(({ point }) => point);
+        return (await acts()).slice(before).map(({ point }) => point);
       },
     };
   };
@@ -117,10 +121,15 @@ const light = start('lightWorker');
 const recognition = start('recognitionWorker');
 const stopOnce = { stop: true, times: 1 } as const;
 
-/** A job of which a photo was written and not published, because its worker died. */
+/** A job of which a photo was written and not published, because its worker died; all others are published. */
 async function halfDone(): Promise<string> {
-  const dying = await recognition({ 'item.before-publish': { killWhen: '4' } });
+  const dying = await recognition({ 'item.before-publish': { delayMs: 60_000, when: '4' } });
   const id = await platform.submit(source);
+  const isHeld = async () => (await dying.acts()).some(({ detail }) => detail === '4');
+  await until(isHeld, { seconds: 60, what: 'the fourth photo to be written' });
+  const succeeded = async () => (await itemsOf(platform, id)).filter(({ state }) => state === 'succeeded');
+  await until(async () => (await succeeded()).length === photos - 1, { seconds: 60, what: 'the others' });
+  dying.kill('SIGKILL');
   expect(await dying.ended).toBe('SIGKILL');
   return id;
 }
