@@ -55,7 +55,7 @@ describe('judge', () => {
 
   it.each([
     ['apps/api/main.ts', value('@darkroom/dispatch')],
-    ['activities/recognition/activities.ts', value('@darkroom/frame')],
+    ['activities/recognition/jobs/activities.ts', value('@darkroom/frame')],
     ['activities/raster/activities.ts', value('@darkroom/program')],
     ['workflows/photo.ts', type('@darkroom/recognition')],
     ['workflows/photo.ts', type('./contract/analysis.ts')],
@@ -69,8 +69,8 @@ describe('judge', () => {
   });
 
   it.each([
-    ['activities/recognition/activities.ts', value('@darkroom/media')],
-    ['activities/recognition/activities.ts', value('../media/scenes.ts')],
+    ['activities/recognition/jobs/activities.ts', value('@darkroom/media')],
+    ['activities/recognition/jobs/activities.ts', value('../../media/scenes.ts')],
     ['activities/frame/items.ts', value('@darkroom/dispatch')],
     ['activities/storage/read/read.ts', value('@darkroom/records')],
     ['activities/records/jobs/jobs.ts', value('../../test/harness/stack.ts')],

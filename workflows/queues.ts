@@ -3,7 +3,7 @@ import type { queues } from '@darkroom/contract';
 import type { MaintenanceActivities } from '@darkroom/dispatch';
 import type { FrameActivities } from '@darkroom/frame';
 import type { MediaActivities } from '@darkroom/media/activities.ts';
-import type { RecognitionActivities } from '@darkroom/recognition/activities.ts';
+import type { RecognitionActivities } from '@darkroom/recognition/jobs/activities.ts';
 
 export interface QueueActivities extends Record<(typeof queues)[keyof typeof queues], object> {
   light: FrameActivities & MaintenanceActivities;

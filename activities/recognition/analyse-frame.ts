@@ -3,11 +3,11 @@ import { type ModelIdentity, ProblemError } from '@darkroom/contract';
 import { releaseMemory } from '@darkroom/platform';
 import sharp from 'sharp';
 import { type AnalyseOptions, type Hooks, recognise, type Stage } from './analyse.ts';
-import { fit, type Size } from './decode/fit.ts';
-import { decode, normalise } from './decode/prepare.ts';
-import type { Detection } from './detection.ts';
 import { annotate } from './draw/annotate.ts';
-import type { Model } from './models/session.ts';
+import type { Detection } from './model/detection.ts';
+import type { Model } from './model/session.ts';
+import { fit, type Size } from './picture/fit.ts';
+import { decode, normalise } from './picture/prepare.ts';
 
 export interface Frame {
   /** Taken along, its memory given back. PNG of the size that `fit` lays a picture of `size` into the model's input with. */

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type AnalyseOptions, type Analysis, analyse, type Stage, stages } from './analyse.ts';
-import { type Model, openModel } from './models/session.ts';
+import { type Model, openModel } from './model/session.ts';
 import {
   constantModel,
   defaultModel,

@@ -1,15 +1,15 @@
 /** One photo from bytes to detections and picture: read once, decoded once. */
 import type { ModelIdentity } from '@darkroom/contract';
 import { releaseMemory } from '@darkroom/platform';
-import { clip, type Fit, type Size, toSource } from './decode/fit.ts';
-import { decode, type PhotoLimits, probe, type Raster, type Tensor, toTensor } from './decode/prepare.ts';
-import { type PhotoFormat, sniff } from './decode/sniff.ts';
-import type { Detection, Outputs } from './detection.ts';
 import { annotate } from './draw/annotate.ts';
-import { heads } from './heads/index.ts';
-import { suppress } from './heads/suppress.ts';
-import { labelOf } from './models/card.ts';
-import type { Model } from './models/session.ts';
+import { labelOf } from './model/card.ts';
+import type { Detection, Outputs } from './model/detection.ts';
+import { heads } from './model/heads/index.ts';
+import { suppress } from './model/heads/suppress.ts';
+import type { Model } from './model/session.ts';
+import { clip, type Fit, type Size, toSource } from './picture/fit.ts';
+import { decode, type PhotoLimits, probe, type Raster, type Tensor, toTensor } from './picture/prepare.ts';
+import { type PhotoFormat, sniff } from './picture/sniff.ts';
 
 export const stages = ['probe', 'prepare', 'recognise', 'annotate'] as const;
 export type Stage = (typeof stages)[number];

@@ -8,6 +8,20 @@ export {
   type Stage,
   stages,
 } from './analyse.ts';
+export { ensureDefaultModel } from './converter/setup.ts';
+export { annotate, classColour } from './draw/annotate.ts';
+export { analyseIsolated, type IsolatedOptions } from './isolated/isolate.ts';
+export { cocoJson, csv, type ExportPhoto, type ExportPhotos } from './jobs/export.ts';
+export {
+  defaultModelPath,
+  type ModelCard,
+  type ModelInput,
+  type ModelLabels,
+  modelCard,
+} from './model/card.ts';
+export type { Box, Detection } from './model/detection.ts';
+export { type HeadName, headNames } from './model/heads/index.ts';
+export { type Model, type ModelOptions, openModel } from './model/session.ts';
 export {
   decode,
   type PhotoHeader,
@@ -15,13 +29,5 @@ export {
   probe,
   type Raster,
   toTensor,
-} from './decode/prepare.ts';
-export { type PhotoFormat, SNIFF_BYTES, type Sniffed, sniff } from './decode/sniff.ts';
-export type { Box, Detection } from './detection.ts';
-export { annotate, classColour } from './draw/annotate.ts';
-export { type HeadName, headNames } from './heads/index.ts';
-export { analyseIsolated, type IsolatedOptions } from './isolated/isolate.ts';
-export { type ModelCard, type ModelInput, type ModelLabels, modelCard } from './models/card.ts';
-export { type Model, type ModelOptions, openModel } from './models/session.ts';
-export { cocoJson, csv, type ExportPhoto, type ExportPhotos } from './results/export.ts';
-export { defaultModelPath, ensureDefaultModel } from './setup.ts';
+} from './picture/prepare.ts';
+export { type PhotoFormat, SNIFF_BYTES, type Sniffed, sniff } from './picture/sniff.ts';

@@ -51,7 +51,7 @@ export const queueDefinitions: {
   [queues.recognition]: {
     activities: async (deps) => {
       const [{ recognitionActivities }, { pictureDecoder }] = await Promise.all([
-        import('@darkroom/recognition/activities.ts'),
+        import('@darkroom/recognition/jobs/activities.ts'),
         import('@darkroom/media/process/picture-decoder.ts'),
       ]);
       return recognitionActivities(deps, pictureDecoder(deps.config));

@@ -1,7 +1,7 @@
 /** Draws what was found into a picture. The same raster and detections give the same bytes. */
 import sharp from 'sharp';
-import type { Raster } from '../decode/prepare.ts';
-import type { Box, Detection } from '../detection.ts';
+import type { Box, Detection } from '../model/detection.ts';
+import type { Raster } from '../picture/prepare.ts';
 import { labelFont } from './font.ts';
 import { renderText, textWidth } from './text.ts';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { analyse } from '../analyse.ts';
-import type { ModelOptions } from '../models/session.ts';
+import type { ModelOptions } from '../model/session.ts';
 import { defaultModel, defaultModelOptions, limits } from '../testing/models.ts';
 import { sample } from '../testing/samples.ts';
 import { analyseIsolated, type IsolatedOptions } from './isolate.ts';

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { type ProblemCode, ProblemError } from '@darkroom/contract';
 import type { AnalyseOptions, Analysis, Hooks, Stage } from '../analyse.ts';
-import type { ModelOptions } from '../models/session.ts';
+import type { ModelOptions } from '../model/session.ts';
 
 export interface IsolatedOptions extends AnalyseOptions {
   readonly model: ModelOptions;

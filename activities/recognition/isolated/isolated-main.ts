@@ -1,7 +1,7 @@
 /** The child of `analyseIsolated`: takes one photo, answers, and lives no longer than its parent. */
 import { ProblemError } from '@darkroom/contract';
 import { analyse } from '../analyse.ts';
-import { openModel } from '../models/session.ts';
+import { openModel } from '../model/session.ts';
 import type { ChildOptions, ToChild, ToParent } from './isolate.ts';
 
 // Not exit(): that would wait for, and trip over, a run under way in its thread.

@@ -3,11 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { Output } from '../detection.ts';
-import type { ModelCard } from '../models/card.ts';
-import { type Model, type ModelOptions, openModel } from '../models/session.ts';
-import { encodeOnnx } from '../onnx/onnx.ts';
-import { ensureDefaultModel } from '../setup.ts';
+import { ensureDefaultModel } from '../converter/setup.ts';
+import type { ModelCard } from '../model/card.ts';
+import type { Output } from '../model/detection.ts';
+import { encodeOnnx } from '../model/onnx/onnx.ts';
+import { type Model, type ModelOptions, openModel } from '../model/session.ts';
 
 const home = process.env.DARKROOM_HOME ?? join(import.meta.dirname, '../../../.darkroom');
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ensureDefaultModel } from '@darkroom/recognition/setup.ts';
+import { ensureDefaultModel } from '@darkroom/recognition/converter/setup.ts';
 import { type Tool, temporalTool, versitygwTool } from '@darkroom/servers/obtain/pins.mjs';
 import { ensureProgram, findTool } from '@darkroom/servers/obtain/toolchain.mjs';
 import type { Command } from '../cli.ts';

@@ -1,5 +1,5 @@
 import { corsOrigins } from '@darkroom/platform';
-import { ensureDefaultModel } from '@darkroom/recognition/setup.ts';
+import { ensureDefaultModel } from '@darkroom/recognition/converter/setup.ts';
 import { type Lock, lockHolder, tryLock } from '@darkroom/servers/lock.mjs';
 import { temporalTool, versitygwTool } from '@darkroom/servers/obtain/pins.mjs';
 import { ensureProgram } from '@darkroom/servers/obtain/toolchain.mjs';

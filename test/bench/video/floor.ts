@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { loadConfig } from '@darkroom/platform';
-import { fit } from '@darkroom/recognition/decode/fit.ts';
-import { normalise } from '@darkroom/recognition/decode/prepare.ts';
-import { openModel } from '@darkroom/recognition/models/session.ts';
+import { openModel } from '@darkroom/recognition/model/session.ts';
+import { fit } from '@darkroom/recognition/picture/fit.ts';
+import { normalise } from '@darkroom/recognition/picture/prepare.ts';
 import type { Storage } from '@darkroom/storage';
 import sharp from 'sharp';
 

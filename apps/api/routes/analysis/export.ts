@@ -1,5 +1,5 @@
 /** What was found in a task, in the formats other tools read. */
-import { exported } from '@darkroom/recognition/results/published.ts';
+import { exported } from '@darkroom/recognition/jobs/published.ts';
 import { contentDisposition, inChunks } from '@darkroom/storage';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api } from '../../context.ts';

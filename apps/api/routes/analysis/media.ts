@@ -1,6 +1,6 @@
 /** What may come in, told by its first bytes: a photo or a video. */
 import { type KindDefinition, ProblemError, photoKind, videoKind } from '@darkroom/contract';
-import { SNIFF_BYTES, sniff } from '@darkroom/recognition/decode/sniff.ts';
+import { SNIFF_BYTES, sniff } from '@darkroom/recognition/picture/sniff.ts';
 
 export type Media = 'photo' | 'video';
 

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
-import { defaultModelPath } from '../setup.ts';
 import { constantModel, defaultModelOptions, tensor } from '../testing/models.ts';
+import { defaultModelPath } from './card.ts';
 import { openInference } from './inference.ts';
 
 const optionsOf = async (path: string) => ({

@@ -3,9 +3,8 @@ import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, expect, it } from 'vitest';
-import { readCard } from './models/card.ts';
-import { defaultModelPath } from './setup.ts';
-import { defaultModelOptions, temporaryFolder } from './testing/models.ts';
+import { defaultModelPath, readCard } from '../model/card.ts';
+import { defaultModelOptions, temporaryFolder } from '../testing/models.ts';
 
 const script = join(import.meta.dirname, 'setup.ts');
 let modelsDir: string;

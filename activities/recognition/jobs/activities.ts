@@ -23,13 +23,13 @@ import {
 } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import type { ItemRow } from '@darkroom/records';
-import { type AnalyseOptions, analyse, type ForeignDecoder, type Stage, stages } from './analyse.ts';
-import { sniff } from './decode/sniff.ts';
+import { type AnalyseOptions, analyse, type ForeignDecoder, type Stage, stages } from '../analyse.ts';
+import { analyseIsolated } from '../isolated/isolate.ts';
+import { type Model, openModel } from '../model/session.ts';
+import { sniff } from '../picture/sniff.ts';
 import { frameDigest, frameOf, recogniseFrame, recognitionOptions } from './frame-activities.ts';
-import { analyseIsolated } from './isolated/isolate.ts';
-import { type Model, openModel } from './models/session.ts';
-import { publishedExports } from './results/published.ts';
-import { outcomeOf, resultDigest } from './results/recognised.ts';
+import { publishedExports } from './published.ts';
+import { outcomeOf, resultDigest } from './recognised.ts';
 
 export type RecognitionActivities = ReturnType<typeof recognitionActivities>;
 

@@ -1,6 +1,6 @@
 /** How a picture of any size is laid into the fixed input of a model, and how boxes come back out. */
 import { placedSize } from '@darkroom/contract';
-import type { Box } from '../detection.ts';
+import type { Box } from '../model/detection.ts';
 
 /** letterbox: keep the aspect, centred; letterbox-topleft: keep it, at the corner; stretch: fill, aspect lost. */
 export type FitMode = 'letterbox' | 'letterbox-topleft' | 'stretch';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
-import { tensor } from '../testing/models.ts';
+import { tensor } from '../../testing/models.ts';
 import { encodeOnnx, int64Tensor, onnxMetadata } from './onnx.ts';
 import { integer } from './protobuf.ts';
 

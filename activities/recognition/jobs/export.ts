@@ -1,7 +1,7 @@
 /** Results of a task in the formats that other tools read: COCO JSON and CSV. Both are made piece by piece. */
 import { csvLine } from '@darkroom/platform/csv.ts';
-import type { Detection } from '../detection.ts';
-import { COCO_IDS } from '../models/coco.ts';
+import { COCO_IDS } from '../model/coco.ts';
+import type { Detection } from '../model/detection.ts';
 
 /** One photo of a task, or the frame of a scene of its video. */
 export interface ExportPhoto {

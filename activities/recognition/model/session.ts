@@ -4,16 +4,22 @@ import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { type ModelIdentity, ProblemError } from '@darkroom/contract';
 import { Lanes } from '@darkroom/platform/lanes.ts';
-import type { Tensor } from '../decode/prepare.ts';
-import type { Outputs } from '../detection.ts';
-import { type HeadName, heads } from '../heads/index.ts';
-import type { SuppressOptions } from '../heads/suppress.ts';
-import { type Feeds, type Inference, openInference } from '../inference/inference.ts';
-import { onnxMetadata } from '../onnx/onnx.ts';
-import { defaultModelPath } from '../setup.ts';
-import { type ModelCard, type ModelInput, type ModelLabels, modelInput, readCard } from './card.ts';
+import type { Tensor } from '../picture/prepare.ts';
+import {
+  defaultModelPath,
+  type ModelCard,
+  type ModelInput,
+  type ModelLabels,
+  modelInput,
+  readCard,
+} from './card.ts';
+import type { Outputs } from './detection.ts';
 import { refuseForeignModel } from './foreign.ts';
 import { guess, guessInputShape, imageInput } from './guess.ts';
+import { type HeadName, heads } from './heads/index.ts';
+import type { SuppressOptions } from './heads/suppress.ts';
+import { type Feeds, type Inference, openInference } from './inference.ts';
+import { onnxMetadata } from './onnx/onnx.ts';
 
 export interface ModelOptions {
   /** The ONNX file, its card, if any, beside it; when undefined, the default detector in `modelsDir`. */
@@ -53,7 +59,7 @@ export async function openModel(options: ModelOptions): Promise<Model> {
     throw new ProblemError(
       'unsupported_model',
       `The model ${path} cannot be read. Set MODEL_PATH to an ONNX file, or make the default one with ` +
-        '`node activities/recognition/setup.ts DIR`.',
+        '`node activities/recognition/converter/setup.ts DIR`.',
       { cause },
     );
   });

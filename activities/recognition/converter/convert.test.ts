@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from 'vitest';
-import type { Model } from '../models/session.ts';
+import type { Model } from '../model/session.ts';
 import { defaultModel } from '../testing/models.ts';
 
 let model: Model;

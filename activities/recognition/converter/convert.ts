@@ -4,7 +4,7 @@
  * What differs on purpose: NCHW instead of NHWC (a transpose is needed only before the reshapes of the six predictors),
  * and batch normalisation, biases and constant scales are folded into the convolutions.
  */
-import { encodeOnnx, int64Tensor, type OnnxNode, type OnnxTensor } from './onnx.ts';
+import { encodeOnnx, int64Tensor, type OnnxNode, type OnnxTensor } from '../model/onnx/onnx.ts';
 import { attributeIntegers, attributeText, type TfConstant, type TfGraph, type TfNode } from './tfjs.ts';
 
 const INPUT = 'Preprocessor/sub';

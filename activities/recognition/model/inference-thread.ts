@@ -2,8 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { releaseMemory } from '@darkroom/platform/memory.ts';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import type { Output } from '../detection.ts';
-import type { Port } from '../models/guess.ts';
+import type { Output } from './detection.ts';
+import type { Port } from './guess.ts';
 import type { Feeds, FromThread, SessionOptions } from './inference.ts';
 
 const port = parentPort;

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { ProblemError } from '@darkroom/contract';
 import { describe, expect, it } from 'vitest';
-import type { HeadName } from '../heads/index.ts';
 import { type ConstantModel, constantModel, openFile, tensor } from '../testing/models.ts';
+import type { HeadName } from './heads/index.ts';
 
 const open = async (model: ConstantModel) => openFile(await constantModel(model));
 

@@ -5,8 +5,8 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { Worker } from 'node:worker_threads';
 import { Lanes } from '@darkroom/platform/lanes.ts';
-import type { Outputs } from '../detection.ts';
-import type { Port } from '../models/guess.ts';
+import type { Outputs } from './detection.ts';
+import type { Port } from './guess.ts';
 
 // ONNX Runtime has its maker's telemetry built in. It reads this when it is loaded, which is in the threads that begin here.
 process.env.ORT_DISABLE_TELEMETRY ??= '1';

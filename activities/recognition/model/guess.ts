@@ -3,9 +3,9 @@
  * Shapes are ambiguous, so the guess is put into words, and the model card wins.
  */
 import { ProblemError } from '@darkroom/contract';
-import type { HeadName } from '../heads/index.ts';
 import type { ModelInput, ModelLabels } from './card.ts';
 import { COCO_80, COCO_IDS } from './coco.ts';
+import type { HeadName } from './heads/index.ts';
 
 export interface Port {
   readonly name: string;

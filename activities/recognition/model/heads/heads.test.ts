@@ -1,7 +1,7 @@
 import { ProblemError } from '@darkroom/contract';
 import { describe, expect, it } from 'vitest';
+import { tensor } from '../../testing/models.ts';
 import type { Outputs } from '../detection.ts';
-import { tensor } from '../testing/models.ts';
 import { type HeadName, headNames, heads } from './index.ts';
 
 /** One object of class 2, score 0.8, from (16, 8) to (48, 40) in an input of 64 × 64, in each family's own terms. */

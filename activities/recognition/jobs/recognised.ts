@@ -5,7 +5,7 @@ import type { AnalysisOptions, ModelIdentity, PhotoResult, Scene } from '@darkro
 import type { ItemOutcome } from '@darkroom/frame';
 import type { ItemFile, ItemRow } from '@darkroom/records';
 import { formatUri } from '@darkroom/storage';
-import type { Detection } from '../detection.ts';
+import type { Detection } from '../model/detection.ts';
 
 /** What the bytes of a result are a function of: `source` says what the picture is. */
 export function resultDigest(

@@ -1,9 +1,9 @@
 /** The model card: a JSON file beside the model (`detector.onnx` → `detector.json`) that says how to use it. */
 import { readFile } from 'node:fs/promises';
-import { basename, extname } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import { ProblemError } from '@darkroom/contract';
 import { z } from 'zod';
-import { headNames } from '../heads/index.ts';
+import { headNames } from './heads/index.ts';
 
 const perChannel = z.tuple([z.number(), z.number(), z.number()]);
 const side = z.int().min(8).max(8192);
@@ -45,6 +45,14 @@ export const modelCard = z.strictObject({
   license: z.string().optional(),
 });
 export type ModelCard = z.infer<typeof modelCard>;
+
+/** Name of the default detector, which `converter/setup.ts` makes. */
+export const DEFAULT_MODEL = 'ssdlite-mobilenet-v2';
+
+/** Path the default detector has, or will have, in a folder. */
+export function defaultModelPath(folder: string): string {
+  return join(folder, `${DEFAULT_MODEL}.onnx`);
+}
 
 /** Path of the card of a model. */
 export function cardPath(modelPath: string): string {

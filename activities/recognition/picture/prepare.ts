@@ -7,7 +7,7 @@
  */
 import { ProblemError } from '@darkroom/contract';
 import sharp from 'sharp';
-import type { ModelInput } from '../models/card.ts';
+import type { ModelInput } from '../model/card.ts';
 import { type Fit, fit } from './fit.ts';
 import { type PhotoFormat, SNIFF_BYTES, sniff } from './sniff.ts';
 

@@ -9,10 +9,10 @@ import {
 import type { Attempt, ItemOutcome, ItemTools } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import type { ItemRow } from '@darkroom/records';
-import type { Stage } from './analyse.ts';
-import { analyseFrame } from './analyse-frame.ts';
-import type { Model } from './models/session.ts';
-import { outcomeOf, type Recognised, resultDigest } from './results/recognised.ts';
+import type { Stage } from '../analyse.ts';
+import { analyseFrame } from '../analyse-frame.ts';
+import type { Model } from '../model/session.ts';
+import { outcomeOf, type Recognised, resultDigest } from './recognised.ts';
 
 export const frameOf = (item: ItemRow): FrameSource => item.input as FrameSource;
 
