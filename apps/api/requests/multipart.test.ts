@@ -140,6 +140,35 @@ describe('readParts', () => {
     });
   });
 
+  it.each([
+    ['a line break', 'filename="a\nb.jpg"', 'ab.jpg'],
+    ['a carriage return', 'filename="a\rb.jpg"', 'ab.jpg'],
+    ['both', 'filename="a\r\nb.jpg"', 'ab.jpg'],
+    ['an encoded line break', "filename*=UTF-8''a%0D%0Ab.jpg", 'ab.jpg'],
+    ['a folded header', 'filename="x.jpg";\r\n size=3', 'x.jpg'],
+    ['NUL', 'filename="a\0b.jpg"', 'a\0b.jpg'],
+    ['a quote', 'filename="a\\"b.jpg"', 'a"b.jpg'],
+    ['a name of its own in Unicode', "filename=x.jpg; filename*=UTF-8''%E2%82%AC%20rates.jpg", '€ rates.jpg'],
+    ['directions', 'filename="a\u202egpj.exe"', 'a\u202egpj.exe'],
+    ['directories', 'filename="C:\\photos\\a.jpg"', 'C:\\photos\\a.jpg'],
+  ])('takes a file whose name has %s', async (_what, parameter, filename) => {
+    const disposition = `Content-Disposition: form-data; name="file"; ${parameter}`;
+    const head = `--cut-here\r\n${disposition}\r\nContent-Type: image/jpeg\r\n\r\n`;
+    const body = Buffer.from(`${head}\nx: y\r\n\r\n\r\n--cut-here--\r\n`);
+    for (const size of [1, 7, body.length])
+      expect(await collect(readParts(inChunks(body, size), type, limits))).toEqual([
+        { name: 'file', filename, bytes: new Uint8Array(Buffer.from('\nx: y\r\n\r\n')) },
+      ]);
+  });
+
+  it('names a part that says not what it is', async () => {
+    const body = Buffer.from('--cut-here\r\nContent-Type: image/jpeg\r\n\r\nx\r\n--cut-here--\r\n');
+    await expect(collect(readParts(inChunks(body, 9), type, limits))).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: expect.stringContaining('Part 1'),
+    });
+  });
+
   it('survives a part header longer than the limit', async () => {
     const filename = 'x'.repeat(50_000);
     const body = encode([{ name: 'file', filename, bytes: new Uint8Array([1, 2, 3]) }]);

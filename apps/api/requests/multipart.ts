@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import { ProblemError } from '@darkroom/contract';
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
+import { cleanPartHeaders } from './part-headers.ts';
 
 export interface FieldPart {
   readonly kind: 'field';
@@ -12,7 +13,7 @@ export interface FieldPart {
 export interface FilePart {
   readonly kind: 'file';
   readonly name: string;
-  /** As the client sent it, directories and all. */
+  /** As the client sent it, directories and all, but without line breaks. */
   readonly filename: string;
   /** Fails with the problem if the body ends early. */
   readonly content: AsyncIterable<Uint8Array>;
@@ -52,7 +53,7 @@ export async function* readParts(
     for (const file of files) file.destroy(problem);
   };
   parser.on('error', fail);
-  feed(body, parser, stop.signal).catch(fail);
+  feed(cleanPartHeaders(body, contentType, limits.headerBytes), parser, stop.signal).catch(fail);
   try {
     for await (const { part, file } of parts as AsyncIterable<Received>) {
       yield part;
