@@ -19,7 +19,8 @@ const servers = 'servers';
 const platform = [...contract, 'platform'];
 const storage = [...platform, 'storage'];
 const frame = [...storage, 'records', 'frame'];
-const program = [...frame, 'program'];
+/** And what has work done outside the process. */
+const program = [...frame, 'program', 'lane'];
 const dispatch = [...storage, 'records', 'dispatch'];
 /** What analysis found, of photos and videos alike: two capabilities write it, and the API reads it. */
 const analysis = [...contract, 'records'];
@@ -48,6 +49,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   records: platform,
   frame: [...storage, 'records'],
   program: frame,
+  lane: platform,
   dispatch: [...storage, 'records'],
   analysis,
   kinds,

@@ -1,0 +1,5 @@
+/** Sandboxed child processes that stay warm: the parent's side. What a child's module needs is in `child/serve.ts`. */
+export { LaneDied, LaneEnded, LaneStalled } from './errors.ts';
+export { type Lane, type OpenOptions, openLane } from './parent/lane.ts';
+export type { LaneAnswer, LaneItem, RangeSource, RunOptions } from './parent/run.ts';
+export { type LaneBuild, type LaneShape, laneBuild, laneShape, type TaskShape } from './shape.ts';
