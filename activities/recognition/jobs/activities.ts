@@ -29,7 +29,7 @@ import { type Model, openModel } from '../model/session.ts';
 import { sniff } from '../picture/sniff.ts';
 import { frameDigest, frameOf, recogniseFrame, recognitionOptions } from './frame-activities.ts';
 import { publishedExports } from './published.ts';
-import { outcomeOf, resultDigest } from './recognised.ts';
+import { type ModelInUse, outcomeOf, resultDigest } from './recognised.ts';
 
 export type RecognitionActivities = ReturnType<typeof recognitionActivities>;
 
@@ -73,7 +73,7 @@ export function recognitionActivities(deps: FrameDeps, decodeForeign?: ForeignDe
       const opened = await modelFor(attempt, options);
       return workPage(attempt, page, {
         ...pageWork,
-        inputDigest: (item) => photoDigest(photoOf(item), options, opened.identity),
+        inputDigest: (item) => photoDigest(photoOf(item), options, opened),
         work: (item, tools) => analysePhoto(attempt, { model: opened, options, decodeForeign }, item, tools),
         publish: () => publish(attempt),
       });
@@ -93,7 +93,7 @@ export function recognitionActivities(deps: FrameDeps, decodeForeign?: ForeignDe
         ...pageWork,
         // The pages are two already, and the split that they run beside takes the cores: more in hand would only hold memory.
         concurrency: 1,
-        inputDigest: (item) => frameDigest(frameOf(item), options, opened.identity),
+        inputDigest: (item) => frameDigest(frameOf(item), options, opened),
         work: (item, tools) => recogniseFrame(attempt, opened, options, item, tools),
       });
     }),
@@ -135,7 +135,7 @@ async function requireModel(
 }
 
 /** What the bytes of a photo's result are a function of. */
-const photoDigest = (photo: MediaSource, options: AnalysisOptions, model: ModelIdentity): string =>
+const photoDigest = (photo: MediaSource, options: AnalysisOptions, model: ModelInUse): string =>
   resultDigest([photo.etag, photo.bytes], options, model);
 
 const photoOf = (item: ItemRow): MediaSource => item.input as MediaSource;

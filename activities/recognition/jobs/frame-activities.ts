@@ -1,18 +1,12 @@
 /** Recognition of a video's frames: each is an item that the split has found. */
-import {
-  type AnalysisOptions,
-  analysisOptions,
-  type FrameSource,
-  type ModelIdentity,
-  videoOptions,
-} from '@darkroom/contract';
+import { type AnalysisOptions, analysisOptions, type FrameSource, videoOptions } from '@darkroom/contract';
 import type { Attempt, ItemOutcome, ItemTools } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import type { ItemRow } from '@darkroom/records';
 import type { Stage } from '../analyse.ts';
 import { analyseFrame } from '../analyse-frame.ts';
 import type { Model } from '../model/session.ts';
-import { outcomeOf, type Recognised, resultDigest } from './recognised.ts';
+import { type ModelInUse, outcomeOf, type Recognised, resultDigest } from './recognised.ts';
 
 export const frameOf = (item: ItemRow): FrameSource => item.input as FrameSource;
 
@@ -23,7 +17,7 @@ export function recognitionOptions(input: Record<string, unknown>): AnalysisOpti
 }
 
 /** What the bytes of a frame's result are a function of. */
-export const frameDigest = (frame: FrameSource, options: AnalysisOptions, model: ModelIdentity): string =>
+export const frameDigest = (frame: FrameSource, options: AnalysisOptions, model: ModelInUse): string =>
   resultDigest([frame.imageSha256, frame.inputSha256], options, model);
 
 /** Recognises the frame of one scene and draws into its picture. */

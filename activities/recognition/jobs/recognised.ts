@@ -6,17 +6,24 @@ import type { ItemOutcome } from '@darkroom/frame';
 import type { ItemFile, ItemRow } from '@darkroom/records';
 import { formatUri } from '@darkroom/storage';
 import type { Detection } from '../model/detection.ts';
+import { familyOf } from '../model/heads/index.ts';
+import type { Model } from '../model/session.ts';
+
+/** What of a model the bytes of a result are a function of. */
+export type ModelInUse = Pick<Model, 'identity' | 'head'>;
 
 /** What the bytes of a result are a function of: `source` says what the picture is. */
 export function resultDigest(
   source: readonly (string | number)[],
   options: AnalysisOptions,
-  model: ModelIdentity,
+  { identity, head }: ModelInUse,
 ): string {
   const { scoreThreshold, annotate } = options;
   const labels = [...options.labels].sort();
+  const { revision } = familyOf(head);
+  const parts = [1, ...source, identity.digest, scoreThreshold, labels, annotate];
   return createHash('sha256')
-    .update(JSON.stringify([1, ...source, model.digest, scoreThreshold, labels, annotate]))
+    .update(JSON.stringify(revision === undefined ? parts : [...parts, { revision }]))
     .digest('hex');
 }
 

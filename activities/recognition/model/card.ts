@@ -14,7 +14,7 @@ export const modelInput = z.strictObject({
   height: side,
   layout: z.enum(['nchw', 'nhwc']),
   colour: z.enum(['rgb', 'bgr']),
-  dtype: z.enum(['float32', 'uint8']),
+  dtype: z.enum(['float32', 'float16', 'uint8']),
   scale: z.number().positive(),
   mean: perChannel,
   std: perChannel,

@@ -3,11 +3,18 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { releaseMemory } from '@darkroom/platform/memory.ts';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { Output } from './detection.ts';
-import type { Port } from './guess.ts';
-import type { Feeds, FromThread, SessionOptions } from './inference.ts';
+import type { Feed, Feeds, FromThread, SessionOptions } from './inference.ts';
+import type { Port } from './understanding/guess.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('inference-thread.ts is started by inference.ts, as a thread.');
+
+/**
+ * ONNX Runtime's JavaScript makes float16 tensors of this where there is one, and its native part takes Uint16Array alone (1.30.0). It looks
+ * for it at the first tensor, so this thread has it under another name.
+ */
+const Half = Float16Array;
+Reflect.deleteProperty(globalThis, 'Float16Array');
 
 const { path, device, threads } = workerData as SessionOptions;
 /** `memory` goes along instead of being copied. */
@@ -33,15 +40,12 @@ try {
 
 async function answer(session: InferenceSession, feeds: Feeds): Promise<void> {
   try {
-    const tensors = Object.entries(feeds).map(([name, { type, data, dims }]) => [
-      name,
-      new Tensor(type, data, dims),
-    ]);
+    const tensors = Object.entries(feeds).map(([name, feed]) => [name, tensorOf(feed)]);
     const results = await session.run(Object.fromEntries(tensors));
     for (const { data } of Object.values(feeds)) releaseMemory(data);
-    const outputs = Object.entries(results).map(([name, { dims, data }]): [string, Output] => [
+    const outputs = Object.entries(results).map(([name, result]): [string, Output] => [
       name,
-      { dims, data: float32(data) },
+      { dims: result.dims, data: float32(result) },
     ]);
     const memory = new Set(outputs.map(([, { data }]) => data.buffer as ArrayBuffer));
     tell({ type: 'outputs', outputs: Object.fromEntries(outputs) }, memory);
@@ -50,8 +54,16 @@ async function answer(session: InferenceSession, feeds: Feeds): Promise<void> {
   }
 }
 
-function float32(data: Tensor['data']): Float32Array {
+function tensorOf({ type, data, dims }: Feed): Tensor {
+  return type === 'float16'
+    ? new Tensor(type, new Uint16Array(new Half(data).buffer), dims)
+    : new Tensor(type, data, dims);
+}
+
+function float32({ type, data }: Tensor): Float32Array {
   if (data instanceof Float32Array) return data;
+  if (data instanceof Uint16Array && type === 'float16')
+    return new Float32Array(new Half(data.buffer, data.byteOffset, data.length));
   if (!ArrayBuffer.isView(data)) throw new TypeError('an output of the model is text');
   return Float32Array.from(data as Iterable<number | bigint> & ArrayLike<number>, Number);
 }

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { Worker } from 'node:worker_threads';
 import { Lanes } from '@darkroom/platform/lanes.ts';
 import type { Outputs } from './detection.ts';
-import type { Port } from './guess.ts';
+import type { Port } from './understanding/guess.ts';
 
 // ONNX Runtime has its maker's telemetry built in. It reads this when it is loaded, which is in the threads that begin here.
 process.env.ORT_DISABLE_TELEMETRY ??= '1';
@@ -20,15 +20,14 @@ export interface SessionOptions {
   readonly threads: number;
 }
 
-/** Inputs of a model by name; values row by row. */
-export type Feeds = Readonly<
-  Record<
-    string,
-    | { readonly type: 'float32'; readonly data: Float32Array; readonly dims: readonly number[] }
-    | { readonly type: 'uint8'; readonly data: Uint8Array; readonly dims: readonly number[] }
-    | { readonly type: 'int64'; readonly data: BigInt64Array; readonly dims: readonly number[] }
-  >
->;
+/** Values row by row; those of float16 are narrowed, and those of bool made so, where the runtime is. */
+export type Feed =
+  | { readonly type: 'float32' | 'float16'; readonly data: Float32Array; readonly dims: readonly number[] }
+  | { readonly type: 'uint8' | 'bool'; readonly data: Uint8Array; readonly dims: readonly number[] }
+  | { readonly type: 'int64'; readonly data: BigInt64Array; readonly dims: readonly number[] };
+
+/** Inputs of a model by name. */
+export type Feeds = Readonly<Record<string, Feed>>;
 
 /** What a thread says: first whether its session stands, then an answer to each message. */
 export type FromThread =

@@ -1,25 +1,16 @@
 /** Warm models: opened once per model file and process, shared by all who ask for them. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { basename, extname } from 'node:path';
-import { type ModelIdentity, ProblemError } from '@darkroom/contract';
+import { basename } from 'node:path';
+import { ProblemError } from '@darkroom/contract';
 import { Lanes } from '@darkroom/platform/lanes.ts';
 import type { Tensor } from '../picture/prepare.ts';
-import {
-  defaultModelPath,
-  type ModelCard,
-  type ModelInput,
-  type ModelLabels,
-  modelInput,
-  readCard,
-} from './card.ts';
+import { defaultModelPath, type ModelCard, readCard } from './card.ts';
 import type { Outputs } from './detection.ts';
 import { refuseForeignModel } from './foreign.ts';
-import { guess, guessInputShape, imageInput } from './guess.ts';
-import { type HeadName, heads } from './heads/index.ts';
-import type { SuppressOptions } from './heads/suppress.ts';
-import { type Feeds, type Inference, openInference } from './inference.ts';
-import { onnxMetadata } from './onnx/onnx.ts';
+import { type Inference, openInference } from './inference.ts';
+import { feeding } from './understanding/feeds.ts';
+import { type Understanding, understand } from './understanding/understand.ts';
 
 export interface ModelOptions {
   /** The ONNX file, its card, if any, beside it; when undefined, the default detector in `modelsDir`. */
@@ -33,16 +24,9 @@ export interface ModelOptions {
   readonly threads: number;
 }
 
-export interface Model {
-  readonly identity: ModelIdentity;
-  readonly input: ModelInput;
-  readonly head: HeadName;
-  readonly labels: ModelLabels;
-  readonly suppress: SuppressOptions;
+export interface Model extends Understanding {
   /** Room for decoded pictures: those that are inferred, one that is prepared, one that is drawn into. */
   readonly room: Lanes;
-  /** How the model was understood, in words: what was guessed, or that the card said it. */
-  readonly understood: string;
   /** Runs the model, taking the tensor's memory along; waits for a free lane first, and gives up waiting when the signal aborts. */
   infer(tensor: Tensor, signal?: AbortSignal): Promise<Outputs>;
 }
@@ -78,84 +62,25 @@ export async function openModel(options: ModelOptions): Promise<Model> {
 const pathOf = ({ modelPath, modelsDir }: ModelOptions): string => modelPath ?? defaultModelPath(modelsDir);
 
 async function createModel(
-  file: Buffer,
-  digest: string,
-  card: ModelCard,
-  options: ModelOptions,
-): Promise<Model> {
-  const inference = await open(pathOf(options), digest, options);
-  try {
-    return await understand(inference, file, digest, card, options);
-  } catch (error) {
-    await inference.close();
-    throw error;
-  }
-}
-
-/** Finds out what the model takes and gives, by its card and by a run on an empty picture. */
-async function understand(
-  inference: Inference,
-  file: Buffer,
+  bytes: Buffer,
   digest: string,
   card: ModelCard,
   options: ModelOptions,
 ): Promise<Model> {
   const path = pathOf(options);
-  const metadata = readMetadata(file);
-  const { inputs } = inference;
-  const image = imageInput(inputs).name;
-  const shape = { ...guessInputShape(inputs, metadata), ...defined(card.input ?? {}) };
-
-  const run = (tensor: Tensor, signal?: AbortSignal): Promise<Outputs> => {
-    const feeds: Feeds = {
-      [image]:
-        tensor.data instanceof Float32Array
-          ? { type: 'float32', data: tensor.data, dims: tensor.dims }
-          : { type: 'uint8', data: tensor.data, dims: tensor.dims },
-      ...(inputs.some(({ name }) => name === 'orig_target_sizes') && {
-        orig_target_sizes: {
-          type: 'int64',
-          data: BigInt64Array.of(BigInt(shape.width), BigInt(shape.height)),
-          dims: [1, 2],
-        },
-      }),
+  const inference = await open(path, digest, options);
+  try {
+    const understanding = await understand({ path, bytes, digest }, card, inference);
+    const { feeds, first } = feeding(inference.inputs, understanding.input);
+    return {
+      ...understanding,
+      room: new Lanes(options.lanes + 2),
+      infer: async (tensor, signal) => first(await inference.run(feeds(tensor), signal)),
     };
-    return inference.run(feeds, signal);
-  };
-
-  // The first run is slow in any case, and it tells the real shapes where the file leaves them open.
-  const warm = await run(blank(shape)).catch((cause: unknown) => {
-    throw new ProblemError(
-      'unsupported_model',
-      `The model does not run on an empty picture of ${shape.width} × ${shape.height}: ${String(cause)}. ` +
-        'Put the right input into its model card.',
-      { cause },
-    );
-  });
-  const outputs = Object.entries(warm).map(([name, { dims }]) => ({ name, type: 'float32', dims }));
-  const whole = modelInput.safeParse(card.input);
-  const complete = card.head !== undefined && card.labels !== undefined && whole.success;
-  const guessed = complete ? undefined : guess(inputs, outputs, shape, metadata);
-  const head = card.head ?? guessed?.head;
-  const labels = card.labels ?? guessed?.labels;
-  const input = whole.data ?? (guessed && { ...guessed.input, ...defined(card.input ?? {}) });
-  if (head === undefined || labels === undefined || input === undefined)
-    throw new ProblemError('unsupported_model', 'The model card is incomplete and nothing could be guessed.');
-
-  return {
-    identity: {
-      name: card.name ?? basename(path, extname(path)),
-      version: card.version ?? digest.slice(0, 12),
-      digest,
-    },
-    input,
-    head,
-    labels,
-    suppress: { ...heads[head].suppress, ...defined(card.suppress ?? {}) },
-    understood: guessed === undefined ? `${head}, as its model card says` : `guessed ${guessed.text}`,
-    room: new Lanes(options.lanes + 2),
-    infer: run,
-  };
+  } catch (error) {
+    await inference.close();
+    throw error;
+  }
 }
 
 async function open(
@@ -172,30 +97,4 @@ async function open(
       { cause },
     );
   }
-}
-
-function readMetadata(file: Buffer): Record<string, string> {
-  try {
-    return onnxMetadata(file);
-  } catch (cause) {
-    throw new ProblemError('unsupported_model', 'The file is not an ONNX model.', { cause });
-  }
-}
-
-function blank({
-  width,
-  height,
-  layout,
-  dtype,
-}: Pick<ModelInput, 'width' | 'height' | 'layout' | 'dtype'>): Tensor {
-  const dims = layout === 'nchw' ? [1, 3, height, width] : [1, height, width, 3];
-  const length = 3 * width * height;
-  return { dims, data: dtype === 'uint8' ? new Uint8Array(length) : new Float32Array(length) };
-}
-
-/** Without the fields that are undefined, so that spreading it over defaults keeps these. */
-function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }

@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 import { ensureDefaultModel } from '../converter/setup.ts';
 import type { ModelCard } from '../model/card.ts';
 import type { Output } from '../model/detection.ts';
-import { encodeOnnx } from '../model/onnx/onnx.ts';
+import { encodeOnnx, int64Tensor, type OnnxPort } from '../model/onnx/onnx.ts';
 import { type Model, type ModelOptions, openModel } from '../model/session.ts';
 
 const home = process.env.DARKROOM_HOME ?? join(import.meta.dirname, '../../../.darkroom');
@@ -32,7 +32,9 @@ export async function openFile(modelPath: string): Promise<Model> {
 export const limits = { bytes: 50_000_000, pixels: 100_000_000, frames: 10 };
 
 export interface ConstantModel {
-  readonly input?: { readonly name: string; readonly dims: readonly number[] };
+  readonly input?: OnnxPort;
+  /** Further inputs, which change nothing. */
+  readonly others?: readonly OnnxPort[];
   readonly outputs: Readonly<Record<string, Output>>;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly card?: ModelCard;
@@ -46,7 +48,13 @@ export async function temporaryFolder(): Promise<string> {
 }
 
 /** Writes an ONNX file whose outputs are constants; the path of it. */
-export async function constantModel({ input, outputs, metadata, card }: ConstantModel): Promise<string> {
+export async function constantModel({
+  input,
+  others = [],
+  outputs,
+  metadata,
+  card,
+}: ConstantModel): Promise<string> {
   const folder = await temporaryFolder();
   const path = join(folder, 'model.onnx');
   const entries = Object.entries(outputs);
@@ -54,7 +62,7 @@ export async function constantModel({ input, outputs, metadata, card }: Constant
     path,
     encodeOnnx({
       name: 'constant',
-      inputs: [input ?? { name: 'images', dims: [1, 3, 64, 64] }],
+      inputs: [input ?? { name: 'images', dims: [1, 3, 64, 64] }, ...others],
       outputs: entries.map(([name, { dims }]) => ({ name, dims })),
       nodes: entries.map(([name]) => ({ op: 'Identity', inputs: [`${name}/value`], output: name })),
       initializers: entries.map(([name, { dims, data }]) => ({ name: `${name}/value`, dims, data })),
@@ -62,6 +70,49 @@ export async function constantModel({ input, outputs, metadata, card }: Constant
     }),
   );
   if (card !== undefined) await writeFile(join(folder, 'model.json'), JSON.stringify(card));
+  return path;
+}
+
+/**
+ * Writes an ONNX file that looks at the picture: `output0` [batch, 5, 84], of YOLOv8's form with one class, whose only row that is not
+ * nothing is a box of 32 × 32 in the middle of 64 × 64, its score the mean of the input. All of it in the type asked for.
+ */
+export async function brightnessModel({
+  batch,
+  type,
+}: {
+  readonly batch: number | string;
+  readonly type: 'float32' | 'float16';
+}): Promise<string> {
+  const path = join(await temporaryFolder(), 'model.onnx');
+  const typed = (data: Float32Array) => (type === 'float16' ? new Float16Array(data) : data);
+  const columns = 84;
+  const box = new Float32Array(5 * columns);
+  [32, 32, 32, 32].forEach((value, row) => {
+    box[row * columns] = value;
+  });
+  const score = new Float32Array(5 * columns);
+  score[4 * columns] = 1;
+  await writeFile(
+    path,
+    encodeOnnx({
+      name: 'brightness',
+      inputs: [{ name: 'images', dims: [batch, 3, 64, 64], type }],
+      outputs: [{ name: 'output0', dims: [batch, 5, columns], type }],
+      nodes: [
+        { op: 'ReduceMean', inputs: ['images'], output: 'mean', attributes: { axes: [2, 3], keepdims: 1 } },
+        { op: 'ReduceMean', inputs: ['mean'], output: 'grey', attributes: { axes: [1], keepdims: 1 } },
+        { op: 'Reshape', inputs: ['grey', 'row'], output: 'brightness' },
+        { op: 'Mul', inputs: ['brightness', 'score'], output: 'scored' },
+        { op: 'Add', inputs: ['scored', 'box'], output: 'output0' },
+      ],
+      initializers: [
+        int64Tensor('row', [-1, 1, 1]),
+        { name: 'box', dims: [1, 5, columns], data: typed(box) },
+        { name: 'score', dims: [1, 5, columns], data: typed(score) },
+      ],
+    }),
+  );
   return path;
 }
 

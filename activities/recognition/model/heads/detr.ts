@@ -1,16 +1,28 @@
 /** The DETR families: a fixed number of queries, each at most one object; no suppression. */
-import type { Candidate, Decoder, Outputs } from '../detection.ts';
-import { bestClass, centred, pick, refuse, sigmoid } from './outputs.ts';
+import type { Candidate, Decoder, Output, Outputs } from '../detection.ts';
+import { bestClass, centred, find, refuse, sigmoid } from './outputs.ts';
 
 const at = (data: Float32Array, index: number): number => data[index] ?? 0;
 
-function logitsAndBoxes(outputs: Outputs) {
-  const wanted = 'logits [1, N, classes] and boxes [1, N, 4]';
-  const boxes = pick(outputs, ['pred_boxes', 'boxes', 'dets'], (d) => d.length === 3 && d[2] === 4, wanted);
-  const logits = Object.values(outputs).find(
-    (output) => output !== boxes && output.dims.length === 3 && output.dims[1] === boxes.dims[1],
+/**
+ * Boxes [1, N, 4] and logits [1, N, classes], by their names first: exports give hidden states [1, N, 256] besides. Undefined where
+ * there are none.
+ */
+export function queries(outputs: Outputs): { boxes: Output; logits: Output } | undefined {
+  const areBoxes = ({ dims }: Output) => dims.length === 3 && dims[2] === 4;
+  const boxes = find(outputs, ['pred_boxes', 'boxes', 'dets'], areBoxes);
+  const logits = find(
+    outputs,
+    ['logits', 'pred_logits', 'scores', 'labels'],
+    (output) => output !== boxes && output.dims.length === 3 && output.dims[1] === boxes?.dims[1],
   );
-  if (logits === undefined) return refuse(outputs, wanted);
+  return boxes && logits && { boxes, logits };
+}
+
+function logitsAndBoxes(outputs: Outputs) {
+  const found = queries(outputs);
+  if (found === undefined) return refuse(outputs, 'logits [1, N, classes] and boxes [1, N, 4]');
+  const { boxes, logits } = found;
   return {
     boxes: boxes.data,
     logits: logits.data,

@@ -13,6 +13,7 @@ const yoloRow = (row: number): [readonly number[], number][] =>
 
 const examples: Record<HeadName, Outputs> = {
   yolov5: { output0: tensor([1, 252, 8], ...yoloRow(17)) },
+  yolov6: { outputs: tensor([1, 84, 8], ...yoloRow(17)) },
   yolov8: {
     output0: tensor(
       [1, 7, 84],
@@ -35,6 +36,7 @@ const examples: Record<HeadName, Outputs> = {
       ]),
     ),
   },
+  'yolox-decoded': { output: tensor([1, 84, 8], ...yoloRow(19)) },
   'detr-sigmoid': {
     logits: { dims: [1, 2, 3], data: Float32Array.of(-9, -9, logit, -9, -9, -9) },
     pred_boxes: { dims: [1, 2, 4], data: Float32Array.of(0.5, 0.375, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1) },
@@ -86,4 +88,32 @@ describe.each(headNames)('%s', (name) => {
     expect(act).toThrow(ProblemError);
     expect(act).toThrow(/odd \[7\]/);
   });
+});
+
+it('takes the outputs of TF2 by their exact names, of which alphabetical order puts others first', () => {
+  const outputs: Outputs = {
+    detection_anchor_indices: tensor([1, 2]),
+    detection_boxes: { dims: [1, 2, 4], data: Float32Array.of(0.125, 0.25, 0.625, 0.75, 0, 0, 1, 1) },
+    detection_classes: { dims: [1, 2], data: Float32Array.of(2, 1) },
+    detection_multiclass_scores: tensor([1, 2, 4], [[0, 0, 3], 0.99]),
+    detection_scores: { dims: [1, 2], data: Float32Array.of(0.8, 0.1) },
+    num_detections: { dims: [1], data: Float32Array.of(2) },
+    raw_detection_boxes: tensor([1, 1917, 4]),
+    raw_detection_scores: tensor([1, 1917, 4]),
+  };
+  const numbered = Object.entries(outputs).map(([name, output], index) => [`${name}:${index}`, output]);
+  for (const named of [outputs, Object.fromEntries(numbered)]) {
+    const [found, ...others] = heads['ssd-tf'].decode(named, { width: 64, height: 64, threshold: 0.5 });
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ classId: 2, x1: 16, y1: 8, x2: 48, y2: 40 });
+  }
+});
+
+it('takes the logits of DETR, not its hidden states that come before', () => {
+  const { logits, pred_boxes } = examples['detr-softmax'];
+  const hidden = tensor([1, 2, 256]);
+  const outputs = { encoder: hidden, last_hidden_state: hidden, logits: logits!, pred_boxes: pred_boxes! };
+  expect(heads['detr-softmax'].decode(outputs, { width: 64, height: 64, threshold: 0.5 })).toMatchObject([
+    { classId: 2 },
+  ]);
 });

@@ -2,26 +2,32 @@
 import { ProblemError } from '@darkroom/contract';
 import type { Candidate, Output, Outputs } from '../detection.ts';
 
+/** The outputs with their dimensions, for people. */
+export const shapesOf = (outputs: Outputs): string =>
+  Object.entries(outputs)
+    .map(([name, { dims }]) => `${name} [${dims.join(',')}]`)
+    .join(', ');
+
 /** Throws `unsupported_model` naming the outputs the model has. */
 export function refuse(outputs: Outputs, wanted: string): never {
-  const shapes = Object.entries(outputs).map(([name, { dims }]) => `${name} [${dims.join(',')}]`);
   throw new ProblemError(
     'unsupported_model',
-    `The model card's head needs ${wanted}; the model gives ${shapes.join(', ')}. Correct "head" in the model card.`,
+    `The model card's head needs ${wanted}; the model gives ${shapesOf(outputs)}. Correct "head" in the model card.`,
   );
 }
 
-/** The output of that name, else the first for which `fits` holds, else `unsupported_model`. */
-export function pick(
+/** The first output of one of the names for which `fits` holds, else the first of any name. */
+export function find(
   outputs: Outputs,
   names: readonly string[],
-  fits: (dims: readonly number[]) => boolean,
-  wanted: string,
-): Output {
-  for (const name of names) {
-    const named = outputs[name];
-    if (named !== undefined && fits(named.dims)) return named;
-  }
+  fits: (output: Output) => boolean,
+): Output | undefined {
+  const named = names.flatMap((name) => outputs[name] ?? []).find(fits);
+  return named ?? Object.values(outputs).find(fits);
+}
+
+/** The first output whose dimensions fit, else `unsupported_model`. */
+export function pick(outputs: Outputs, fits: (dims: readonly number[]) => boolean, wanted: string): Output {
   return Object.values(outputs).find(({ dims }) => fits(dims)) ?? refuse(outputs, wanted);
 }
 

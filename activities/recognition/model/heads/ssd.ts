@@ -1,6 +1,6 @@
 /** The SSD families of the TensorFlow Object Detection API. */
-import type { Candidate, Decoder } from '../detection.ts';
-import { pick, refuse } from './outputs.ts';
+import type { Candidate, Decoder, Output, Outputs } from '../detection.ts';
+import { refuse } from './outputs.ts';
 
 const at = (data: Float32Array, index: number): number => data[index] ?? 0;
 
@@ -9,13 +9,13 @@ const at = (data: Float32Array, index: number): number => data[index] ?? 0;
  * Source: tensorflow/models, research/object_detection/exporter.py.
  */
 export const ssdTf: Decoder = (outputs, { width, height, threshold }) => {
-  const named = (part: string) => Object.entries(outputs).find(([name]) => name.includes(part))?.[1];
-  const boxes = named('boxes');
-  const classes = named('classes');
-  const scores = named('scores');
+  const boxes = named(outputs, 'boxes', 3);
+  const classes = named(outputs, 'classes', 2);
+  const scores = named(outputs, 'scores', 2);
   if (boxes === undefined || classes === undefined || scores === undefined)
-    return refuse(outputs, 'outputs named …boxes, …classes, …scores');
-  const count = Math.min(named('num')?.data[0] ?? scores.data.length, scores.data.length);
+    return refuse(outputs, 'outputs named …boxes [1, N, 4], …classes [1, N], …scores [1, N]');
+  const given = outputs.num_detections ?? named(outputs, 'num', 1);
+  const count = Math.min(given?.data[0] ?? scores.data.length, scores.data.length);
   const candidates: Candidate[] = [];
   for (let n = 0; n < count; n++) {
     const score = at(scores.data, n);
@@ -34,16 +34,29 @@ export const ssdTf: Decoder = (outputs, { width, height, threshold }) => {
 };
 
 /**
+ * The output `detection_…` of so many dimensions, else the first that has the word in its name: TF2 gives raw_detection_boxes and
+ * detection_multiclass_scores besides, in alphabetical order. A converter may have added the number of the output, `:0`.
+ */
+function named(outputs: Outputs, word: string, rank: number): Output | undefined {
+  const fitting = Object.entries(outputs).filter(([, { dims }]) => dims.length === rank);
+  const bare = (name: string) => name.replace(/:\d+$/, '');
+  const found =
+    fitting.find(([name]) => bare(name) === `detection_${word}`) ??
+    fitting.find(([name]) => bare(name) === word) ??
+    fitting.find(([name]) => name.includes(word));
+  return found?.[1];
+}
+
+/**
  * Raw SSD: boxes [1, N, 4] ty tx th tw with scales 10 10 5 5, sigmoid scores [1, N, C] whose column 0 is background, anchors
  * [1, N, 4] ymin xmin ymax xmax (0–1).
  * Source: tensorflow/models, research/object_detection/box_coders/faster_rcnn_box_coder.py.
  */
 export const ssdlite: Decoder = (outputs, { width, height, threshold }) => {
   const { boxes, scores, anchors } = outputs;
-  if (boxes === undefined || scores === undefined || anchors === undefined)
-    return refuse(outputs, 'outputs boxes, scores, anchors');
-  const { dims } = pick(outputs, ['scores'], (d) => d.length === 3, 'scores [1, N, classes]');
-  const [, count = 0, classes = 0] = dims;
+  if (boxes === undefined || scores?.dims.length !== 3 || anchors === undefined)
+    return refuse(outputs, 'outputs boxes, scores [1, N, classes], anchors');
+  const [, count = 0, classes = 0] = scores.dims;
   const candidates: Candidate[] = [];
   for (let n = 0; n < count; n++)
     for (let classId = 1; classId < classes; classId++) {

@@ -5,13 +5,14 @@ import { bestClass, centred, pick } from './outputs.ts';
 const at = (data: Float32Array, index: number): number => data[index] ?? 0;
 
 /**
- * YOLOv5, YOLOv7: [1, N, 5 + C] rows of cx cy w h (input pixels), objectness, class scores; score = objectness × class.
- * Source: ultralytics/yolov5, utils/general.py `non_max_suppression`.
+ * YOLOv5, YOLOv7: [1, N, 5 + C] rows of cx cy w h (input pixels), objectness, class scores; score = objectness × class. The same rows
+ * come from YOLOv6, whose objectness is 1 everywhere, and from YOLOX exported with its decoding.
+ * Sources: ultralytics/yolov5, utils/general.py `non_max_suppression`; meituan/YOLOv6, yolov6/models/effidehead.py `forward`;
+ * Megvii-BaseDetection/YOLOX, tools/export_onnx.py `--decode_in_inference`.
  */
 export const yolov5: Decoder = (outputs, { threshold }) => {
   const { dims, data } = pick(
     outputs,
-    [],
     (d) => d.length === 3 && (d[2] ?? 0) > 5,
     'one output [1, N, 5 + classes]',
   );
@@ -45,7 +46,6 @@ export const yolov5: Decoder = (outputs, { threshold }) => {
 export const yolov8: Decoder = (outputs, { threshold }) => {
   const { dims, data } = pick(
     outputs,
-    [],
     (d) => d.length === 3 && (d[1] ?? 0) > 4,
     'one output [1, 4 + classes, N]',
   );
@@ -73,7 +73,7 @@ export const yolov8: Decoder = (outputs, { threshold }) => {
  * Source: ultralytics/ultralytics, nn/modules/head.py `v10postprocess`.
  */
 export const endToEnd: Decoder = (outputs, { threshold }) => {
-  const { dims, data } = pick(outputs, [], (d) => d.length === 3 && d[2] === 6, 'one output [1, N, 6]');
+  const { dims, data } = pick(outputs, (d) => d.length === 3 && d[2] === 6, 'one output [1, N, 6]');
   const candidates: Candidate[] = [];
   for (let row = 0; row < (dims[1] ?? 0); row++) {
     const start = row * 6;
@@ -107,7 +107,6 @@ export const yolox: Decoder = (outputs, { width, height, threshold }) => {
   });
   const { dims, data } = pick(
     outputs,
-    [],
     (d) => d.length === 3 && d[1] === cells.length && (d[2] ?? 0) > 5,
     `one output [1, ${cells.length}, 5 + classes]`,
   );

@@ -6,13 +6,14 @@ import { bytes, fieldsOf, integer, message } from './protobuf.ts';
 
 const IR_VERSION = 8;
 const OPSET = 13;
-const FLOAT = 1;
-const INT64 = 7;
+/** TensorProto.DataType. */
+const dataTypes = { float32: 1, uint8: 2, int64: 7, bool: 9, float16: 10 } as const;
+type DataType = keyof typeof dataTypes;
 
 export interface OnnxTensor {
   readonly name: string;
   readonly dims: readonly number[];
-  readonly data: Float32Array | BigInt64Array;
+  readonly data: Float32Array | Float16Array | BigInt64Array;
 }
 
 export interface OnnxNode {
@@ -23,10 +24,13 @@ export interface OnnxNode {
   readonly attributes?: Readonly<Record<string, number | readonly number[] | string>>;
 }
 
-/** A float32 input or output of a graph. */
+/** An input or output of a graph. */
 export interface OnnxPort {
   readonly name: string;
-  readonly dims: readonly number[];
+  /** A string is a symbolic dimension. */
+  readonly dims: readonly (number | string)[];
+  /** float32 when absent. */
+  readonly type?: DataType;
 }
 
 export interface OnnxGraph {
@@ -49,10 +53,15 @@ function tensor(field: number, { name, dims, data }: OnnxTensor): Uint8Array {
   const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   return message(field, [
     ...dims.map((dim) => integer(1, dim)),
-    integer(2, data instanceof Float32Array ? FLOAT : INT64),
+    integer(2, dataTypes[typeOf(data)]),
     bytes(8, name),
     bytes(9, raw),
   ]);
+}
+
+function typeOf(data: OnnxTensor['data']): DataType {
+  if (data instanceof BigInt64Array) return 'int64';
+  return data instanceof Float32Array ? 'float32' : 'float16';
 }
 
 function attribute(name: string, value: number | readonly number[] | string): Uint8Array {
@@ -71,12 +80,12 @@ function node({ op, inputs, output, attributes = {} }: OnnxNode): Uint8Array {
   ]);
 }
 
-function port(field: number, { name, dims }: OnnxPort): Uint8Array {
+function port(field: number, { name, dims, type = 'float32' }: OnnxPort): Uint8Array {
   const shape = message(
     2,
-    dims.map((dim) => message(1, [integer(1, dim)])),
+    dims.map((dim) => message(1, [typeof dim === 'number' ? integer(1, dim) : bytes(2, dim)])),
   );
-  return message(field, [bytes(1, name), message(2, [message(1, [integer(1, FLOAT), shape])])]);
+  return message(field, [bytes(1, name), message(2, [message(1, [integer(1, dataTypes[type]), shape])])]);
 }
 
 /** The bytes of an ONNX file (IR version 8, opset 13). Equal graphs give equal bytes. */

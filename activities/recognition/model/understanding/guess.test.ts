@@ -1,10 +1,27 @@
 import { writeFile } from 'node:fs/promises';
 import { ProblemError } from '@darkroom/contract';
 import { describe, expect, it } from 'vitest';
-import { type ConstantModel, constantModel, openFile, tensor } from '../testing/models.ts';
-import type { HeadName } from './heads/index.ts';
+import { type ConstantModel, constantModel, openFile, tensor } from '../../testing/models.ts';
+import type { HeadName } from '../heads/index.ts';
 
 const open = async (model: ConstantModel) => openFile(await constantModel(model));
+
+/** Rows of a grid of 64 × 64 that hold boxes in pixels about the middle of their cells, with that objectness. */
+function gridInPixels(objectness: (row: number) => number) {
+  const rows = [8, 16, 32].flatMap((stride) =>
+    Array.from({ length: (64 / stride) ** 2 }, (_, cell) => {
+      const columns = 64 / stride;
+      return [
+        (cell % columns) * stride + stride / 2,
+        Math.floor(cell / columns) * stride + stride / 2,
+        stride,
+        stride,
+      ];
+    }),
+  );
+  const data = rows.flatMap((box, row) => [...box, objectness(row), ...Array<number>(80).fill(0.01)]);
+  return { dims: [1, 84, 85], data: Float32Array.from(data) };
+}
 
 const families: [HeadName, ConstantModel, Record<string, unknown>][] = [
   ['yolov5', { outputs: { output0: tensor([1, 252, 85]) } }, { fit: 'letterbox', scale: 1 / 255 }],
@@ -14,6 +31,16 @@ const families: [HeadName, ConstantModel, Record<string, unknown>][] = [
     'yolox',
     { outputs: { output: tensor([1, 84, 85]) } },
     { fit: 'letterbox-topleft', colour: 'bgr', scale: 1 },
+  ],
+  [
+    'yolox-decoded',
+    { outputs: { output: gridInPixels((row) => 0.001 * row) } },
+    { fit: 'letterbox-topleft', colour: 'bgr', scale: 1 },
+  ],
+  [
+    'yolov6',
+    { outputs: { outputs: gridInPixels(() => 1) } },
+    { fit: 'letterbox', colour: 'rgb', scale: 1 / 255 },
   ],
   [
     'detr-sigmoid',
@@ -28,6 +55,19 @@ const families: [HeadName, ConstantModel, Record<string, unknown>][] = [
   [
     'detr-softmax',
     { outputs: { logits: tensor([1, 100, 92]), pred_boxes: tensor([1, 100, 4]) } },
+    { mean: [0.485, 0.456, 0.406] },
+  ],
+  [
+    'detr-softmax',
+    {
+      input: { name: 'pixel_values', dims: ['batch', 3, 64, 64] },
+      others: [{ name: 'pixel_mask', dims: ['batch', 'height', 'width'], type: 'int64' }],
+      outputs: {
+        encoder_last_hidden_state: tensor([1, 100, 256]),
+        logits: tensor([1, 100, 92]),
+        pred_boxes: tensor([1, 100, 4]),
+      },
+    },
     { mean: [0.485, 0.456, 0.406] },
   ],
   [

@@ -3,9 +3,12 @@
  * Shapes are ambiguous, so the guess is put into words, and the model card wins.
  */
 import { ProblemError } from '@darkroom/contract';
-import type { ModelInput, ModelLabels } from './card.ts';
-import { COCO_80, COCO_IDS } from './coco.ts';
-import type { HeadName } from './heads/index.ts';
+import type { ModelInput, ModelLabels } from '../card.ts';
+import { COCO_80, COCO_IDS } from '../coco.ts';
+import type { Output, Outputs } from '../detection.ts';
+import { queries } from '../heads/detr.ts';
+import type { HeadName } from '../heads/index.ts';
+import { shapesOf } from '../heads/outputs.ts';
 
 export interface Port {
   readonly name: string;
@@ -31,9 +34,15 @@ const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as 
 export function imageInput(inputs: readonly Port[]): Port {
   const image = inputs.find(({ dims }) => dims.length === 4);
   if (image !== undefined) return image;
-  const shapes = inputs.map(({ name, dims }) => `${name} [${dims.join(',')}]`).join(', ');
-  throw new ProblemError('unsupported_model', `No input takes a picture [1,3,H,W] or [1,H,W,3]: ${shapes}.`);
+  throw new ProblemError(
+    'unsupported_model',
+    `No input takes a picture [1,3,H,W] or [1,H,W,3]: ${shown(inputs)}.`,
+  );
 }
+
+/** Inputs with their dimensions, for people. */
+export const shown = (inputs: readonly Port[]): string =>
+  inputs.map(({ name, dims }) => `${name} [${dims.join(',')}]`).join(', ');
 
 /** Size, layout and type of the input, before the model has run. Sizes that are left open become 640. */
 export function guessInputShape(
@@ -41,10 +50,10 @@ export function guessInputShape(
   metadata: Readonly<Record<string, string>>,
 ): InputShape {
   const { name, type, dims } = imageInput(inputs);
-  if (type !== 'float32' && type !== 'uint8')
+  if (type !== 'float32' && type !== 'float16' && type !== 'uint8')
     throw new ProblemError(
       'unsupported_model',
-      `The input ${name} is ${type}; float32 and uint8 are supported. Export the model in full precision (half=False).`,
+      `The input ${name} is ${type}; float32, float16 and uint8 are supported. Export the model in one of them.`,
     );
   const layout = dims[3] === 3 ? 'nhwc' : 'nchw';
   const [height, width] = layout === 'nhwc' ? [dims[1], dims[2]] : [dims[2], dims[3]];
@@ -60,85 +69,135 @@ export function guessInputShape(
 }
 
 /**
- * Head, normalisation and labels, told by the outputs of a run. `outputs` have their real dimensions. Throws
+ * Head, normalisation and labels, told by the outputs of a run on an empty picture; `head` is what a card says. Throws
  * `unsupported_model` when nothing fits.
  */
 export function guess(
   inputs: readonly Port[],
-  outputs: readonly Port[],
+  outputs: Outputs,
   shape: InputShape,
   metadata: Readonly<Record<string, string>>,
+  head: HeadName | undefined,
 ): Guess {
   if (metadata.task !== undefined && metadata.task !== 'detect')
     throw new ProblemError(
       'unsupported_model',
       `The model was exported for the task "${metadata.task}"; only detectors are supported.`,
     );
-  const { head, classes, reason } = guessHead(inputs, outputs, shape);
-  const { labels, source } = guessLabels(head, classes, metadata);
-  const input = { ...shape, ...normalisation(head, outputs, shape) };
+  const found = head === undefined ? guessHead(inputs, outputs, shape) : { head, reason: 'as the card says' };
+  const { labels, source } = guessLabels(found.head, classesOf(found.head, outputs), metadata);
+  const input = { ...shape, ...normalisation(found.head, outputs, shape) };
   const text =
-    `${head}: ${reason}; labels: ${source}; input ${shape.width} × ${shape.height} ${input.colour} ` +
-    `${shape.layout} ${shape.dtype}, ${input.fit}`;
-  return { head, input, labels, text };
+    `${found.head}: ${found.reason}, ${shapesOf(outputs)}; labels: ${source}; input ${shape.width} × ${shape.height} ` +
+    `${input.colour} ${shape.layout} ${shape.dtype}, ${input.fit}`;
+  return { head: found.head, input, labels, text };
 }
 
 interface HeadGuess {
   readonly head: HeadName;
-  readonly classes: number | undefined;
   readonly reason: string;
 }
 
-function guessHead(inputs: readonly Port[], outputs: readonly Port[], shape: InputShape): HeadGuess {
-  const names = outputs.map(({ name }) => name);
-  const shown = outputs.map(({ name, dims }) => `${name} [${dims.join(',')}]`).join(', ');
-  const sizes = outputs.map(({ dims }) => dims.map(Number));
+function guessHead(inputs: readonly Port[], outputs: Outputs, shape: InputShape): HeadGuess {
+  const names = Object.keys(outputs);
   const has = (...wanted: string[]) => wanted.every((name) => names.includes(name));
 
-  if (has('boxes', 'scores', 'anchors'))
-    return { head: 'ssdlite', classes: undefined, reason: `raw SSD with anchors, ${shown}` };
+  if (has('boxes', 'scores', 'anchors')) return { head: 'ssdlite', reason: 'raw SSD with anchors' };
   if (has('labels', 'boxes', 'scores') && inputs.some(({ name }) => name === 'orig_target_sizes'))
-    return { head: 'detr-postprocessed', classes: undefined, reason: `labels, boxes and scores, ${shown}` };
+    return { head: 'detr-postprocessed', reason: 'labels, boxes and scores' };
   if (['boxes', 'classes', 'scores'].every((part) => names.some((name) => name.includes(part))))
-    return { head: 'ssd-tf', classes: undefined, reason: `TensorFlow SSD's outputs, ${shown}` };
+    return { head: 'ssd-tf', reason: "TensorFlow SSD's outputs" };
 
-  const boxes = sizes.find((dims) => dims.length === 3 && dims[2] === 4);
-  const logits = sizes.find((dims) => dims.length === 3 && dims !== boxes && dims[1] === boxes?.[1]);
-  if (boxes !== undefined && logits !== undefined) {
-    const [, queries = 0] = boxes;
-    const [, , classes = 0] = logits;
-    if (queries > 1000)
+  const found = queries(outputs);
+  if (found !== undefined) {
+    const count = found.boxes.dims[1] ?? 0;
+    if (count > 1000)
       throw new ProblemError(
         'unsupported_model',
-        `Raw SSD outputs without anchors (${shown}). Export with the postprocessor, or with an output "anchors".`,
+        `Raw SSD outputs without anchors (${shapesOf(outputs)}). Export with the postprocessor, or with an output "anchors".`,
       );
-    return queries === 100
-      ? { head: 'detr-softmax', classes: classes - 1, reason: `100 queries as DETR has, ${shown}` }
-      : { head: 'detr-sigmoid', classes, reason: `queries with logits and boxes, ${shown}` };
+    return count === 100
+      ? { head: 'detr-softmax', reason: '100 queries as DETR has' }
+      : { head: 'detr-sigmoid', reason: 'queries with logits and boxes' };
   }
 
-  const [only] = sizes;
-  if (only !== undefined && only.length === 3 && outputs.length === 1) return guessYolo(only, shape, shown);
-  throw new ProblemError('unsupported_model', `No known detector has these outputs: ${shown}. ${CARD}`);
+  const [only, ...others] = Object.values(outputs);
+  if (only?.dims.length === 3 && others.length === 0) {
+    const yolo = guessYolo(only, shape);
+    if (yolo !== undefined) return yolo;
+    throw new ProblemError(
+      'unsupported_model',
+      `No YOLO of this input size has the output ${shapesOf(outputs)}. ${CARD}`,
+    );
+  }
+  throw new ProblemError(
+    'unsupported_model',
+    `No known detector has these outputs: ${shapesOf(outputs)}. ${CARD}`,
+  );
 }
 
-function guessYolo(dims: readonly number[], { width, height }: InputShape, shown: string): HeadGuess {
-  const [, rows = 0, columns = 0] = dims;
+function guessYolo(output: Output, size: InputShape): HeadGuess | undefined {
+  const [, rows = 0, columns = 0] = output.dims;
+  const { width, height } = size;
   const cells = [8, 16, 32].reduce((sum, s) => sum + Math.floor(width / s) * Math.floor(height / s), 0);
-  if (rows === cells && columns > 5)
-    return { head: 'yolox', classes: columns - 5, reason: `one row per grid cell, ${shown}` };
-  if (rows === 3 * cells && columns > 5)
-    return { head: 'yolov5', classes: columns - 5, reason: `three rows per grid cell, ${shown}` };
-  if (columns === 6 && rows <= 1000)
-    return { head: 'end-to-end', classes: undefined, reason: `rows of box, score, class, ${shown}` };
-  if (columns > rows && rows > 4)
-    return { head: 'yolov8', classes: rows - 4, reason: `classes before boxes as in v8 and 11, ${shown}` };
-  throw new ProblemError('unsupported_model', `No YOLO of this input size has the output ${shown}. ${CARD}`);
+  if (rows === cells && columns > 5) {
+    if (!inPixels(output, size)) return { head: 'yolox', reason: 'one row per grid cell' };
+    return everyObjectness(output) === 1
+      ? { head: 'yolov6', reason: 'one row per grid cell, boxes in pixels, objectness 1 everywhere' }
+      : { head: 'yolox-decoded', reason: 'one row per grid cell, boxes in pixels already' };
+  }
+  if (rows === 3 * cells && columns > 5) return { head: 'yolov5', reason: 'three rows per grid cell' };
+  if (columns === 6 && rows <= 1000) return { head: 'end-to-end', reason: 'rows of box, score, class' };
+  if (columns > rows && rows > 4) return { head: 'yolov8', reason: 'classes before boxes as in v8 and 11' };
+  return undefined;
+}
+
+/**
+ * Whether the rows of a grid hold boxes in pixels: then their centres lie all over the picture, whatever is in it, half of them beyond
+ * an eighth of it. Raw ones are offsets from each one's own cell, a few cells at most.
+ */
+function inPixels(output: Output, { width, height }: InputShape): boolean {
+  return medianOf(output, 0) > width / 8 && medianOf(output, 1) > height / 8;
+}
+
+function medianOf(output: Output, column: number): number {
+  const sorted = columnOf(output, column).sort();
+  return sorted[sorted.length >> 1] ?? 0;
+}
+
+/** The objectness that all rows have, undefined where they differ. */
+function everyObjectness(output: Output): number | undefined {
+  const [first, ...rest] = new Set(columnOf(output, 4));
+  return rest.length === 0 ? first : undefined;
+}
+
+function columnOf({ dims: [, rows = 0, columns = 0], data }: Output, column: number): Float32Array {
+  return Float32Array.from({ length: rows }, (_, row) => data[row * columns + column] ?? 0);
+}
+
+/** How many classes outputs of that family have; undefined where they do not tell. */
+function classesOf(head: HeadName, outputs: Outputs): number | undefined {
+  const [, rows = 0, columns = 0] = Object.values(outputs)[0]?.dims ?? [];
+  switch (head) {
+    case 'yolov5':
+    case 'yolov6':
+    case 'yolox':
+    case 'yolox-decoded':
+      return columns - 5;
+    case 'yolov8':
+      return rows - 4;
+    case 'detr-sigmoid':
+      return queries(outputs)?.logits.dims[2];
+    case 'detr-softmax':
+      return (queries(outputs)?.logits.dims[2] ?? 1) - 1;
+    default:
+      return undefined;
+  }
 }
 
 function normalisation(
   head: HeadName,
-  outputs: readonly Port[],
+  outputs: Outputs,
   { dtype }: InputShape,
 ): Omit<ModelInput, keyof InputShape> {
   const unit = { colour: 'rgb', scale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1], pad: 114 } as const;
@@ -147,16 +206,18 @@ function normalisation(
   const plusMinusOne = { ...unit, scale: 2 / 255, mean: [1, 1, 1], pad: 0 } as const;
   switch (head) {
     case 'yolov5':
+    case 'yolov6':
     case 'yolov8':
     case 'end-to-end':
       return mutable(unit, 'letterbox');
     case 'yolox':
+    case 'yolox-decoded':
       return mutable({ ...raw, colour: 'bgr' }, 'letterbox-topleft');
     case 'detr-softmax':
       return mutable(imagenet, 'stretch');
     case 'detr-sigmoid':
       // RF-DETR calls its outputs dets and labels, and alone of these wants ImageNet's mean.
-      return mutable(outputs.some(({ name }) => name === 'dets') ? imagenet : unit, 'stretch');
+      return mutable('dets' in outputs ? imagenet : unit, 'stretch');
     case 'detr-postprocessed':
       return mutable(unit, 'stretch');
     case 'ssd-tf':
