@@ -34,6 +34,7 @@ import { z } from 'zod';
 import { probeVideo } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
 import { publishedFiles } from './published.ts';
+import { KeptPasses } from './split/kept-passes.ts';
 import { reportStanding, splitInto } from './split-activity.ts';
 
 export type MediaActivities = ReturnType<typeof mediaActivities>;
@@ -45,8 +46,11 @@ const splitEnd = z.object({ warnings: z.array(z.string()) });
 const splitVersion = 1;
 /** Scenes of a page at most; small enough that they are soon recognised. */
 const scenesInPage = 24;
+/** Milliseconds that a decoder waits for the next page of its video, and between two questions whether there will be one. */
+const keptMs = { idleMs: 60_000, askMs: 1000 };
 
 export function mediaActivities(deps: FrameDeps) {
+  const kept = new KeptPasses({ most: deps.config.media.keptProcesses, ...keptMs });
   return {
     /** Reads what the file says of itself; a file that cannot be analysed fails the job by its own reason. */
     probeVideo: jobActivity(deps, async (attempt): Promise<void> => {
@@ -92,6 +96,7 @@ export function mediaActivities(deps: FrameDeps) {
         request: { options, room, candidateBytes: deps.config.media.candidateBytes },
         limits: limitsOf(deps),
         scenes: scenesInPage,
+        kept,
       });
       return pageOf(stands, from);
     }),

@@ -9,15 +9,15 @@ import {
 } from '@darkroom/contract';
 import { type Attempt, saveFound } from '@darkroom/frame';
 import { failpoint, releaseMemory } from '@darkroom/platform';
-import type { CheckpointRow, FoundItem } from '@darkroom/records';
+import { type CheckpointRow, type FoundItem, getCheckpoint, getJob } from '@darkroom/records';
 import { z } from 'zod';
 import { ChildDied, ChildStalled, type DecoderLimits, splitVideo } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
 import { type SplitCursor, splitCursor } from './split/cursor.ts';
+import { type KeptPasses, SplitPass } from './split/kept-passes.ts';
+import { PageTime } from './split/page-time.ts';
 import type { SplitEvent, SplitRequest } from './split/split.ts';
 
-/** A page ends after this long at the next checkpoint, so that what it found is recognised while the rest is split. */
-const pageBudgetMs = 20_000;
 /** Deaths of the child at one place before it is the video's own fault. */
 const mostDeaths = 3;
 
@@ -28,6 +28,8 @@ export interface SplitWork {
   readonly limits: DecoderLimits;
   /** Scenes of a page at most. */
   readonly scenes: number;
+  /** Where passes wait for the next page of their job. */
+  readonly kept: KeptPasses;
 }
 
 type Asked = { readonly info: VideoInfo; readonly options: VideoOptions };
@@ -70,8 +72,10 @@ class SplitPageWork {
   reached: number;
   readonly #attempt: Attempt;
   readonly #work: SplitWork;
-  readonly #until = Date.now() + pageBudgetMs;
   readonly #first: number;
+  /** What a pass under way was made of, beside its place. */
+  readonly #name: string;
+  #time: PageTime | undefined;
   #cursor: SplitCursor | undefined;
   #found: number;
 
@@ -81,35 +85,57 @@ class SplitPageWork {
     this.#cursor = checkpoint.cursor === null ? undefined : splitCursor.parse(checkpoint.cursor);
     this.#found = checkpoint.found;
     this.#first = checkpoint.found;
+    this.#name = JSON.stringify([attempt.call.jobId, attempt.call.run, checkpoint.digest]);
     this.reached = this.#cursor?.reached ?? work.request.options.from;
   }
 
-  /** Reads the child's events until the page is done. Leaving the loop ends the child. */
+  /** Reads a pass until the page is done, and leaves it for the next one. */
   async run(): Promise<Standing> {
-    const { source, request, limits } = this.#work;
-    const { signal, deps } = this.#attempt;
-    let child = 0;
     this.#attempt.log.line('info', `split: from ${this.reached.toFixed(3)} s`);
     this.#report(this.reached);
+    const kept = await this.#work.kept.take(this.#name, placeOf(this.#cursor));
+    const pass = kept ?? this.#open();
+    this.#time ??= new PageTime(kept !== undefined);
+    let goesOn = false;
+    try {
+      const done = await this.#read(pass);
+      goesOn = !done;
+      return { found: this.#found, done };
+    } finally {
+      if (goesOn) await this.#keep(pass);
+      else await pass.end();
+    }
+  }
+
+  #open(): SplitPass {
+    const { source, request, limits } = this.#work;
+    return new SplitPass((signal, onChild) =>
+      splitVideo(
+        rangeSource(this.#attempt.deps.storage, source),
+        { ...request, ...(this.#cursor && { cursor: this.#cursor }) },
+        {
+          limits,
+          signal,
+          onChild: (pid) => {
+            onChild(pid);
+            void failpoint('video.child', source.filename, pid);
+          },
+        },
+      ),
+    );
+  }
+
+  /** Reads on until the page is done; true when the video is. */
+  async #read(pass: SplitPass): Promise<boolean> {
+    const time = this.#time;
     // One scene is stored while the next is decoded.
     let storing: Promise<void> = Promise.resolve();
-    const events = splitVideo(
-      rangeSource(deps.storage, source),
-      { ...request, ...(this.#cursor && { cursor: this.#cursor }) },
-      {
-        limits,
-        signal,
-        onChild: (pid) => {
-          child = pid;
-          void failpoint('video.child', source.filename, pid);
-        },
-      },
-    );
     try {
-      for await (const event of events) {
+      for await (const event of pass.page(this.#attempt.signal)) {
+        if (event.type !== 'progress' || event.at > this.reached) time?.passed();
         if (event.type === 'progress') {
           this.#report(event.at);
-          await failpoint('video.decode', event.at.toFixed(3), child);
+          await failpoint('video.decode', event.at.toFixed(3), pass.pid);
           continue;
         }
         await storing;
@@ -117,20 +143,32 @@ class SplitPageWork {
           for (const warning of event.warnings) this.#attempt.log.line('warn', `split: ${warning}`);
           await this.#save([], { ...this.#cursor, reached: event.at, warnings: event.warnings }, true);
           this.#report(event.at, true);
-          return { found: this.#found, done: true };
+          return true;
         }
-        storing = event.type === 'scene' ? this.#store(event, child) : this.#save([], event.cursor, false);
+        storing = event.type === 'scene' ? this.#store(event, pass.pid) : this.#save([], event.cursor, false);
         // Awaited before the next event; until then its failure is nobody's.
         storing.catch(() => {});
         this.#report(event.cursor.reached);
         if (event.type === 'scene' && this.#found + 1 - this.#first >= this.#work.scenes) break;
-        if (Date.now() > this.#until) break;
+        if (time?.over) break;
       }
     } finally {
       await storing.catch(() => {});
     }
     await storing;
-    return { found: this.#found, done: false };
+    return false;
+  }
+
+  /** Leaves a pass to the next page, as long as the job's run goes on from where it stands. */
+  #keep(pass: SplitPass): Promise<void> {
+    const { db } = this.#attempt.deps.records;
+    const { jobId, run } = this.#attempt.call;
+    const place = placeOf(this.#cursor);
+    return this.#work.kept.keep(this.#name, place, pass, async () => {
+      const [known, checkpoint] = await Promise.all([getJob(db, jobId), getCheckpoint(db, jobId, 'split')]);
+      if (known?.job.run !== run || known.job.state !== 'running' || checkpoint === undefined) return false;
+      return !checkpoint.done && placeOf(splitCursor.parse(checkpoint.cursor)) === place;
+    });
   }
 
   /** The two pictures first, then the row that makes the scene an item, with the cursor behind it. */
@@ -194,6 +232,10 @@ class SplitPageWork {
     reportSplit(this.#attempt, { info, options: request.options }, at, ended);
   }
 }
+
+/** A place in a video, equal for equal places. */
+const placeOf = (cursor: SplitCursor | undefined): string =>
+  cursor === undefined ? '' : JSON.stringify(splitCursor.parse(cursor));
 
 /** Shows a split that stands at `at` seconds as seconds of those that are asked for. */
 function reportSplit({ progress }: Attempt, { info, options }: Asked, at: number, ended: boolean): void {

@@ -34,20 +34,23 @@ export type SplitEvent =
   | { readonly type: 'progress'; readonly at: number }
   | { readonly type: 'end'; readonly at: number; readonly warnings: string[] };
 
-/** Seconds of video after which the place is told, scenes or not. */
+/** Seconds of video, or milliseconds of work, after which the place is told, scenes or not. */
 const checkpointEvery = 30;
+const checkpointEveryMs = 60_000;
 const progressEveryMs = 500;
 
 /**
- * Splits from the beginning or from where an earlier pass with the same request stood. What follows a cursor is, but for `progress`,
- * the same as what followed it in the pass that told it. Frames that were at hand then are decoded again only if one is wanted.
+ * Splits from the beginning or from where an earlier pass with the same request stood. What follows a cursor is, but for `progress` and
+ * checkpoints that come after long work, the same as what followed it in the pass that told it. Frames that were at hand then are decoded
+ * again only if one is wanted. `now` in milliseconds; a `progress` that stays where the cursor stood tells of pictures decoded again.
  */
 export function* split(
   reader: VideoReader,
   request: SplitRequest,
   cursor: SplitCursor | undefined,
+  now: () => number = () => performance.now(),
 ): Generator<SplitEvent, void, undefined> {
-  const pass = new Pass(reader, request, cursor);
+  const pass = new Pass(reader, request, cursor, now);
   try {
     yield* pass.run();
   } finally {
@@ -65,10 +68,17 @@ class Pass {
   #frames: number;
   #damaged: number;
   #reached: number;
-  /** Of the last event with a cursor. */
+  /** Of the last event with a cursor: seconds of the video, and when it was told. */
   #told: number | undefined;
+  #toldMs: number;
+  readonly #now: () => number;
 
-  constructor(reader: VideoReader, request: SplitRequest, cursor: SplitCursor | undefined) {
+  constructor(
+    reader: VideoReader,
+    request: SplitRequest,
+    cursor: SplitCursor | undefined,
+    now: () => number,
+  ) {
     const { options, candidateBytes } = request;
     this.#reader = reader;
     this.#request = request;
@@ -86,19 +96,21 @@ class Pass {
     this.#damaged = cursor?.damaged ?? 0;
     this.#reached = cursor?.reached ?? options.from;
     this.#told = cursor?.reached;
+    this.#now = now;
+    this.#toldMs = now();
   }
 
   *run(): Generator<SplitEvent, void, undefined> {
-    let reported = performance.now();
+    let reported = this.#now();
     for (;;) {
       const fast = this.#steps.state;
       const step = this.#steps.next();
       if (step === undefined) break;
-      yield* this.#pass(step, fast);
-      const now = performance.now();
+      if (step !== 'again') yield* this.#pass(step, fast);
+      const now = this.#now();
       if (now - reported < progressEveryMs) continue;
       reported = now;
-      yield { type: 'progress', at: step.frame.at };
+      yield { type: 'progress', at: this.#reached };
     }
     const fast = this.#steps.state;
     const { found, end } = this.#steps.finish();
@@ -128,8 +140,9 @@ class Pass {
     this.#frames++;
     this.#damaged += damaged;
     this.#reached = at;
-    if (at - this.#told < checkpointEvery) return;
+    if (at - this.#told < checkpointEvery && this.#now() - this.#toldMs < checkpointEveryMs) return;
     this.#told = at;
+    this.#toldMs = this.#now();
     yield { type: 'checkpoint', at, cursor: this.#cursor(this.#steps.state) };
   }
 
@@ -162,6 +175,7 @@ class Pass {
     const { width, height } = frame;
     again?.release();
     this.#told = this.#reached;
+    this.#toldMs = this.#now();
     return { type: 'scene', number, scene, image, input, width, height, cursor: this.#cursor(fast) };
   }
 

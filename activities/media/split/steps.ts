@@ -15,8 +15,8 @@ export interface Step {
 }
 
 export interface Steps {
-  /** Undefined when the video or range is over. */
-  next(): Step | undefined;
+  /** Undefined when the video or range is over; `again` for a frame that an earlier pass was done with. */
+  next(): Step | 'again' | undefined;
   /** After the last step: what became certain with the end, and the end, seconds. */
   finish(): { readonly found: readonly FoundBoundary[]; readonly end: number };
   /** Lets go of the reader, so that something else can be read with it; the next step takes it up again. */
@@ -126,13 +126,11 @@ export class EveryFrame implements Steps {
     this.#reached = reached ?? Number.NEGATIVE_INFINITY;
   }
 
-  next(): Step | undefined {
-    for (;;) {
-      const frame = this.#frames.next();
-      if (frame === undefined) return undefined;
-      const found = this.#watch.push(frame.at, frame.small());
-      if (frame.at > this.#reached) return { frame, found, settled: this.#watch.settled };
-    }
+  next(): Step | 'again' | undefined {
+    const frame = this.#frames.next();
+    if (frame === undefined) return undefined;
+    const found = this.#watch.push(frame.at, frame.small());
+    return frame.at > this.#reached ? { frame, found, settled: this.#watch.settled } : 'again';
   }
 
   finish(): { found: FoundBoundary[]; end: number } {

@@ -223,6 +223,7 @@ function configOf(env: Environment) {
     },
     media: {
       processes: env.DECODER_PROCESSES,
+      keptProcesses: env.DECODER_PROCESSES_KEPT,
       memoryBytes: env.DECODER_MEMORY_BYTES,
       stallSeconds: env.DECODER_STALL_SECONDS,
       candidateBytes: env.CANDIDATE_BYTES,

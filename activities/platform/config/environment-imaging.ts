@@ -89,6 +89,11 @@ export const media = {
   DECODER_PROCESSES: whole(1, 256)
     .default(1)
     .meta({ description: 'Videos that one worker decodes at once, each on all cores.', example: '1' }),
+  DECODER_PROCESSES_KEPT: whole(0, 256).default(2).meta({
+    description:
+      'Decoding processes that one worker keeps while their videos wait for their next page, beside those that decode: they hold their memory, but need not decode seconds of video again.',
+    example: '2',
+  }),
   DECODER_MEMORY_BYTES: whole(64 * MiB)
     .default(2048 * MiB)
     .meta({ description: 'Memory of one decoding process; it is ended beyond that.', example: '2147483648' }),
