@@ -81,6 +81,48 @@ describe('the decoder’s process', () => {
     expect(info).toMatchObject({ container: 'mp4', codec: 'h264', width: 320, height: 180, seconds: 8 });
   });
 
+  it('is given the time that it waits for a slow store, by which nobody judges the file', async () => {
+    const source = rangesOf(film);
+    let ms = 0;
+    let looks = 0;
+    const now = () => {
+      looks++;
+      return ms;
+    };
+    const stalling: RangeSource = {
+      size: source.size,
+      async read(offset, length, signal) {
+        ms += 35_000;
+        // Until somebody has looked at the clock, as the watch does.
+        for (const seen = looks; looks < seen + 3; ) await new Promise((resolve) => setTimeout(resolve, 20));
+        return source.read(offset, length, signal);
+      },
+    };
+    const signal = new AbortController().signal;
+    expect(await probeVideo(stalling, { limits, signal, now })).toMatchObject({ codec: 'h264' });
+    expect(ms).toBeGreaterThanOrEqual(35_000);
+  });
+
+  it('has half a minute of its own for looking at a file', async () => {
+    let ms = 0;
+    const source = rangesOf(film);
+    const slow: RangeSource = {
+      size: source.size,
+      async read(offset, length, signal) {
+        // Once it was given all it wanted, it takes its time.
+        setTimeout(() => (ms += 35_000), 0);
+        const bytes = await source.read(offset, length, signal);
+        process.kill(child.pid, 'SIGSTOP');
+        return bytes;
+      },
+    };
+    const child = { pid: 0 };
+    const signal = new AbortController().signal;
+    const options = { limits: { ...limits, stallSeconds: 60 }, signal, now: () => ms };
+    const probing = probeVideo(slow, { ...options, onChild: (pid) => (child.pid = pid) });
+    await expect(probing).rejects.toMatchObject({ name: 'ProblemError', code: 'item_timeout' });
+  });
+
   it('finds scenes with their pictures, and is gone afterwards', async () => {
     const { child, events } = run(rangesOf(film));
     const taken = await all(events);

@@ -35,6 +35,8 @@ export interface ChildOptions {
   readonly limits: DecoderLimits;
   readonly signal: AbortSignal;
   readonly onChild?: (pid: number) => void;
+  /** Milliseconds of a clock that never goes back; by default the system's. */
+  readonly now?: () => number;
 }
 
 /** The process ended by itself, without an answer. */
@@ -102,7 +104,7 @@ export async function decodePicture(
   throw new Error('The decoder’s process left without an answer.');
 }
 
-/** Of probe and picture, seconds: they look at little of a file. */
+/** Of probe and picture, seconds without those spent waiting for bytes: they look at little of a file. */
 const SHORT_TASK_SECONDS = 30;
 /** Until a file is open, seconds of computing: some few bytes stand for work without end. */
 const OPENING_SECONDS = 3;
@@ -145,7 +147,7 @@ async function* converse(
   if (child.pid === undefined) throw await new Promise<Error>((resolve) => child.once('error', resolve));
   options.onChild?.(child.pid);
   const answers = new AnswerQueue();
-  const watch = new Watch(child, task, limits, (error) => answers.failNow(error));
+  const watch = new Watch(child, task, options, (error) => answers.failNow(error));
   const abort = () => answers.failNow(signal.reason);
   signal.addEventListener('abort', abort, { once: true });
   void pump(child, source, task, answers, watch, signal).catch((error) => answers.fail(error));
@@ -247,22 +249,31 @@ class Watch {
   readonly #limits: DecoderLimits;
   readonly #fail: (error: Error) => void;
   readonly #timer: NodeJS.Timeout;
-  readonly #deadline: number;
-  #aliveAt = performance.now();
+  readonly #now: () => number;
+  /** When the task is to have ended; each wait for something that is not the child's puts it off. */
+  #deadline: number;
+  #aliveAt: number;
   #paused = 0;
   #opened = false;
 
-  constructor(child: ChildProcess, task: Task, limits: DecoderLimits, fail: (error: Error) => void) {
+  constructor(
+    child: ChildProcess,
+    task: Task,
+    { limits, now = () => performance.now() }: Pick<ChildOptions, 'limits' | 'now'>,
+    fail: (error: Error) => void,
+  ) {
     this.#child = child;
     this.#limits = limits;
     this.#fail = fail;
+    this.#now = now;
+    this.#aliveAt = now();
     this.#deadline =
-      task.do === 'split' ? Number.POSITIVE_INFINITY : performance.now() + SHORT_TASK_SECONDS * 1000;
+      task.do === 'split' ? Number.POSITIVE_INFINITY : this.#aliveAt + SHORT_TASK_SECONDS * 1000;
     this.#timer = setInterval(() => void this.#look(), WATCH_MS);
   }
 
   alive(): void {
-    this.#aliveAt = performance.now();
+    this.#aliveAt = this.#now();
   }
 
   opened(): void {
@@ -271,11 +282,13 @@ class Watch {
 
   /** Waits for something that is not the child's to do. */
   async pausedFor<T>(work: Promise<T>): Promise<T> {
+    const since = this.#now();
     this.#paused++;
     try {
       return await work;
     } finally {
       this.#paused--;
+      this.#deadline += this.#now() - since;
       this.alive();
     }
   }
@@ -286,10 +299,10 @@ class Watch {
 
   async #look(): Promise<void> {
     const { memoryBytes, stallSeconds } = this.#limits;
-    const now = performance.now();
-    if (this.#paused === 0 && now - this.#aliveAt > stallSeconds * 1000)
-      this.#fail(new ChildStalled(stallSeconds));
-    if (now > this.#deadline)
+    const now = this.#now();
+    const works = this.#paused === 0;
+    if (works && now - this.#aliveAt > stallSeconds * 1000) this.#fail(new ChildStalled(stallSeconds));
+    if (works && now > this.#deadline)
       this.#fail(
         new ProblemError('item_timeout', `Looking at the file took longer than ${SHORT_TASK_SECONDS} s.`),
       );

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { isOutage, problemOfError } from '@darkroom/frame';
 import { createStorage, type Storage } from '@darkroom/storage';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startFaultProxy } from '../../../test/harness/fault-proxy.ts';
 import { startS3, type TestS3 } from '../../../test/harness/s3.ts';
 import { rangeSource } from './source.ts';
 
@@ -84,6 +86,27 @@ describe('a range source', () => {
     await storage.putBytes('a/changing.bin', content, { contentType: 'video/mp4' });
     expect((await ranges.read(2 * BLOCK, 10, signal)).length).toBe(10);
   });
+
+  it.each(['stall', 'truncate'] as const)(
+    'of a store whose bodies %s for good tells an outage',
+    async (kind) => {
+      const proxy = await startFaultProxy(s3.endpoint);
+      const timeouts = { requestTimeoutMs: 200, transferTimeoutMs: 2000, idleTimeoutMs: 200 };
+      const failing = createStorage({ ...s3, ...timeouts, endpoint: proxy.endpoint, forcePathStyle: true });
+      try {
+        proxy.inject({ method: 'GET', times: 99, fault: { kind, afterBytes: 0 } });
+        const error: unknown = await rangeSource(failing, source)
+          .read(0, BLOCK, signal)
+          .catch((reason: unknown) => reason);
+        const problem = problemOfError(error);
+        expect(problem).toMatchObject({ code: 'storage_unavailable', retryable: true });
+        expect(isOutage(problem)).toBe(true);
+      } finally {
+        failing.close();
+        await proxy.stop();
+      }
+    },
+  );
 
   it('stops when it is told to', async () => {
     const cancel = new AbortController();
