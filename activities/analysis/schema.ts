@@ -44,6 +44,8 @@ export const recognitionResults = pgTable(
     ordinal: integer().notNull(),
     owner: text().notNull(),
     label: text().notNull(),
+    /** In the model's own list; null in rows of before. */
+    classId: integer('class_id'),
     score: real().notNull(),
     x: real().notNull(),
     y: real().notNull(),

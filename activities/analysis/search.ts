@@ -22,6 +22,8 @@ export interface SegmentSearch {
 export interface FoundSegment extends TaskSegmentRow {
   /** Best score among the label searched for, or among all; null when nothing was found in the segment. */
   readonly bestScore: number | null;
+  /** Number of what has that score in the model's own list; null when nothing was found, and in rows of before. */
+  readonly classId: number | null;
 }
 
 /** Segments of all tasks, the newest task's first. */
@@ -34,7 +36,14 @@ export const searchSegments = read(
 async function withLabel(db: Db, search: SegmentSearch, label: string): Promise<FoundSegment[]> {
   const found = recognitionResults;
   const page = db
-    .select({ jobId: found.jobId, segmentId: found.segmentId, bestScore: max(found.score).as('best_score') })
+    .select({
+      jobId: found.jobId,
+      segmentId: found.segmentId,
+      bestScore: max(found.score).as('best_score'),
+      classId: sql<number | null>`(array_agg(${found.classId} order by ${found.score} desc))[1]`.as(
+        'class_id',
+      ),
+    })
     .from(found)
     .where(
       and(
@@ -48,20 +57,20 @@ async function withLabel(db: Db, search: SegmentSearch, label: string): Promise<
     .limit(search.limit)
     .as('page');
   const rows = await db
-    .select({ segment: taskSegments, bestScore: page.bestScore })
+    .select({ segment: taskSegments, bestScore: page.bestScore, classId: page.classId })
     .from(page)
     .innerJoin(
       taskSegments,
       and(eq(taskSegments.jobId, page.jobId), eq(taskSegments.segmentId, page.segmentId)),
     )
     .orderBy(desc(page.jobId), desc(page.segmentId));
-  return rows.map(({ segment, bestScore }) => ({ ...segment, bestScore }));
+  return rows.map(({ segment, ...best }) => ({ ...segment, ...best }));
 }
 
 /** Walks the index (owner, job, segment) and looks the best score of each up. */
 async function newestSegments(db: Db, search: SegmentSearch): Promise<FoundSegment[]> {
   const best = db
-    .select({ score: max(recognitionResults.score).as('score') })
+    .select({ score: recognitionResults.score, classId: recognitionResults.classId })
     .from(recognitionResults)
     .where(
       and(
@@ -69,9 +78,11 @@ async function newestSegments(db: Db, search: SegmentSearch): Promise<FoundSegme
         eq(recognitionResults.segmentId, taskSegments.segmentId),
       ),
     )
+    .orderBy(desc(recognitionResults.score))
+    .limit(1)
     .as('best');
   const rows = await db
-    .select({ segment: taskSegments, bestScore: best.score })
+    .select({ segment: taskSegments, bestScore: best.score, classId: best.classId })
     .from(taskSegments)
     .leftJoinLateral(best, sql`true`)
     .where(
@@ -82,7 +93,7 @@ async function newestSegments(db: Db, search: SegmentSearch): Promise<FoundSegme
     )
     .orderBy(desc(taskSegments.jobId), desc(taskSegments.segmentId))
     .limit(search.limit);
-  return rows.map(({ segment, bestScore }) => ({ ...segment, bestScore }));
+  return rows.map(({ segment, ...best }) => ({ ...segment, ...best }));
 }
 
 function within(

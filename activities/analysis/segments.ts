@@ -45,13 +45,13 @@ export const insertSegment = write(async (tx: Db, segment: NewSegment): Promise<
       delete from ${recognitionResults}
       where job_id = ${jobId} and segment_id = ${segmentId}::int and ordinal > ${detections.length}::int
     ), found as (
-      insert into ${recognitionResults} (job_id, segment_id, ordinal, owner, label, score, x, y, width, height)
-      select id, ${segmentId}::int, ordinality, owner, value ->> 'label', (value ->> 'score')::real,
+      insert into ${recognitionResults} (job_id, segment_id, ordinal, owner, label, class_id, score, x, y, width, height)
+      select id, ${segmentId}::int, ordinality, owner, value ->> 'label', (value ->> 'classId')::int, (value ->> 'score')::real,
              (value #>> '{box,x}')::real, (value #>> '{box,y}')::real,
              (value #>> '{box,width}')::real, (value #>> '{box,height}')::real
       from job, jsonb_array_elements(${JSON.stringify(detections)}::jsonb) with ordinality
       on conflict (job_id, segment_id, ordinal) do update
-        set owner = excluded.owner, label = excluded.label, score = excluded.score,
+        set owner = excluded.owner, label = excluded.label, class_id = excluded.class_id, score = excluded.score,
             x = excluded.x, y = excluded.y, width = excluded.width, height = excluded.height
     )
     select id from job`);
@@ -154,8 +154,9 @@ async function withDetections(
     segmentId: item.ordinal,
     item,
     segment,
-    detections: (bySegment.get(item.ordinal) ?? []).map(({ label, score, x, y, width, height }) => ({
+    detections: (bySegment.get(item.ordinal) ?? []).map(({ label, classId, score, x, y, width, height }) => ({
       label,
+      ...(classId !== null && { classId }),
       score,
       box: { x, y, width, height },
     })),

@@ -2,12 +2,10 @@
 import type { ModelIdentity } from '@darkroom/contract';
 import { releaseMemory } from '@darkroom/platform';
 import { annotate } from './draw/annotate.ts';
-import { labelOf } from './model/card.ts';
-import type { Detection, Outputs } from './model/detection.ts';
-import { heads } from './model/heads/index.ts';
-import { suppress } from './model/heads/suppress.ts';
+import { detect, type Wanted } from './model/detect.ts';
+import type { Detection } from './model/detection.ts';
 import type { Model } from './model/session.ts';
-import { clip, type Fit, type Size, toSource } from './picture/fit.ts';
+import type { Fit, Size } from './picture/fit.ts';
 import { decode, type PhotoLimits, probe, type Raster, type Tensor, toTensor } from './picture/prepare.ts';
 import { type PhotoFormat, sniff } from './picture/sniff.ts';
 
@@ -21,11 +19,7 @@ export type ForeignDecoder = (
   signal: AbortSignal | undefined,
 ) => Promise<Raster>;
 
-export interface AnalyseOptions {
-  /** Lowest score that is reported, 0–1. */
-  readonly threshold: number;
-  /** Labels wanted; empty or absent means all. Filtering never changes what else is found. */
-  readonly labels?: readonly string[];
+export interface AnalyseOptions extends Wanted {
   readonly annotate: boolean;
   readonly limits: PhotoLimits;
   /** For HEIC; without it, HEIC is refused. */
@@ -104,7 +98,7 @@ export async function recognise(
   tensor: Tensor,
   placed: Fit,
   source: Size,
-  options: Pick<AnalyseOptions, 'threshold' | 'labels' | 'signal'>,
+  options: Wanted & Pick<AnalyseOptions, 'signal'>,
 ): Promise<Detection[]> {
   const outputs = await model.infer(tensor, options.signal);
   try {
@@ -112,40 +106,4 @@ export async function recognise(
   } finally {
     for (const { data } of Object.values(outputs)) releaseMemory(data);
   }
-}
-
-/** Outputs of a model → detections in pixels of the source: decoded, suppressed, unfitted, clipped, labelled, filtered. */
-export function detect(
-  outputs: Outputs,
-  model: Pick<Model, 'head' | 'input' | 'labels' | 'suppress'>,
-  placed: Fit,
-  source: Size,
-  { threshold, labels = [] }: Pick<AnalyseOptions, 'threshold' | 'labels'>,
-): Detection[] {
-  const { width, height } = model.input;
-  const candidates = heads[model.head].decode(outputs, { width, height, threshold });
-  const wanted = new Set(labels);
-  return suppress(candidates, model.suppress).flatMap((candidate) => {
-    const { classId, score } = candidate;
-    const box = clip(toSource(candidate, placed, source), source);
-    const label = labelOf(model.labels, classId);
-    if (box === undefined || (wanted.size > 0 && !wanted.has(label))) return [];
-    return [
-      {
-        label,
-        classId,
-        score: round(score, 4),
-        box: {
-          x: round(box.x, 2),
-          y: round(box.y, 2),
-          width: round(box.width, 2),
-          height: round(box.height, 2),
-        },
-      },
-    ];
-  });
-}
-
-function round(value: number, decimals: number): number {
-  return Number(value.toFixed(decimals));
 }

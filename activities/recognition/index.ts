@@ -3,7 +3,6 @@ export {
   type AnalyseOptions,
   type Analysis,
   analyse,
-  detect,
   type Hooks,
   type Stage,
   stages,
@@ -19,6 +18,7 @@ export {
   type ModelLabels,
   modelCard,
 } from './model/card.ts';
+export { detect, type Wanted } from './model/detect.ts';
 export type { Box, Detection } from './model/detection.ts';
 export { type HeadName, headNames } from './model/heads/index.ts';
 export { type Model, type ModelOptions, openModel } from './model/session.ts';

@@ -28,6 +28,25 @@ export const analysisOptions = z
       .default([])
       .meta({ description: 'Labels wanted; empty means all.', example: ['cat', 'dog'] }),
     annotate: z.boolean().default(true).meta({ description: 'Whether to draw boxes and labels.' }),
+    // What a job of before does not have stays absent, not a default: its digests and fingerprints are what they were.
+    thresholds: z
+      .record(storableText(100).min(1), z.number().min(0).max(1))
+      .refine((scores) => Object.keys(scores).length <= 200, 'has more than 200 labels')
+      .optional()
+      .meta({
+        description: 'Lowest score of some labels, in place of scoreThreshold.',
+        example: { person: 0.6 },
+      }),
+    iou: z.number().min(0).max(1).optional().meta({
+      description:
+        'Of two boxes of one label that overlap by more (intersection over union), the better one stays; 1 keeps all. Absent: as the model has it.',
+    }),
+    classAgnostic: z.boolean().optional().meta({
+      description: 'Whether that holds for boxes of different labels too. Absent: as the model has it.',
+    }),
+    maxDetections: z.int().min(1).max(1000).optional().meta({
+      description: 'The best so many of each picture, of the labels wanted. Absent: 300.',
+    }),
   })
   .meta({ id: 'AnalysisOptions' });
 export type AnalysisOptions = z.infer<typeof analysisOptions>;
@@ -51,7 +70,16 @@ export const box = z
 export type Box = z.infer<typeof box>;
 
 export const detection = z
-  .object({ label: z.string(), score: z.number().min(0).max(1), box })
+  .object({
+    label: z.string(),
+    classId: z
+      .int()
+      .min(0)
+      .optional()
+      .meta({ description: "The label's number in the model's own list; absent in results of before." }),
+    score: z.number().min(0).max(1),
+    box,
+  })
   .meta({ id: 'Detection' });
 export type Detection = z.infer<typeof detection>;
 

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { type ProblemCode, ProblemError } from '@darkroom/contract';
 import type { AnalyseOptions, Analysis, Hooks, Stage } from '../analyse.ts';
+import type { Wanted } from '../model/detect.ts';
 import type { ModelOptions } from '../model/session.ts';
 
 export interface IsolatedOptions extends AnalyseOptions {
@@ -16,7 +17,7 @@ export interface IsolatedOptions extends AnalyseOptions {
 export type ToChild =
   | { readonly type: 'analyse'; readonly bytes: Buffer; readonly options: ChildOptions }
   | { readonly type: 'go' };
-export type ChildOptions = Pick<IsolatedOptions, 'threshold' | 'labels' | 'annotate' | 'limits' | 'model'>;
+export type ChildOptions = Wanted & Pick<IsolatedOptions, 'annotate' | 'limits' | 'model'>;
 
 /** Child → parent. */
 export type ToParent =
@@ -56,8 +57,13 @@ function converse(
   options: IsolatedOptions,
   hooks: Hooks,
 ): Promise<Analysis> {
-  const { threshold, labels, annotate, limits, model, signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-  const name = options.name ?? 'The photo';
+  const {
+    signal,
+    timeoutMs = DEFAULT_TIMEOUT_MS,
+    name = 'The photo',
+    decodeForeign: _,
+    ...forChild
+  } = options;
   return new Promise<Analysis>((resolve, reject) => {
     const timer = setTimeout(
       () =>
@@ -103,7 +109,7 @@ function converse(
     send({
       type: 'analyse',
       bytes,
-      options: { threshold, annotate, limits, model, ...(labels === undefined ? {} : { labels }) },
+      options: forChild,
     });
   });
 }

@@ -29,7 +29,7 @@ import { type Model, openModel } from '../model/session.ts';
 import { sniff } from '../picture/sniff.ts';
 import { frameDigest, frameOf, recogniseFrame, recognitionOptions } from './frame-activities.ts';
 import { publishedExports } from './published.ts';
-import { type ModelInUse, outcomeOf, resultDigest } from './recognised.ts';
+import { type ModelInUse, outcomeOf, resultDigest, wantedOf } from './recognised.ts';
 
 export type RecognitionActivities = ReturnType<typeof recognitionActivities>;
 
@@ -155,8 +155,7 @@ async function analysePhoto(
     signal: tools.signal,
   });
   const request: AnalyseOptions = {
-    threshold: options.scoreThreshold,
-    labels: options.labels,
+    ...wantedOf(options),
     annotate: options.annotate,
     signal: tools.signal,
     limits: {

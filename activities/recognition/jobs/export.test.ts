@@ -41,7 +41,7 @@ describe('csv', () => {
     await fc.assert(
       fc.asyncProperty(photos, async (all) => {
         const [header, ...records] = parse(await joined(csv(all)));
-        expect(header).toHaveLength(10);
+        expect(header).toHaveLength(11);
         const expected = all.flatMap(({ filename, detections }) =>
           detections.map(({ label, score }) => ({ filename, label, score })),
         );
@@ -66,11 +66,11 @@ describe('csv', () => {
       filename: 'a "b", c.jpg',
       width: 10,
       height: 20,
-      detections: [{ label: '=cmd()', score: 0.5, box: { x: 1, y: 2.25, width: 3, height: 4 } }],
+      detections: [{ label: '=cmd()', classId: 7, score: 0.5, box: { x: 1, y: 2.25, width: 3, height: 4 } }],
     };
     expect(await joined(csv([row]))).toBe(
-      'segment_id,filename,image_width,image_height,label,score,x,y,width,height\r\n' +
-        `1,"a ""b"", c.jpg",10,20,'=cmd(),0.5,1,2.25,3,4\r\n`,
+      'segment_id,filename,image_width,image_height,label,score,x,y,width,height,class_id\r\n' +
+        `1,"a ""b"", c.jpg",10,20,'=cmd(),0.5,1,2.25,3,4,7\r\n`,
     );
   });
 });

@@ -1,7 +1,7 @@
 /** Results of a task in the formats that other tools read: COCO JSON and CSV. Both are made piece by piece. */
+import type { Detection } from '@darkroom/contract';
 import { csvLine } from '@darkroom/platform/csv.ts';
 import { COCO_IDS } from '../model/coco.ts';
-import type { Detection } from '../model/detection.ts';
 
 /** One photo of a task, or the frame of a scene of its video. */
 export interface ExportPhoto {
@@ -12,7 +12,7 @@ export interface ExportPhoto {
   readonly scene?: { readonly start: number; readonly end: number; readonly at: number } | undefined;
   readonly width: number;
   readonly height: number;
-  readonly detections: readonly Pick<Detection, 'label' | 'score' | 'box'>[];
+  readonly detections: readonly Detection[];
 }
 
 /** Rows that can be gone through more than once, each time in the same order. */
@@ -78,6 +78,9 @@ const COLUMNS = [
 
 const SCENE_COLUMNS = ['start', 'end', 'at'];
 
+/** Last, so that those before it stay where they were. */
+const CLASS_COLUMN = 'class_id';
+
 /**
  * CSV (RFC 4180) line by line: a header, then one line per detection. With `scenes` there are columns for the times of frames as well.
  * Text can start no formula in a spreadsheet.
@@ -86,9 +89,9 @@ export async function* csv(
   photos: ReturnType<ExportPhotos>,
   { scenes = false }: { readonly scenes?: boolean } = {},
 ): AsyncGenerator<string> {
-  yield csvLine(scenes ? [...COLUMNS, ...SCENE_COLUMNS] : COLUMNS);
+  yield csvLine([...COLUMNS, ...(scenes ? SCENE_COLUMNS : []), CLASS_COLUMN]);
   for await (const photo of photos)
-    for (const { label, score, box } of photo.detections)
+    for (const { label, classId, score, box } of photo.detections)
       yield csvLine([
         photo.segmentId,
         photo.filename,
@@ -101,6 +104,7 @@ export async function* csv(
         box.width,
         box.height,
         ...(scenes ? timesOf(photo) : []),
+        classId ?? null,
       ]);
 }
 

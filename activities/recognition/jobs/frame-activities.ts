@@ -6,14 +6,16 @@ import type { ItemRow } from '@darkroom/records';
 import type { Stage } from '../analyse.ts';
 import { analyseFrame } from '../analyse-frame.ts';
 import type { Model } from '../model/session.ts';
-import { type ModelInUse, outcomeOf, type Recognised, resultDigest } from './recognised.ts';
+import { type ModelInUse, outcomeOf, type Recognised, resultDigest, wantedOf } from './recognised.ts';
 
 export const frameOf = (item: ItemRow): FrameSource => item.input as FrameSource;
 
 /** The options of a video that recognition goes by. */
 export function recognitionOptions(input: Record<string, unknown>): AnalysisOptions {
-  const { model, scoreThreshold, labels, annotate } = videoOptions.parse(input);
-  return analysisOptions.parse({ model, scoreThreshold, labels, annotate });
+  const options = Object.entries(videoOptions.parse(input));
+  return analysisOptions.parse(
+    Object.fromEntries(options.filter(([name]) => Object.hasOwn(analysisOptions.shape, name))),
+  );
 }
 
 /** What the bytes of a frame's result are a function of. */
@@ -40,8 +42,7 @@ export async function recogniseFrame(
     { input: await read(source.inputUri), size: { width, height }, picture: () => read(imageUri) },
     {
       model,
-      threshold: options.scoreThreshold,
-      labels: options.labels,
+      ...wantedOf(options),
       annotate: options.annotate,
       signal,
       limits: {

@@ -5,8 +5,9 @@ import type { AnalysisOptions, ModelIdentity, PhotoResult, Scene } from '@darkro
 import type { ItemOutcome } from '@darkroom/frame';
 import type { ItemFile, ItemRow } from '@darkroom/records';
 import { formatUri } from '@darkroom/storage';
+import type { Wanted } from '../model/detect.ts';
 import type { Detection } from '../model/detection.ts';
-import { familyOf } from '../model/heads/index.ts';
+import { familyOf, type HeadName } from '../model/heads/index.ts';
 import type { Model } from '../model/session.ts';
 
 /** What of a model the bytes of a result are a function of. */
@@ -20,12 +21,36 @@ export function resultDigest(
 ): string {
   const { scoreThreshold, annotate } = options;
   const labels = [...options.labels].sort();
-  const { revision } = familyOf(head);
   const parts = [1, ...source, identity.digest, scoreThreshold, labels, annotate];
+  // Absent where there is nothing of it, so that digests of before stay equal.
+  const { iou, classAgnostic, maxDetections } = options;
+  const thresholds = Object.entries(options.thresholds ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  const more = {
+    ...familyRevision(head),
+    ...(thresholds.length > 0 && { thresholds }),
+    ...(iou !== undefined && { iou }),
+    ...(classAgnostic !== undefined && { classAgnostic }),
+    ...(maxDetections !== undefined && { maxDetections }),
+  };
   return createHash('sha256')
-    .update(JSON.stringify(revision === undefined ? parts : [...parts, { revision }]))
+    .update(JSON.stringify(Object.keys(more).length === 0 ? parts : [...parts, more]))
     .digest('hex');
 }
+
+function familyRevision(head: HeadName): { revision?: number } {
+  const { revision } = familyOf(head);
+  return revision === undefined ? {} : { revision };
+}
+
+/** What a job's options want reported. */
+export const wantedOf = ({ scoreThreshold, ...options }: AnalysisOptions): Wanted => ({
+  threshold: scoreThreshold,
+  labels: options.labels,
+  thresholds: options.thresholds,
+  iou: options.iou,
+  classAgnostic: options.classAgnostic,
+  maxDetections: options.maxDetections,
+});
 
 export interface Recognised {
   readonly filename: string;
@@ -46,7 +71,7 @@ export interface Recognised {
 /** The JSON result, the annotated picture, and the rows of a segment, all of them as what its item is published with. */
 export function outcomeOf({ jobId, ordinal }: ItemRow, of: Recognised, bucket: string): ItemOutcome {
   const { width, height, format, model, scoreThreshold, frame } = of;
-  const detections = of.detections.map(({ label, score, box }) => ({ label, score, box }));
+  const detections = [...of.detections];
   const scene = frame && { scene: frame.scene };
   const result: PhotoResult = { width, height, format, ...scene, model, scoreThreshold, detections };
   const file = (name: string, body: Buffer, contentType: string) => ({

@@ -1,7 +1,7 @@
 /** Greedy non-maximum suppression. */
 import type { Candidate } from '../detection.ts';
 
-/** No picture reports more objects than this; COCO's own evaluation stops at 100. */
+/** No picture reports more objects than this, unless more are asked for; COCO's own evaluation stops at 100. */
 export const MAX_DETECTIONS = 300;
 
 /** The best candidates that are looked at; bounds the quadratic work when the threshold is near 0. */
@@ -31,12 +31,16 @@ function compare(a: Candidate, b: Candidate): number {
   );
 }
 
-/** The candidates that remain, best first, at most `MAX_DETECTIONS`. */
-export function suppress(candidates: readonly Candidate[], options: SuppressOptions): Candidate[] {
+/** The candidates that remain, best first, at most `most`. */
+export function suppress(
+  candidates: readonly Candidate[],
+  options: SuppressOptions,
+  most = MAX_DETECTIONS,
+): Candidate[] {
   const sorted = candidates.toSorted(compare).slice(0, MAX_CANDIDATES);
   const perClass = greedy(sorted, options.iou, (a, b) => a.classId === b.classId);
   const remaining = greedy(perClass, options.iouAcrossClasses, () => true);
-  return remaining.slice(0, MAX_DETECTIONS);
+  return remaining.slice(0, most);
 }
 
 function greedy(

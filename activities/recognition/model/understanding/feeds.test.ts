@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { detect } from '../../analyse.ts';
 import { fit } from '../../picture/fit.ts';
 import { brightnessModel, constantModel, openFile, tensor } from '../../testing/models.ts';
+import { detect } from '../detect.ts';
 import type { Model } from '../session.ts';
 import { batchOf } from './feeds.ts';
 

@@ -101,6 +101,7 @@ export async function toFound(row: FoundSegment, links: LinkMaker) {
     height: row.height,
     scene: row.scene,
     bestScore: row.bestScore,
+    classId: row.classId,
     foundAt: row.createdAt.toISOString(),
     links: await segmentLinks({ ...row, taskId: row.jobId, sourceUri }, links),
   };

@@ -23,7 +23,7 @@ beforeAll(async () => {
     { label: 'cat', score: 0.5, box: box(5) },
     { label: 'zebra crossing', score: 0.5, box: box(9) },
   ]);
-  await publish(task, 2, 'two, "dogs".jpg', [{ label: 'dog', score: 0.875, box: box(3) }]);
+  await publish(task, 2, 'two, "dogs".jpg', [{ label: 'dog', classId: 18, score: 0.875, box: box(3) }]);
   await publish(other, 1, 'late.jpg', [{ label: 'cat', score: 0.25, box: box(1) }]);
   await publish(theirs, 1, 'theirs.jpg', [{ label: 'cat', score: 1, box: box(1) }]);
 }, 60_000);
@@ -46,7 +46,7 @@ async function publish(
   jobId: string,
   segmentId: number,
   filename: string,
-  detections: { label: string; score: number; box: ReturnType<typeof box> }[],
+  detections: { label: string; classId?: number; score: number; box: ReturnType<typeof box> }[],
 ): Promise<void> {
   const home = `s3://${api.storage.bucket}/recognition-results/${jobId}/${segmentId}_result`;
   await api.storage.putBytes(`${home}.json`, Buffer.from('{}'), { contentType: 'application/json' });
@@ -81,7 +81,8 @@ describe('what was found', () => {
 
   it('is in each segment, with links that a browser can follow', async () => {
     const { segments } = await getJson(`/analysis/${task}/segments`);
-    const [first, , third] = segments.map((each: unknown) => segment.parse(each));
+    const [first, second, third] = segments.map((each: unknown) => segment.parse(each));
+    expect(second.detections).toEqual([{ label: 'dog', classId: 18, score: 0.875, box: box(3) }]);
     expect(first).toMatchObject({ segment_id: 1, state: 'succeeded', width: 640, height: 480 });
     expect(first.detections[0]).toEqual({ label: 'cat', score: 0.75, box: box(1) });
     expect(third).toMatchObject({ segment_id: 3, state: 'pending', width: null, detections: [] });
@@ -113,8 +114,8 @@ describe('what was found', () => {
     const reply = await get(`/analysis/${task}/export?format=csv`);
     expect(reply.headers.get('content-type')).toContain('text/csv');
     const lines = reply.text.split('\r\n');
-    expect(lines[1]).toBe("1,'=cat.jpg,640,480,cat,0.75,1,2,30,40");
-    expect(lines[4]).toBe('2,"two, ""dogs"".jpg",640,480,dog,0.875,3,2,30,40');
+    expect(lines[1]).toBe("1,'=cat.jpg,640,480,cat,0.75,1,2,30,40,");
+    expect(lines[4]).toBe('2,"two, ""dogs"".jpg",640,480,dog,0.875,3,2,30,40,18');
     expect((await get(`/analysis/${task}/export?format=xml`)).status).toBe(422);
   });
 });
@@ -134,6 +135,9 @@ describe('GET /v1/segments', () => {
     expect(await search('label=zebra%20crossing')).toEqual([['=cat.jpg', 0.5]]);
     expect(await search('label=unicorn')).toEqual([]);
     expect(await search('minScore=0.8')).toEqual([['two, "dogs".jpg', 0.875]]);
+    for (const query of ['label=dog', 'minScore=0.8'])
+      expect((await getJson(`/v1/segments?${query}`)).segments).toMatchObject([{ classId: 18 }]);
+    expect((await getJson('/v1/segments?label=cat')).segments[0].classId).toBeNull();
     expect(await search('label=cat&from=2000-01-01T00:00:00Z')).toHaveLength(2);
     expect(await search('label=cat&to=2000-01-01T00:00:00%2B01:00')).toEqual([]);
   });

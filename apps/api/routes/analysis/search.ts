@@ -21,6 +21,10 @@ const found = z
     bestScore: z.number().nullable().meta({
       description: 'Best score of the label searched for, or of any; null when nothing was found in it.',
     }),
+    classId: z.int().nullable().meta({
+      description:
+        "Number of what has that score in the model's own list; null when nothing was found in it, and of results of before.",
+    }),
     foundAt: z.iso.datetime(),
     links: segmentLinks,
   })

@@ -30,6 +30,21 @@ describe('AnalysisForm', () => {
     });
   });
 
+  it('reads scores of labels, pair by pair or as JSON, and how boxes are suppressed', () => {
+    const thresholds = { person: 0.6, cat: 0.25 };
+    const pairs = read(['thresholds', 'person=0.6'], ['thresholds', 'cat = 0.25,']);
+    expect(pairs).toEqual({ ...read(), thresholds });
+    expect(read(['thresholds', JSON.stringify(thresholds)])).toEqual(pairs);
+    expect(read(['iou', '0.5'], ['classAgnostic', 'True'], ['maxDetections', '7'])).toEqual({
+      ...read(),
+      iou: 0.5,
+      classAgnostic: true,
+      maxDetections: 7,
+    });
+    expect(() => read(['thresholds', 'person'])).toThrow(/label=score/);
+    expect(() => read(['thresholds', '{"person":'])).toThrow(/no JSON/);
+  });
+
   it('reads the options of videos as well', () => {
     expect(readAs('video')).toEqual({
       ...read(),
@@ -107,6 +122,13 @@ describe('AnalysisForm', () => {
     ['scoreThreshold', 'NaN'],
     ['scoreThreshold', 'Infinity'],
     ['annotate', 'maybe'],
+    ['thresholds', 'person=2'],
+    ['thresholds', 'person=high'],
+    ['thresholds', '{"person":"0.5"}'],
+    ['iou', '1.5'],
+    ['maxDetections', '0'],
+    ['maxDetections', '1.5'],
+    ['classAgnostic', 'maybe'],
     ['model', 'x'.repeat(101)],
     ['labels', 'y'.repeat(101)],
   ])('refuses %s=%s', (name, value) => {

@@ -26,11 +26,36 @@ const list: Read = (value, before) => [
     .filter((label) => label !== ''),
 ];
 
+/** `{"person":0.6}`, or `person=0.6` as often as needed, separated by commas. */
+const scores: Read = (value, before) => {
+  if (value.startsWith('{')) return once(json)(value, before);
+  const pairs = value.split(',').flatMap((pair) => {
+    if (pair.trim() === '') return [];
+    const at = pair.lastIndexOf('=');
+    const [label, score] = [pair.slice(0, Math.max(at, 0)).trim(), pair.slice(at + 1).trim()];
+    if (label === '' || score === '') throw new RangeError('has the form label=score, or is JSON');
+    return [[label, number(score)] as const];
+  });
+  return Object.fromEntries([...Object.entries(before ?? {}), ...pairs]);
+};
+
+function json(value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    throw new RangeError('is no JSON');
+  }
+}
+
 const readers: Readonly<Record<keyof VideoOptions, Read>> = {
   model: once((value) => value),
   scoreThreshold: once(number),
   labels: list,
   annotate: once(flag),
+  thresholds: scores,
+  iou: once(number),
+  classAgnostic: once(flag),
+  maxDetections: once(number),
   mode: once((value) => value),
   from: once(number),
   to: once(numberOrNull),
@@ -41,7 +66,7 @@ const readers: Readonly<Record<keyof VideoOptions, Read>> = {
 };
 
 /**
- * Collects fields in any order. A field with nothing in it counts as not sent, as browsers send what was left blank; `labels` may be
+ * Collects fields in any order. A field with nothing in it counts as not sent, as browsers send what was left blank; `labels` and `thresholds` may be
  * repeated, comma-separated, or both. Throws ProblemError `validation_failed` at the first field that is unknown or repeated.
  */
 export class AnalysisForm {

@@ -1,0 +1,40 @@
+import { type AnalysisOptions, analysisOptions } from '@darkroom/contract';
+import { expect, it } from 'vitest';
+import { recognitionOptions } from './frame-activities.ts';
+import { resultDigest } from './recognised.ts';
+
+const identity = { name: 'm', version: '1', digest: 'd'.repeat(64) };
+const digest = (options: Partial<AnalysisOptions>, head: 'ssdlite' | 'yolov8' = 'ssdlite') =>
+  resultDigest(['etag', 7], analysisOptions.parse({ labels: ['dog', 'cat'], ...options }), {
+    identity,
+    head,
+  });
+
+it('a digest without anything new is that of before, and everything new changes it', () => {
+  const before = digest({});
+  expect(before).toBe('ec7d02b4d01c67ab4895a74a8f7d5c42352bcc47509d7eb0eab37c979d46f31a');
+  expect(digest({ thresholds: {} })).toBe(before);
+  const others = [
+    digest({}, 'yolov8'),
+    digest({ iou: 0.5 }),
+    digest({ classAgnostic: false }),
+    digest({ classAgnostic: true }),
+    digest({ maxDetections: 300 }),
+    digest({ thresholds: { cat: 0.4 } }),
+    digest({ thresholds: { dog: 0.4 } }),
+  ];
+  expect(new Set([before, ...others]).size).toBe(8);
+  const inOrder = digest({ thresholds: { cat: 0.1, dog: 0.2 } });
+  expect(digest({ thresholds: { dog: 0.2, cat: 0.1 } })).toBe(inOrder);
+});
+
+it('a video is recognised by all options that photos have', () => {
+  const options = {
+    thresholds: { cat: 0.5 },
+    iou: 0.5,
+    classAgnostic: true,
+    maxDetections: 7,
+    labels: ['cat'],
+  };
+  expect(recognitionOptions({ ...options, mode: 'fast' })).toEqual(analysisOptions.parse(options));
+});

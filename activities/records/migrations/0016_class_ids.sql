@@ -1,0 +1,1 @@
+ALTER TABLE "recognition_results" ADD COLUMN "class_id" integer;
