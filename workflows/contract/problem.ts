@@ -179,8 +179,8 @@ export const problemKinds = {
   ),
   too_many_frames: limit(
     422,
-    'The animation has more frames than the limit',
-    'Send fewer frames, or ask the operator to raise LIMIT_PHOTO_FRAMES.',
+    'The file has more pages than the limit',
+    'Send the page that is meant, or ask the operator to raise LIMIT_PHOTO_FRAMES.',
   ),
 
   // Videos

@@ -12,9 +12,11 @@ export const limits = {
   LIMIT_PHOTO_PIXELS: whole(1)
     .default(100_000_000)
     .meta({ description: 'Pixels of one photo, width × height.', example: '100000000' }),
-  LIMIT_PHOTO_FRAMES: whole(1)
-    .default(100)
-    .meta({ description: 'Frames of an animation; the first one is analysed.', example: '100' }),
+  LIMIT_PHOTO_FRAMES: whole(1).default(10_000).meta({
+    description:
+      'Pages of one TIFF, of which the largest is analysed; of an animation only the first frame is read.',
+    example: '10000',
+  }),
   LIMIT_PHOTOS_PER_TASK: whole(1).default(1000).meta({ description: 'Photos of one task.', example: '1000' }),
   LIMIT_VIDEO_BYTES: whole(1)
     .default(32 * GiB)

@@ -82,10 +82,45 @@ describe('probe', () => {
       .gif()
       .toBuffer();
     expect(await probe(animation, limits)).toMatchObject({ frames: 3, width: 4, height: 4 });
-    await expect(probe(animation, { ...limits, frames: 2 })).rejects.toEqual(
-      code('too_many_frames', /3 frames/),
-    );
-    expect(await decode(animation, limits)).toMatchObject({ width: 4, height: 4 });
+    // Only the first is read, so that there may be any number.
+    expect(await probe(animation, { ...limits, frames: 2 })).toMatchObject({ frames: 3 });
+    const { data, ...size } = await decode(animation, { ...limits, frames: 2 });
+    expect({ ...size, first: [...data.subarray(0, 3)] }).toEqual({ width: 4, height: 4, first: [255, 0, 0] });
+  });
+
+  it.each(['gif', 'webp'] as const)('reads the first of 150 frames of a %s', async (format) => {
+    // No two neighbours alike: encoders join those.
+    const raw = Buffer.alloc(150 * 8 * 8 * 3);
+    for (let i = 0; i < 150; i++) raw.fill(i === 0 ? 200 : i % 2 === 0 ? 0 : 255, i * 192, (i + 1) * 192);
+    const film = sharp(raw, { raw: { width: 8, height: 8 * 150, channels: 3, pageHeight: 8 } });
+    const bytes = await film
+      .toFormat(format, { lossless: true, loop: 0, delay: Array(150).fill(50) })
+      .toBuffer();
+    expect(await probe(bytes, limits)).toMatchObject({ width: 8, height: 8, frames: 150 });
+    expect([...(await decode(bytes, limits)).data.subarray(0, 3)]).toEqual([200, 200, 200]);
+  });
+
+  it.each<[string, number, number, RegExp]>([
+    ['12 bits a sample', 0xc1, 12, /12 bits/],
+    ['lossless at 16 bits', 0xc3, 16, /16 bits a sample, lossless/],
+    ['hierarchical', 0xc5, 8, /hierarchical/],
+    ['lossless and arithmetic', 0xcb, 8, /arithmetic/],
+  ])('calls a JPEG unsupported that is %s', async (_what, process, bits, message) => {
+    const bytes = await sharp(sample('cat.jpg')).jpeg().toBuffer();
+    const frame = bytes.indexOf(Buffer.from('ffc0', 'hex'));
+    bytes.set([process], frame + 1);
+    bytes.set([bits], frame + 4);
+    await expect(probe(bytes, limits)).rejects.toEqual(code('unsupported_media', message));
+    await expect(decode(bytes, limits)).rejects.toEqual(code('unsupported_media', /Export it as JPEG/));
+  });
+
+  it('calls an animated AVIF unsupported, not damaged', async () => {
+    const still = await sharp(sample('cat.jpg')).avif().toBuffer();
+    const branded = Buffer.from(still).fill('avis', 8, 12);
+    const film = Buffer.from(still).fill('moov', still.indexOf('meta'), still.indexOf('meta') + 4);
+    for (const bytes of [branded, film])
+      await expect(probe(bytes, limits)).rejects.toEqual(code('unsupported_media'));
+    await expect(probe(branded, limits)).rejects.toEqual(code('unsupported_media', /animated AVIF/));
   });
 
   it('tells the size as it will be seen', async () => {

@@ -6,10 +6,13 @@
  * faster where nothing is drawn, but then the same photo would score differently with and without annotation.
  */
 import { ProblemError } from '@darkroom/contract';
-import sharp from 'sharp';
+import { releaseMemory } from '@darkroom/platform';
+import sharp, { type SharpOptions } from 'sharp';
 import type { ModelInput } from '../model/card.ts';
 import { type Fit, fit } from './fit.ts';
-import { type PhotoFormat, SNIFF_BYTES, sniff } from './sniff.ts';
+import { decodeScaled, isPlain, measure, type Opened } from './levels.ts';
+import { named, type Recognised, recognised } from './open.ts';
+import type { PhotoFormat } from './sniff.ts';
 
 // Each photo is seen once: libvips' operation cache would only hold memory.
 sharp.cache(false);
@@ -22,7 +25,7 @@ export interface PhotoLimits {
   readonly bytes: number;
   /** Width × height of one frame. */
   readonly pixels: number;
-  /** Frames of an animation or pages of a TIFF; only the first is analysed. */
+  /** Pages of a TIFF, its SubIFDs too, that are looked through for the largest. Of an animation the first frame is read, however many there are. */
   readonly frames: number;
 }
 
@@ -49,14 +52,16 @@ export interface Tensor {
 }
 
 /**
- * Reads the header and checks it against the limits; decodes nothing. Throws `empty_file`, `too_large`, `unsupported_media`,
- * `heic_unsupported`, `video_among_photos`, `truncated_image`, `too_many_pixels`, `too_many_frames`.
+ * Reads the header and checks it against the limits; decodes nothing. Of a TIFF, the largest picture is meant. Throws `empty_file`,
+ * `too_large`, `unsupported_media`, `heic_unsupported`, `video_among_photos`, `truncated_image`, `too_many_pixels`, `too_many_frames`.
  */
 export async function probe(bytes: Buffer, limits: PhotoLimits): Promise<PhotoHeader> {
-  const format = supportedFormat(bytes);
   if (bytes.length > limits.bytes)
     throw new ProblemError('too_large', `The file has ${bytes.length} bytes; the limit is ${limits.bytes}.`);
-  const header = await damageNamed('header', () => sharp(bytes, { limitInputPixels: false }).metadata());
+  const { format, options, pages } = recognised(bytes, limits.frames);
+  const header = await named('header', format, () =>
+    sharp(bytes, { ...options, limitInputPixels: false }).metadata(),
+  );
   const found = header.format === 'heif' ? 'avif' : header.format;
   if (found !== format)
     throw new ProblemError(
@@ -74,54 +79,45 @@ export async function probe(bytes: Buffer, limits: PhotoLimits): Promise<PhotoHe
       'too_many_pixels',
       `The picture is ${width} × ${height}; a side can have ${MAX_SIDE} pixels at most.`,
     );
-  const frames = header.pages ?? 1;
-  if (frames > limits.frames)
-    throw new ProblemError(
-      'too_many_frames',
-      `The file has ${frames} frames; the limit is ${limits.frames}.`,
-    );
+  const frames = pages ?? header.pages ?? 1;
   return { width, height, format, frames, orientation: header.orientation ?? 1 };
 }
 
-function supportedFormat(bytes: Buffer): PhotoFormat {
-  const found = sniff(bytes.subarray(0, SNIFF_BYTES));
-  const instead = 'Send JPEG, PNG, WebP, TIFF, GIF or AVIF.';
-  switch (found.kind) {
-    case 'photo':
-      return found.format;
-    case 'empty':
-      throw new ProblemError('empty_file', 'The file has no bytes.');
-    case 'heic':
-      throw new ProblemError(
-        'heic_unsupported',
-        'The file is HEIC with HEVC inside, which is not decoded here. Export it as JPEG; on an iPhone, ' +
-          'Settings → Camera → Formats → Most Compatible takes JPEG from the start.',
-      );
-    case 'video':
-      throw new ProblemError(
-        'video_among_photos',
-        `The file is a video (${found.format}), which is a task of its own.`,
-      );
-    case 'other':
-      throw new ProblemError('unsupported_media', `The file is ${found.format}. ${instead}`);
-    case 'text':
-      throw new ProblemError('unsupported_media', `The file is text. ${instead}`);
-    case 'unknown':
-      throw new ProblemError('unsupported_media', `The content is of no known kind. ${instead}`);
-  }
+/**
+ * Decodes the first frame, or the largest page, at full size. Throws `truncated_image` for what is damaged or ends early, and what
+ * `probe` throws for what is not read here.
+ */
+export async function decode(bytes: Buffer, limits: PhotoLimits): Promise<Raster> {
+  const what = recognised(bytes, limits.frames);
+  // 'error', not the default 'warning': harmless oddities that many phones write would be refused otherwise.
+  const options = {
+    ...what.options,
+    failOn: 'error',
+    limitInputPixels: limits.pixels,
+    // libvips applies a profile to 8 or 16 bits: floats would come out black.
+    ...(what.samples?.format === 'float' && { ignoreIcc: true }),
+  } as const;
+  return named('picture', what.format, async () => {
+    const picture = await levelled(bytes, options, what);
+    if (picture === undefined) return decodePlain(bytes, options);
+    // Integers of 16 bits nearly always fill them: whether they do is told by the picture itself, and only then looked into.
+    const usual = picture.samples.format === 'unsigned' && picture.samples.bits === 16 && !picture.hasAlpha;
+    const raster = usual ? await decodePlain(bytes, options) : undefined;
+    if (raster !== undefined && !isFaint(raster.data, what.whiteIsZero)) return raster;
+    const levels = await measure(picture);
+    if (isPlain(picture, levels)) return raster ?? decodePlain(bytes, options);
+    if (raster !== undefined) releaseMemory(raster.data);
+    return decodeScaled(picture, levels);
+  });
 }
 
-/** Decodes the first frame at full size. Throws `truncated_image` for what is damaged or ends early. */
-export async function decode(bytes: Buffer, limits: PhotoLimits): Promise<Raster> {
-  const { data, info } = await damageNamed('picture', () =>
-    // 'error', not the default 'warning': harmless oddities that many phones write would be refused otherwise.
-    sharp(bytes, { failOn: 'error', limitInputPixels: limits.pixels })
-      .autoOrient()
-      .flatten({ background: 'white' })
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true }),
-  );
+async function decodePlain(bytes: Buffer, options: SharpOptions): Promise<Raster> {
+  const { data, info } = await sharp(bytes, options)
+    .autoOrient()
+    .flatten({ background: 'white' })
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
   if (info.channels !== 3)
     throw new ProblemError(
       'unsupported_media',
@@ -130,13 +126,20 @@ export async function decode(bytes: Buffer, limits: PhotoLimits): Promise<Raster
   return { data, width: info.width, height: info.height };
 }
 
-async function damageNamed<T>(part: string, read: () => Promise<T>): Promise<T> {
-  try {
-    return await read();
-  } catch (error) {
-    const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
-    throw new ProblemError('truncated_image', `The ${part} cannot be read: ${reason}`, { cause: error });
-  }
+/** A picture whose black and white are to be found out; undefined for all others. */
+async function levelled(
+  bytes: Buffer,
+  options: SharpOptions,
+  { samples, whiteIsZero }: Recognised,
+): Promise<Opened | undefined> {
+  if (samples === undefined) return undefined;
+  const { space, channels, hasAlpha } = await sharp(bytes, options).metadata();
+  return { bytes, options, space, channels, hasAlpha, samples, whiteIsZero };
+}
+
+/** No value above a quarter (or below three where white is zero): less than 16 bits seem to be in use. */
+function isFaint(data: Uint8Array, whiteIsZero: boolean): boolean {
+  return whiteIsZero ? data.every((value) => value >= 192) : data.every((value) => value < 64);
 }
 
 /** The model's input made from a raster, and where the picture lies in it. */

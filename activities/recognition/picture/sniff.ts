@@ -32,12 +32,21 @@ const video = (format: string): Sniffed => ({ kind: 'video', format });
 const other = (format: string): Sniffed => ({ kind: 'other', format });
 
 const signatures: readonly Signature[] = [
+  { at: 0, hex: 'ffd8fff7', is: other('JPEG-LS') },
   { at: 0, hex: 'ffd8ff', is: photo('jpeg') },
   { at: 0, hex: '89504e470d0a1a0a', is: photo('png') },
   { at: 0, hex: '474946383761', is: photo('gif') },
   { at: 0, hex: '474946383961', is: photo('gif') },
   { at: 0, hex: '52494646........57454250', is: photo('webp') },
   { at: 0, hex: '49492a00........4352', is: other('Canon raw') },
+  { at: 0, hex: '49495500', is: other('Panasonic raw') },
+  { at: 0, hex: '4949524f', is: other('Olympus raw') },
+  { at: 0, hex: '49495253', is: other('Olympus raw') },
+  { at: 0, hex: '4d4d4f52', is: other('Olympus raw') },
+  { at: 0, hex: '46554a4946494c4d4343442d524157', is: other('Fujifilm raw') },
+  { at: 0, hex: '464f5662', is: other('Sigma raw') },
+  { at: 0, hex: '004d524d', is: other('Minolta raw') },
+  { at: 0, hex: '4949bc', is: other('JPEG XR') },
   { at: 0, hex: '49492a00', is: photo('tiff') },
   { at: 0, hex: '4d4d002a', is: photo('tiff') },
   { at: 0, hex: '49492b00', is: photo('tiff') },
@@ -58,6 +67,29 @@ const signatures: readonly Signature[] = [
   { at: 0, hex: 'ff4fff51', is: other('JPEG 2000') },
   { at: 0, hex: '424d............0000', is: other('BMP') },
   { at: 0, hex: '00000100', is: other('ICO') },
+  { at: 0, hex: '00000200', is: other('CUR') },
+  { at: 0, hex: '69636e73', is: other('ICNS') },
+  { at: 0, hex: '44445320', is: other('DDS') },
+  { at: 0, hex: '8a4d4e470d0a1a0a', is: other('MNG') },
+  { at: 0, hex: '8b4a4e470d0a1a0a', is: other('JNG') },
+  { at: 0, hex: '50350a', is: other('PNM') },
+  { at: 0, hex: '50360a', is: other('PNM') },
+  { at: 0, hex: '716f6966', is: other('QOI') },
+  { at: 0, hex: '425047fb', is: other('BPG') },
+  { at: 0, hex: '464c4946', is: other('FLIF') },
+  { at: 0, hex: '233f52414449414e43450a', is: other('Radiance HDR') },
+  { at: 0, hex: '41542654464f524d', is: other('DjVu') },
+  { at: 0, hex: '67696d702078636620', is: other('GIMP') },
+  { at: 0, hex: '252150532d', is: other('PostScript') },
+  { at: 0, hex: 'd7cdc69a', is: other('WMF') },
+  { at: 128, hex: '4449434d', is: other('DICOM') },
+  { at: 0, hex: '894844460d0a1a0a', is: other('HDF5') },
+  { at: 0, hex: 'd0cf11e0a1b11ae1', is: other('an Office document') },
+  { at: 0, hex: '377abcaf271c', is: other('7z') },
+  { at: 0, hex: '526172211a07', is: other('RAR') },
+  { at: 257, hex: '7573746172', is: other('tar') },
+  { at: 0, hex: '494433', is: other('MP3 audio') },
+  { at: 0, hex: '664c6143', is: other('FLAC audio') },
   { at: 0, hex: '38425053', is: other('Photoshop') },
   { at: 0, hex: '76312f31', is: other('OpenEXR') },
   { at: 0, hex: '25504446', is: other('PDF') },
@@ -90,6 +122,7 @@ function matches(head: Uint8Array, { at, hex }: Signature): boolean {
   return true;
 }
 
+const SEQUENCE_BRANDS = new Set(['msf1', 'hevc', 'hevx', 'hevm', 'hevs']);
 const HEIC_BRANDS = new Set(['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'hevm', 'hevs']);
 
 /** ISO base media files: the brands in the leading `ftyp` box (ISO/IEC 14496-12; HEIF: ISO/IEC 23008-12). */
@@ -99,7 +132,11 @@ function isoMedia(head: Uint8Array): Sniffed | undefined {
   const brands = [ascii(head, 8, 12)];
   for (let at = 16; at + 4 <= Math.min(size, head.length); at += 4) brands.push(ascii(head, at, at + 4));
   const [major = ''] = brands;
-  if (major === 'avif' || major === 'avis') return photo('avif');
+  // Still pictures have a `meta` box where sequences have `moov`, as films do; a file may have both.
+  const still = ascii(head, size + 4, size + 8) === 'meta';
+  if (major === 'avis') return other('animated AVIF');
+  if (SEQUENCE_BRANDS.has(major) && !still && size + 8 <= head.length) return other('a HEIF image sequence');
+  if (major === 'avif') return photo('avif');
   if (HEIC_BRANDS.has(major)) return { kind: 'heic' };
   if (major === 'mif1' || major === 'msf1') {
     if (brands.some((brand) => HEIC_BRANDS.has(brand))) return { kind: 'heic' };
