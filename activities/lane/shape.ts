@@ -1,5 +1,6 @@
 /** What a lane is: the tasks both sides know of, and how its child is built. */
 import type { z } from 'zod';
+import type { SandboxMode } from './sandbox/report.ts';
 
 /** A task: what is asked for each item, what each item is answered with, and what may be told before that. */
 export interface TaskShape {
@@ -55,6 +56,8 @@ export interface LaneBuild<S extends LaneShape> {
   readonly startSeconds?: number;
   /** Bytes that one message of it may have. */
   readonly messageBytes?: number;
+  /** How much of a sandbox there must be; `auto` (what there is) when absent. */
+  readonly sandbox?: SandboxMode;
   /** All of its environment. */
   readonly environment?: Readonly<Record<string, string>>;
 }

@@ -4,15 +4,10 @@
  * has a moment. On `TALK` it says everything, waiting until it is taken, and gets the bytes it asks for, waiting for them too: four bytes
  * length, then the bytes. So code that never gives way to the event loop can read and tell just as well.
  */
-import { problemCode } from '@darkroom/contract/problem.ts';
-import { z } from 'zod';
 
 /** Descriptors of the child. */
 export const TASKS = 3;
 export const TALK = 4;
-
-/** Which item of which run. */
-const item = { run: z.int().nonnegative(), item: z.int().nonnegative() };
 
 /** Parent → child. */
 export type ToChild =
@@ -25,22 +20,6 @@ export interface SentItem {
   readonly params: unknown;
   readonly bodies: number;
 }
-
-const failure = { code: problemCode.optional(), detail: z.string() };
-
-/** Child → parent. */
-export const toParent = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('open'), told: z.unknown() }),
-  z.object({ type: z.literal('unopened'), ...failure }),
-  z.object({ type: z.literal('stage'), ...item, stage: z.string() }),
-  /** The child has seen what it is up against; from now on its computing is counted no more. */
-  z.object({ type: z.literal('begun'), ...item }),
-  z.object({ type: z.literal('read'), ...item, offset: z.int().nonnegative(), length: z.int().positive() }),
-  z.object({ type: z.literal('event'), ...item, event: z.unknown() }),
-  z.object({ type: z.literal('result'), ...item, result: z.unknown() }),
-  z.object({ type: z.literal('failed'), ...item, ...failure }),
-]);
-export type ToParent = z.infer<typeof toParent>;
 
 export interface Message {
   readonly head: unknown;

@@ -2,6 +2,8 @@
 import fs from 'node:fs';
 import { Socket } from 'node:net';
 import { ProblemError } from '@darkroom/contract/problem.ts';
+import type { ToParent } from '../parent/said.ts';
+import { held } from '../sandbox/held.ts';
 import type {
   EventGiven,
   LaneShape,
@@ -11,7 +13,7 @@ import type {
   StageName,
   TaskShape,
 } from '../shape.ts';
-import { frameMessage, MessageParser, TALK, TASKS, type ToChild, type ToParent } from '../wire.ts';
+import { frameMessage, MessageParser, TALK, TASKS, type ToChild } from '../wire.ts';
 
 /** One item of a list, in the child. */
 export interface Item<T extends TaskShape> {
@@ -92,7 +94,9 @@ const READ_BYTES = 256 << 10;
 
 async function open<S extends LaneShape>(handlers: Handlers<S>, setup: unknown): Promise<void> {
   try {
-    tell({ type: 'open', told: await handlers.open(setup as SetupTaken<S>) });
+    const told = await handlers.open(setup as SetupTaken<S>);
+    if (held.report === undefined) throw new Error('The module of a lane is loaded by its launcher.');
+    tell({ type: 'open', told, sandbox: held.report });
   } catch (error) {
     tell({ type: 'unopened', ...failureOf(error) });
   }

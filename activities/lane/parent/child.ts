@@ -3,17 +3,20 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { LaneDied } from '../errors.ts';
+import type { LaunchPlan } from '../sandbox/plan.ts';
 import type { LaneBuild, LaneShape } from '../shape.ts';
 import { TALK, TASKS } from '../wire.ts';
-import { sandboxed } from './sandbox.ts';
+import { networkWrapper } from './network.ts';
 
 const STDERR_KEPT = 8 << 10;
 /** What a lane keeps is pictures, beside the heap of JavaScript. */
 const flags = [
   '--max-old-space-size=256',
   '--max-semi-space-size=2',
+  '--disable-sigusr1',
   '--disable-warning=ExperimentalWarning',
 ];
+const launcher = fileURLToPath(new URL('../sandbox/launch.ts', import.meta.url));
 
 export class Child {
   readonly pid: number;
@@ -40,14 +43,27 @@ export class Child {
   }
 
   static async start(build: LaneBuild<LaneShape>): Promise<Child> {
-    const { file, args } = await sandboxed(
-      { file: process.execPath, args: [...flags, fileURLToPath(build.main)] },
-      build.memoryBytes,
-    );
+    const { main, reads = [], memoryBytes, sandbox = 'auto', environment } = build;
+    const wrapper = sandbox === 'off' ? [] : await networkWrapper();
+    const plan: LaunchPlan = {
+      main: fileURLToPath(main),
+      reads,
+      memoryBytes,
+      sandbox: sandbox !== 'off',
+      parent: process.pid,
+      network: wrapper.length > 0,
+    };
+    const [file = process.execPath, ...args] = [
+      ...wrapper,
+      process.execPath,
+      ...flags,
+      launcher,
+      JSON.stringify(plan),
+    ];
     const child = spawn(file, args, {
       cwd: '/',
       detached: true,
-      env: { ...build.environment },
+      env: { ...environment },
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
     });
     if (child.pid === undefined) throw await new Promise<Error>((resolve) => child.once('error', resolve));
@@ -71,6 +87,8 @@ export class Child {
   /** Ends it, and all it began: it was made the leader of a group. */
   kill(): void {
     const { exitCode, signalCode } = this.#process;
+    // Whoever waits for its end shall see it.
+    this.#process.ref();
     if (exitCode === null && signalCode === null) {
       try {
         process.kill(-this.pid, 'SIGKILL');

@@ -1,10 +1,12 @@
 /** A lane as its parent holds it: opened, given tasks, watched, ended. */
 import { ProblemError } from '@darkroom/contract/problem.ts';
 import { LaneEnded, LaneStalled } from '../errors.ts';
+import { lacking, SandboxLacking, type SandboxReport } from '../sandbox/report.ts';
 import type { LaneBuild, LaneShape, Setup, TaskName, Told } from '../shape.ts';
-import { frameMessage, MessageParser, type ToChild, type ToParent, toParent } from '../wire.ts';
+import { frameMessage, MessageParser, type ToChild } from '../wire.ts';
 import { Child, untilBroken } from './child.ts';
 import { failureOf, type LaneAnswer, type LaneItem, type RangeSource, Run, type RunOptions } from './run.ts';
+import { type ToParent, toParent } from './said.ts';
 import { Watch } from './watch.ts';
 
 /** A warm child process. Whoever opened it keeps it, and closes it; idle, it does not keep this process from ending. */
@@ -12,6 +14,8 @@ export interface Lane<S extends LaneShape> {
   readonly pid: number;
   /** What the child said as it opened. */
   readonly told: Told<S>;
+  /** What it is held by. */
+  readonly sandbox: SandboxReport;
   /** Why it is no more; undefined while it lives. */
   readonly ended: unknown;
   /** Items it has in hand. */
@@ -87,7 +91,7 @@ class OpenLane<S extends LaneShape> implements Lane<S> {
   readonly #runs = new Map<number, Run<S['tasks'][string]>>();
   readonly #watch: Watch;
   readonly #ending = new AbortController();
-  #opened: { readonly told: Told<S> } | undefined;
+  #opened: { readonly told: Told<S>; readonly sandbox: SandboxReport } | undefined;
   #opening: { resolve(): void; reject(error: unknown): void } | undefined;
   #lastRun = 0;
 
@@ -116,8 +120,16 @@ class OpenLane<S extends LaneShape> implements Lane<S> {
   }
 
   get told(): Told<S> {
+    return this.#open.told;
+  }
+
+  get sandbox(): SandboxReport {
+    return this.#open.sandbox;
+  }
+
+  get #open() {
     if (this.#opened === undefined) throw new Error('The lane is not open yet.');
-    return this.#opened.told;
+    return this.#opened;
   }
 
   get ended(): unknown {
@@ -232,7 +244,10 @@ class OpenLane<S extends LaneShape> implements Lane<S> {
 
   async #hear(said: ToParent, bodies: readonly Uint8Array[]): Promise<void> {
     if (said.type === 'open') {
-      this.#opened = { told: this.#build.shape.told.parse(said.told) as Told<S> };
+      const { sandbox } = said;
+      if (this.#build.sandbox === 'required' && lacking(sandbox).length > 0)
+        throw new SandboxLacking(sandbox);
+      this.#opened = { told: this.#build.shape.told.parse(said.told) as Told<S>, sandbox };
       this.#opening?.resolve();
       return;
     }

@@ -1,8 +1,8 @@
 /** One list of items in a lane: what was given, what is answered by now, how long it may take. */
 import { ProblemError } from '@darkroom/contract/problem.ts';
 import type { EventTaken, Params, Result, StageName, TaskShape } from '../shape.ts';
-import type { ToParent } from '../wire.ts';
 import { AnswerQueue } from './answers.ts';
+import type { ToParent } from './said.ts';
 
 /** Where bytes come from that a child asks for. */
 export interface RangeSource {
