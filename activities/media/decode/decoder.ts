@@ -7,13 +7,17 @@ import { type Codec, CodecContext, FFmpegError, type Frame, type Packet, type St
 export class Decoder {
   readonly #context = new CodecContext();
 
-  /** Pictures with more than `pixels` are refused, wherever in the stream they come. */
-  constructor(codec: Codec, { codecpar, timeBase }: Pick<Stream, 'codecpar' | 'timeBase'>, pixels: number) {
+  /** Pictures with more than `pixels` are refused, wherever in the stream they come; 0 threads: FFmpeg's choice. */
+  constructor(
+    codec: Codec,
+    { codecpar, timeBase }: Pick<Stream, 'codecpar' | 'timeBase'>,
+    { pixels, threads = 0 }: { readonly pixels: number; readonly threads?: number },
+  ) {
     const context = this.#context;
     context.allocContext3(codec);
     FFmpegError.throwIfError(context.parametersToContext(codecpar), 'decoder parameters');
     context.pktTimebase = timeBase;
-    context.threadCount = 0;
+    context.threadCount = threads;
     context.setOption('max_pixels', String(pixels));
     FFmpegError.throwIfError(context.open2Sync(codec), 'opening the decoder');
   }

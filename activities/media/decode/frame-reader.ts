@@ -1,13 +1,15 @@
 /** Frames of a container by time: decoding, time stamps, going to a place and, where that comes out late, to one before it. */
+import { availableParallelism } from 'node:os';
 import { ProblemError, type VideoInfo } from '@darkroom/contract';
 import { AV_NOPTS_VALUE } from 'node-av/constants';
-import { Frame, Packet } from 'node-av/lib';
+import { Frame, Packet, type Stream } from 'node-av/lib';
 import type { SmallPicture } from '../scenes/picture.ts';
 import { Container } from './container.ts';
 import { Decoder } from './decoder.ts';
-import { frameBytes, keepFrame, type Showing } from './kept-frame.ts';
+import { codedBytes, frameBytes, keepFrame, type Showing } from './kept-frame.ts';
 import type { ByteSource, KeptFrame, VideoFrame, VideoLimits, VideoReader } from './reader.ts';
 import { Shrinker } from './shrink.ts';
+import { decoderThreads } from './threads.ts';
 import { describe, requireLength, requireWithin, showingOf } from './video-info.ts';
 
 /** How much before the wanted place the attempts to go there aim, seconds; after them the file is read from its beginning. */
@@ -18,6 +20,7 @@ const CUT_OFF_SECONDS = 2;
 export class FrameReader implements VideoReader {
   readonly info: VideoInfo;
   readonly #limits: VideoLimits;
+  readonly #room: { readonly pixels: number; readonly threads: number };
   readonly #shrinker: Shrinker;
   readonly #showing: Showing;
   readonly #packet = new Packet();
@@ -37,6 +40,7 @@ export class FrameReader implements VideoReader {
       requireWithin(this.info, stream, limits);
       this.#showing = showingOf(stream);
       this.#shrinker = new Shrinker(stream.codecpar.width, stream.codecpar.height);
+      this.#room = { pixels: limits.pixels, threads: threadsFor(stream, limits) };
       this.#packet.alloc();
       this.#frame.alloc();
     } catch (error) {
@@ -130,7 +134,7 @@ export class FrameReader implements VideoReader {
     const container = this.#container;
     const packet = this.#packet;
     const frame = this.#frame;
-    const decoder = new Decoder(container.decoder, container.stream, this.#limits.pixels);
+    const decoder = new Decoder(container.decoder, container.stream, this.#room);
     const clock = new Clock(container);
     this.#fresh = false;
     try {
@@ -162,7 +166,7 @@ export class FrameReader implements VideoReader {
   *#decodeKeys(): Generator<VideoFrame, void, undefined> {
     const packet = this.#packet;
     const frame = this.#frame;
-    const decoder = new Decoder(this.#container.decoder, this.#container.stream, this.#limits.pixels);
+    const decoder = new Decoder(this.#container.decoder, this.#container.stream, this.#room);
     this.#fresh = false;
     try {
       for (let more = packet.size > 0 || this.#nextKeyPacket(); more; more = this.#nextKeyPacket()) {
@@ -208,6 +212,17 @@ export class FrameReader implements VideoReader {
     if (state === 'damaged' || (seconds !== null && seconds - end > CUT_OFF_SECONDS))
       this.#cutOff = `The file breaks off after ${end.toFixed(1)} s${told}.`;
   }
+}
+
+/** Of a stream's decoder; left to FFmpeg where no memory is told. */
+function threadsFor({ codecpar }: Stream, { memoryBytes, keptBytes = 0 }: VideoLimits): number {
+  if (memoryBytes === undefined) return 0;
+  const { width, height } = codecpar;
+  return decoderThreads(
+    { pixels: width * height, bytes: codedBytes(codecpar) },
+    { memoryBytes, keptBytes },
+    availableParallelism(),
+  );
 }
 
 interface FrameTimes {

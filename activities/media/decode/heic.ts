@@ -98,7 +98,7 @@ function decode(coded: readonly CodedPicture[], pixels: number): Frame[] {
   codecpar.codecType = AVMEDIA_TYPE_VIDEO;
   codecpar.codecId = AV_CODEC_ID_HEVC;
   codecpar.extradata = Buffer.from(first.config);
-  const decoder = new Decoder(codec, { codecpar, timeBase: new Rational(1, 1) }, pixels);
+  const decoder = new Decoder(codec, { codecpar, timeBase: new Rational(1, 1) }, { pixels });
   const packet = new Packet();
   packet.alloc();
   const frames = new Map<number, Frame>();

@@ -13,13 +13,14 @@ export interface Showing {
 }
 
 /** Memory a decoded frame holds, about: rows are padded to 64 bytes. */
-export function frameBytes(frame: Frame): number {
-  return avImageGetBufferSize(
-    frame.format as Parameters<typeof avImageGetBufferSize>[0],
-    frame.width,
-    frame.height,
-    64,
-  );
+export function frameBytes({ format, width, height }: Pick<Frame, 'format' | 'width' | 'height'>): number {
+  return avImageGetBufferSize(format as Parameters<typeof avImageGetBufferSize>[0], width, height, 64);
+}
+
+/** Memory of the frames of a stream, about; of one that does not tell its pixels' format as if they had 10 bits. */
+export function codedBytes(stream: Pick<Frame, 'format' | 'width' | 'height'>): number {
+  const bytes = frameBytes(stream);
+  return bytes > 0 ? bytes : 3 * stream.width * stream.height;
 }
 
 /** A reference to the frame's memory; nothing is copied. */

@@ -15,6 +15,9 @@ export interface VideoLimits {
   readonly pixels: number;
   /** Length of a video at most, seconds. */
   readonly seconds: number;
+  /** Memory of the process, bytes, and what of it is for frames that are kept: as many threads decode as fit. */
+  readonly memoryBytes?: number;
+  readonly keptBytes?: number;
 }
 
 /** A frame while it is passed by: valid until the next step of the iteration. */

@@ -85,7 +85,7 @@ export async function* splitVideo(
   options: ChildOptions,
 ): AsyncGenerator<SplitEvent, void, undefined> {
   const start = cursor === undefined ? {} : { cursor };
-  const task: Task = { do: 'split', ...told(source, options), request, ...start };
+  const task: Task = { do: 'split', ...told(source, options, request.candidateBytes), request, ...start };
   for await (const { head, body } of converse(source, task, options))
     if (head.type === 'event') yield eventOf(head.event, body);
 }
@@ -115,10 +115,11 @@ const MOST_READ = 64 << 20;
 const thrift = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '1048576' };
 const main = fileURLToPath(new URL('child-main.ts', import.meta.url));
 
-const told = ({ size }: { size: number }, { limits: { pixels, seconds } }: ChildOptions) => ({
-  size,
-  limits: { pixels, seconds },
-});
+const told = (
+  { size }: { size: number },
+  { limits: { pixels, seconds, memoryBytes } }: ChildOptions,
+  keptBytes = 0,
+) => ({ size, limits: { pixels, seconds, memoryBytes, keptBytes } });
 
 function eventOf(event: EventHead, body: Uint8Array): SplitEvent {
   if (event.type !== 'scene') return event;
