@@ -2,12 +2,12 @@
 export { LaneDied, LaneEnded, LaneStalled } from './errors.ts';
 export { type Lane, type OpenOptions, openLane } from './parent/lane.ts';
 export type { LaneAnswer, LaneItem, RangeSource, RunOptions } from './parent/run.ts';
+export { probeSandbox } from './sandbox/probe.ts';
 export {
   lacking,
   SandboxLacking,
   type SandboxMode,
   type SandboxReport,
-  sandboxModes,
   sandboxReport,
 } from './sandbox/report.ts';
 export { type LaneBuild, type LaneShape, laneBuild, laneShape, type TaskShape } from './shape.ts';

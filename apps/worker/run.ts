@@ -19,7 +19,8 @@ import { createStorage } from '@darkroom/storage';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { cachedBundle } from './bundle.ts';
-import { createWorkers, poolOf, type QueueDefinition } from './workers.ts';
+import { checkSandbox } from './sandbox.ts';
+import { createWorkers, poolOf, type QueueDefinition, queueDefinitions } from './workers.ts';
 
 export interface WorkerProcess {
   readonly kinds?: Kinds;
@@ -59,6 +60,9 @@ export async function runWorker({
     telemetryOptions: { metrics: { prometheus: { bindAddress: `127.0.0.1:${sdkMetrics}` } } },
   });
 
+  const definitions: Readonly<Record<string, QueueDefinition>> = queues ?? queueDefinitions;
+  const served = (names ?? config.queues).flatMap((name) => definitions[name] ?? []);
+  await checkSandbox(config, served, logger);
   const records = await openRecords({
     url: config.database.url,
     pool: poolOf(config, names ?? config.queues, queues),

@@ -35,6 +35,8 @@ export interface QueueDefinition<Activities extends object = object> {
   slots(config: Config): number;
   /** Its kinds have groups of items that are worth keeping open: each of its workers serves a queue of its own besides. */
   readonly keepsGroups?: boolean;
+  /** Its work is done in lanes. */
+  readonly hasLanes?: boolean;
 }
 
 /** The activities of each queue, as stories ask for them; a new capability is one entry. */
@@ -57,11 +59,13 @@ export const queueDefinitions: {
       return recognitionActivities(deps, pictureDecoder(deps.config));
     },
     slots: (config) => config.worker.maxActivities,
+    hasLanes: true,
   },
   [queues.media]: {
     activities: async (deps) => (await import('@darkroom/media/activities.ts')).mediaActivities(deps),
     // Each decodes on all cores.
     slots: (config) => config.media.processes,
+    hasLanes: true,
   },
 };
 

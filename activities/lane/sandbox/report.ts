@@ -2,8 +2,7 @@
 import { z } from 'zod';
 
 /** How much of a sandbox there must be. */
-export const sandboxModes = ['auto', 'required', 'off'] as const;
-export type SandboxMode = (typeof sandboxModes)[number];
+export type SandboxMode = 'auto' | 'required' | 'off';
 
 export const sandboxReport = z.object({
   /** Version of Landlock that holds it; 0 where none does. Signals and abstract sockets are held from 6 on, TCP from 4 on, all files from 1 on. */

@@ -228,6 +228,7 @@ function configOf(env: Environment) {
       stallSeconds: env.DECODER_STALL_SECONDS,
       candidateBytes: env.CANDIDATE_BYTES,
     },
+    lane: { sandbox: env.SANDBOX },
     program: {
       dir: resolve(env.PROGRAM_DIR ?? join(home, 'programs')),
       orphanSeconds: env.PROGRAM_ORPHAN_SECONDS,

@@ -73,6 +73,14 @@ export const recognition = {
     .meta({ description: 'Threads of one inference; 0 shares the cores among the lanes.', example: '0' }),
 };
 
+export const lane = {
+  SANDBOX: z.enum(['auto', 'required', 'off']).default('auto').meta({
+    description:
+      'The processes that decode, recognise and draw are held by the system (Landlock, seccomp, no capabilities, no network). auto: as far as it can, the worker’s log says what is missing; required: workers refuse to start without; off: for looking for faults.',
+    example: 'required',
+  }),
+};
+
 export const program = {
   PROGRAM_DIR: text.optional().meta({
     description:

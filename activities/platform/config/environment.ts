@@ -7,7 +7,7 @@
 import { queues } from '@darkroom/contract';
 import { z } from 'zod';
 import { failpointPlan } from '../failpoint.ts';
-import { limits, media, program, recognition } from './environment-imaging.ts';
+import { lane, limits, media, program, recognition } from './environment-imaging.ts';
 import { quotas } from './environment-quotas.ts';
 import { amount, byName, text, whole } from './environment-values.ts';
 
@@ -343,6 +343,7 @@ export const sections = {
   'What one caller may take': quotas,
   Recognition: recognition,
   'Videos and what FFmpeg reads': media,
+  'Processes that hold what strangers sent': lane,
   'External programs': program,
   'Workers and jobs': jobs,
   'Logs, traces, metrics': observation,
@@ -359,6 +360,7 @@ export const environment = z.object({
   ...quotas,
   ...recognition,
   ...media,
+  ...lane,
   ...program,
   ...jobs,
   ...observation,
