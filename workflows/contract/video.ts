@@ -48,7 +48,7 @@ export type VideoOptions = z.infer<typeof videoOptions>;
 export const boundary = z.enum(['start', 'cut', 'fade', 'dissolve', 'divided']).meta({ id: 'Boundary' });
 export type Boundary = z.infer<typeof boundary>;
 
-/** A scene and the frame in the middle of its time. */
+/** A scene and the frame in the middle of its time. Seconds are told to six decimals. */
 export const scene = z
   .object({
     start: z.number().meta({ description: 'Seconds; the first frame of the scene.' }),
@@ -56,10 +56,10 @@ export const scene = z
       .number()
       .meta({ description: 'Seconds; the first frame that is no longer in it, or the end of the video.' }),
     begins: boundary.meta({ description: 'How the scene begins.' }),
-    score: z
-      .number()
-      .nullable()
-      .meta({ description: 'How clear its beginning is, in thresholds; null where nothing was compared.' }),
+    score: z.number().nullable().meta({
+      description:
+        'How clear its beginning is, in thresholds, to two decimals; null where nothing was compared.',
+    }),
     transition: z
       .object({ from: z.number(), to: z.number() })
       .meta({ id: 'Transition' })

@@ -1,5 +1,6 @@
 /** What a container says of its video, and the limits held against it. */
 import { ProblemError, type VideoInfo } from '@darkroom/contract';
+import { rounded } from '@darkroom/platform/rounded.ts';
 import {
   AV_NOPTS_VALUE,
   AV_OPT_TYPE_INT,
@@ -24,8 +25,8 @@ export function describe(container: Container, source: ByteSource): VideoInfo {
     pixelFormat: avGetPixFmtName(codecpar.format as Parameters<typeof avGetPixFmtName>[0]) ?? 'unknown',
     ...shownSize(coded, aspect, orientation),
     rotation: orientation.rotation,
-    seconds: length(container),
-    framesPerSecond: rate(stream),
+    seconds: known(length(container)),
+    framesPerSecond: known(rate(stream)),
     interlaced: interlaced(stream),
     hdr: isHdr(codecpar.colorTrc),
     videoStreams: container.videoStreams,
@@ -83,6 +84,9 @@ function containerName(demuxer: string, source: ByteSource): string {
 
 const codecName = ({ decoder }: Container) =>
   decoder.name === 'libdav1d' ? 'av1' : (decoder.name ?? 'unknown');
+
+/** To a millionth: seconds and rates are quotients, which no file states more exactly. */
+const known = (value: number | null): number | null => (value === null ? null : rounded(value, 6));
 
 /** Seconds from the start of the container to the end of the video. */
 function length({ stream, format, start, unit }: Container): number | null {

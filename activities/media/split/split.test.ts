@@ -34,7 +34,8 @@ describe.each(['exact', 'fast'] as const)('a pass, %s', (mode) => {
     for (const { scene, image, input } of all) {
       const { at, pts, offset } = scene.frame;
       expect(Math.abs(offset)).toBeLessThan(mode === 'fast' ? 1 : 0.04);
-      expect(at - (scene.start + scene.end) / 2).toBe(offset);
+      expect(at - (scene.start + scene.end) / 2).toBeCloseTo(offset, 5);
+      expect(JSON.stringify(scene)).not.toMatch(/\d\.\d{7}/);
       expect([image.toString(), input.toString()]).toEqual([`jpeg ${pts}`, `input 640 ${pts}`]);
     }
   });

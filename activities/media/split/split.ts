@@ -1,5 +1,6 @@
 /** One pass over a video: its scenes, each with the frame in the middle of its time, and where to go on from at any of them. */
 import { type ModelRoom, ProblemError, type Scene, type VideoOptions } from '@darkroom/contract';
+import { rounded, roundedSeconds } from '@darkroom/platform/rounded.ts';
 import type { KeptFrame, VideoFrame, VideoReader } from '../decode/reader.ts';
 import { Candidates } from './candidates.ts';
 import type { SplitCursor } from './cursor.ts';
@@ -160,15 +161,21 @@ class Pass {
     const again = chosen?.frame === undefined ? this.#fetch(chosen?.at, start, end) : undefined;
     const frame = again ?? chosen?.frame;
     if (frame === undefined)
-      throw new ProblemError('damaged_video', `No picture between ${start} and ${end} s can be read.`);
+      throw new ProblemError(
+        'damaged_video',
+        `No picture between ${start.toFixed(3)} and ${end.toFixed(3)} s can be read.`,
+      );
     const middle = (start + end) / 2;
     const scene: Scene = {
-      start,
-      end,
+      start: roundedSeconds(start),
+      end: roundedSeconds(end),
       begins,
-      score,
-      transition,
-      frame: { at: frame.at, pts: frame.pts, offset: frame.at - middle },
+      score: score === null ? null : rounded(score, 2),
+      transition: transition && {
+        from: roundedSeconds(transition.from),
+        to: roundedSeconds(transition.to),
+      },
+      frame: { at: roundedSeconds(frame.at), pts: frame.pts, offset: roundedSeconds(frame.at - middle) },
     };
     const image = frame.jpeg();
     const input = frame.input(this.#request.room);

@@ -1,5 +1,6 @@
 /** Labels over the time of a video. */
 import type { LabelOverTime } from '@darkroom/contract';
+import { rounded } from '@darkroom/platform/rounded.ts';
 import type { FoundScene } from './found-scene.ts';
 
 /** Seconds, `from` ≤ `to`. */
@@ -49,7 +50,7 @@ export function labelTimeline(scenes: readonly FoundScene[]): LabelOverTime[] {
 
 /** To four decimals. A video of a single frame has no length, and what is on it is on all of it. */
 function shareOf(seconds: number, whole: number): number {
-  return whole === 0 ? 1 : Math.round((seconds / whole) * 10_000) / 10_000;
+  return whole === 0 ? 1 : rounded(seconds / whole, 4);
 }
 
 /** Seconds that lie in at least one of the spans. */

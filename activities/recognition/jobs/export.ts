@@ -1,6 +1,7 @@
 /** Results of a task in the formats that other tools read: COCO JSON and CSV. Both are made piece by piece. */
 import type { Detection } from '@darkroom/contract';
 import { csvLine } from '@darkroom/platform/csv.ts';
+import { rounded } from '@darkroom/platform/rounded.ts';
 import { COCO_IDS } from '../model/coco.ts';
 
 /** One photo of a task, or the frame of a scene of its video. */
@@ -51,7 +52,7 @@ export async function* cocoJson(photos: ExportPhotos, description: string): Asyn
         image_id: segmentId,
         category_id: category,
         bbox: [x, y, width, height],
-        area: Number((width * height).toFixed(2)),
+        area: rounded(width * height, 2),
         score,
         iscrowd: 0,
       })}`;

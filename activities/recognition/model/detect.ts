@@ -1,4 +1,5 @@
 /** From a model's outputs to what is reported: pure. */
+import { rounded } from '@darkroom/platform/rounded.ts';
 import { clip, type Fit, type Size, toSource } from '../picture/fit.ts';
 import { labelOf } from './card.ts';
 import type { Candidate, Detection, Outputs } from './detection.ts';
@@ -54,12 +55,12 @@ export function detect(
         {
           label,
           classId,
-          score: round(score, 4),
+          score: rounded(score, 4),
           box: {
-            x: round(box.x, 2),
-            y: round(box.y, 2),
-            width: round(box.width, 2),
-            height: round(box.height, 2),
+            x: rounded(box.x, 2),
+            y: rounded(box.y, 2),
+            width: rounded(box.width, 2),
+            height: rounded(box.height, 2),
           },
         },
       ];
@@ -77,8 +78,4 @@ export function suppression(
   // Across classes is among one class too: it must not be stricter than what was asked for.
   const isAcross = model.iouAcrossClasses < 1;
   return { iou, iouAcrossClasses: isAcross ? Math.max(model.iouAcrossClasses, iou) : 1 };
-}
-
-function round(value: number, decimals: number): number {
-  return Number(value.toFixed(decimals));
 }

@@ -4,7 +4,7 @@ import type { SharpOptions } from 'sharp';
 import { pngSampleBits, whyJpegUnsupported } from './headers.ts';
 import type { Samples } from './levels.ts';
 import { type PhotoFormat, SNIFF_BYTES, sniff } from './sniff.ts';
-import { largestPage, type TiffPage, tiffPages, whyUnsupported } from './tiff.ts';
+import { largestPage, type TiffPage, tiffPages, whyUnsupported } from './tiff/pages.ts';
 
 export interface Recognised {
   readonly format: PhotoFormat;

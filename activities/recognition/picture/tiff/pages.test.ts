@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { limits } from '../testing/models.ts';
-import { type TiffPicture, tiff } from '../testing/tiff.ts';
-import { decode, probe } from './prepare.ts';
+import { limits } from '../../testing/models.ts';
+import { type TiffPicture, tiff } from '../../testing/tiff.ts';
+import { decode, probe } from '../prepare.ts';
 
 /** Red grows to the right, green downwards; blue is the same everywhere, and tells the pictures of a file apart. */
 function ramp(width: number, height: number, blue: number): TiffPicture {
