@@ -171,8 +171,8 @@ describe('a video', () => {
       { id: 2, file_name: 'image_2.jpg', width: 1920, height: 1080, start: 4, end: 8, at: 6 },
     ]);
     expect((await get(`/analysis/${task}/export?format=csv`)).text).toBe(
-      'segment_id,filename,image_width,image_height,label,score,x,y,width,height,start,end,at\r\n' +
-        '1,image_1.jpg,1920,1080,cat,0.75,1,2,30,40,0,4,2\r\n',
+      'segment_id,filename,image_width,image_height,label,score,x,y,width,height,start,end,at,class_id\r\n' +
+        '1,image_1.jpg,1920,1080,cat,0.75,1,2,30,40,0,4,2,\r\n',
     );
   });
 
