@@ -22,6 +22,7 @@ import { registerJobItems } from './routes/jobs/items.ts';
 import { registerJobs } from './routes/jobs/jobs.ts';
 import { registerJobLog } from './routes/jobs/log.ts';
 import { registerJobResults } from './routes/jobs/results.ts';
+import { registerModels } from './routes/models.ts';
 import { registerMetrics } from './routes/operations/metrics.ts';
 import { registerStatus } from './routes/operations/status.ts';
 import { registerProblemPage } from './routes/problem-page.ts';
@@ -42,7 +43,12 @@ const butLiveness =
 export type Service = (api: Api) => void;
 
 /** What users come for; a new kind of job is one entry. */
-export const services: readonly Service[] = [registerAnalysis, registerSegments, registerUploads];
+export const services: readonly Service[] = [
+  registerAnalysis,
+  registerSegments,
+  registerModels,
+  registerUploads,
+];
 
 /** The app over its connections; it holds no state but remembered keys and what callers have taken. */
 export function createApp(deps: ApiDeps, offered: readonly Service[] = services): Api {

@@ -73,8 +73,11 @@ export async function runWorker({
   await clearPrograms(config.program.dir);
   const dispatch = createDispatch({ records, storage, config, logger, telemetry, kinds });
   const connection = await connect(config, logger);
+  const worker = `${hostname()}/${process.pid}`;
+  const ends: (() => Promise<void>)[] = [];
+  const atEnd = (work: () => Promise<void>): void => void ends.push(work);
   const workers = await createWorkers(
-    { records, storage, config, logger, telemetry, dispatch, kinds, worker: `${hostname()}/${process.pid}` },
+    { records, storage, config, logger, telemetry, dispatch, kinds, worker, atEnd },
     names ?? config.queues,
     connection,
     await cachedBundle(telemetry, logger, join(config.recognition.modelsDir, '../bundles'), workflows),
@@ -90,6 +93,7 @@ export async function runWorker({
   );
   // run() ends by itself on SIGINT and SIGTERM, when its activities have ended or were told to.
   await Promise.all(workers.map((worker) => worker.run()));
+  await Promise.all(ends.map((end) => end()));
   await dispatch.close();
   await connection.close();
   await records.close();

@@ -27,6 +27,8 @@ import { unitRunner } from './units.ts';
 export interface WorkerDeps extends FrameDeps {
   readonly dispatch: Dispatch;
   readonly telemetry: Telemetry;
+  /** Takes what is to be done when the workers have stopped, while the connections are still open. */
+  readonly atEnd?: (work: () => Promise<void>) => void;
 }
 
 /** A queue: its activities, loaded only where it is served, and how many run at once. */
@@ -52,11 +54,17 @@ export const queueDefinitions: {
   },
   [queues.recognition]: {
     activities: async (deps) => {
-      const [{ recognitionActivities }, { pictureDecoder }] = await Promise.all([
-        import('@darkroom/recognition/jobs/activities.ts'),
-        import('@darkroom/media/process/picture-decoder.ts'),
-      ]);
-      return recognitionActivities(deps, pictureDecoder(deps.config));
+      const [{ recognitionActivities, sharedModel }, { tellOfModel }, { pictureDecoder }] = await Promise.all(
+        [
+          import('@darkroom/recognition/jobs/activities.ts'),
+          import('@darkroom/recognition/jobs/tell-model.ts'),
+          import('@darkroom/media/process/picture-decoder.ts'),
+        ],
+      );
+      const model = sharedModel(deps.config.recognition);
+      // Without an end there is nobody to tell of either: a test of other things.
+      if (deps.atEnd) deps.atEnd(await tellOfModel(deps, model));
+      return recognitionActivities(deps, model, pictureDecoder(deps.config));
     },
     slots: (config) => config.worker.maxActivities,
     hasLanes: true,

@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
-import { manifest } from '@darkroom/contract';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { modelProblems } from '@darkroom/analysis';
+import { manifest, modelList } from '@darkroom/contract';
 import { createKey, migrate, openRecords, type Records } from '@darkroom/records';
 import { createStorage, type Storage } from '@darkroom/storage';
 import { keysUnder } from '@darkroom/storage/testing.ts';
@@ -210,5 +213,40 @@ describe('many photos', () => {
     const job = await ada.ended(task);
     expect(job).toMatchObject({ state: 'failed', problem: { code: 'too_many_pixels', fault: 'limit' } });
     expect(job.problem?.next).toContain('LIMIT_PHOTO_PIXELS');
+  });
+});
+
+describe('the model', () => {
+  test('is listed; a label that it does not know is refused, and fails the job where nobody was asked', async () => {
+    const { models } = modelList.parse(await (await ada.call('/v1/models')).json());
+    expect(models).toMatchObject([
+      { name: 'ssdlite-mobilenet-v2', versions: [{ family: 'ssdlite', workers: 1 }] },
+    ]);
+    expect(models[0]?.versions[0]).toMatchObject({ guessed: false, input: { width: 300 } });
+    expect(models[0]?.versions[0]?.labels).toContainEqual({ classId: 17, label: 'cat' });
+    const ready = z.object({ recognition: z.object({ ready: z.boolean() }) });
+    expect(ready.parse(await (await ada.call('/status/ready')).json()).recognition.ready).toBe(true);
+
+    const task = await ada.analyse([await sample('cat.jpg')], { labels: 'cat', thresholds: 'cat=0.99' });
+    expect(await ada.ended(task)).toMatchObject({ state: 'succeeded' });
+    expect((await ada.segments(task))[0]?.detections).toEqual([]);
+    const again = await ada.post(`/v1/jobs/${task}/rerun`, { labels: ['catt'] });
+    const { id } = z.object({ id: z.string() }).parse(await again.json());
+    expect(await ada.ended(id)).toMatchObject({
+      state: 'failed',
+      problem: { code: 'unknown_label', fault: 'yours', detail: expect.stringContaining('nearest: cat') },
+    });
+  });
+
+  test('that cannot be opened is told by its worker when it starts, until it stops', async () => {
+    const file = join(stack.home, 'cat.onnx');
+    await writeFile(file, 'a picture of a cat');
+    const worker = await stack.startWorker({ MODEL_PATH: file, DARKROOM_QUEUES: 'recognition' });
+    const problems = async () => (await modelProblems(records.db)).map(({ problem }) => problem);
+    expect(await problems()).toMatchObject([
+      { code: 'unsupported_model', detail: expect.stringContaining('cat.onnx') },
+    ]);
+    await worker.stop();
+    expect(await problems()).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ export * from './call.ts';
 export * from './job.ts';
 export * from './kind.ts';
 export * from './list.ts';
+export * from './models.ts';
 export * from './photo.ts';
 export * from './problem.ts';
 export * from './unit.ts';

@@ -213,6 +213,11 @@ export const problemKinds = {
 
   // Models
   unknown_model: yours(422, 'There is no such model here', 'Use a model listed in `detail`.'),
+  unknown_label: yours(
+    422,
+    'The model has no such label',
+    'Use labels of the model as GET /v1/models lists them.',
+  ),
   unsupported_model: ours(
     503,
     'The configured model cannot be used',

@@ -1,11 +1,10 @@
 /** The activities of recognition, in photos and in the frames of videos: what gives the pure core its storage, ledger, heartbeat and cancellation. */
-import { labelSummary, pinModel } from '@darkroom/analysis';
+import { labelSummary, pinModel, requireLabels } from '@darkroom/analysis';
 import {
   type AnalysisOptions,
   analysisOptions,
   type ManifestFile,
   type MediaSource,
-  type ModelIdentity,
   type ModelRoom,
   modelIdentity,
   type Page,
@@ -25,11 +24,12 @@ import { failpoint } from '@darkroom/platform';
 import type { ItemRow } from '@darkroom/records';
 import { type AnalyseOptions, analyse, type ForeignDecoder, type Stage, stages } from '../analyse.ts';
 import { analyseIsolated } from '../isolated/isolate.ts';
-import { type Model, openModel } from '../model/session.ts';
+import { type Model, type ModelOptions, openModel } from '../model/session.ts';
 import { sniff } from '../picture/sniff.ts';
 import { frameDigest, frameOf, recogniseFrame, recognitionOptions } from './frame-activities.ts';
 import { publishedExports } from './published.ts';
 import { type ModelInUse, outcomeOf, resultDigest, wantedOf } from './recognised.ts';
+import { openedModelOf } from './tell-model.ts';
 
 export type RecognitionActivities = ReturnType<typeof recognitionActivities>;
 
@@ -41,20 +41,27 @@ const pageWork = {
   concurrency: 3,
 } as const;
 
-/** `decodeForeign` reads what libvips does not; where the machine has no such decoder, HEIC is refused. */
-export function recognitionActivities(deps: FrameDeps, decodeForeign?: ForeignDecoder) {
-  // Opened with the first photo and shared by all: a model is megabytes and seconds.
+/** The model of a worker, opened when it is first asked for and shared by all: a model is megabytes and seconds. */
+export function sharedModel(options: ModelOptions): () => Promise<Model> {
   let opening: Promise<Model> | undefined;
-  const model = (): Promise<Model> => {
-    opening ??= openModel(deps.config.recognition).catch((error: unknown) => {
+  return () => {
+    opening ??= openModel(options).catch((error: unknown) => {
       opening = undefined;
       throw error;
     });
     return opening;
   };
+}
+
+/** `decodeForeign` reads what libvips does not; where the machine has no such decoder, HEIC is refused. */
+export function recognitionActivities(
+  deps: FrameDeps,
+  model: () => Promise<Model>,
+  decodeForeign?: ForeignDecoder,
+) {
   const modelFor = async (attempt: Attempt, options: AnalysisOptions): Promise<Model> => {
     const opened = await model();
-    await requireModel(attempt, options, opened.identity);
+    await requireModel(attempt, options, opened);
     return opened;
   };
 
@@ -110,17 +117,15 @@ export function recognitionActivities(deps: FrameDeps, decodeForeign?: ForeignDe
 }
 
 /** The model a job asks for must be this worker's, and stay the one its first attempt worked with. */
-async function requireModel(
-  attempt: Attempt,
-  options: AnalysisOptions,
-  identity: ModelIdentity,
-): Promise<void> {
+async function requireModel(attempt: Attempt, options: AnalysisOptions, opened: Model): Promise<void> {
+  const { identity } = opened;
   if (options.model !== 'default' && options.model !== identity.name) {
     throw new ProblemError(
       'unknown_model',
       `There is no model ${options.model}; this worker has ${identity.name} (default).`,
     );
   }
+  requireLabels(options, [openedModelOf(opened)]);
   const known = attempt.job.pinned?.model;
   const pinned =
     known === undefined

@@ -96,4 +96,38 @@ describe('coco json', () => {
       }),
     );
   });
+
+  describe('has as category ids', () => {
+    const box = { x: 0, y: 0, width: 1, height: 1 };
+    const photos = (...found: [string, number | undefined][]): ExportPhoto[] =>
+      found.map(([label, classId], n) => ({
+        segmentId: n + 1,
+        filename: `${n}.jpg`,
+        width: 1,
+        height: 1,
+        detections: [{ label, classId, score: 0.5, box }],
+      }));
+    const ids = async (all: ExportPhoto[], labels?: string[]) => {
+      const list = labels?.map((label, classId) => ({ classId, label }));
+      const coco = JSON.parse(await joined(cocoJson(() => all, 'a task', list)));
+      expect(coco.categories).toHaveLength(new Set(all.map((one) => one.detections[0]?.label)).size);
+      return coco.annotations.map(({ category_id }: { category_id: number }) => category_id);
+    };
+
+    it("the model's own numbers, in whichever order its labels appear", async () => {
+      const labels = ['scratch', 'person', 'dent'];
+      expect(await ids(photos(['dent', 2], ['scratch', 0], ['person', 1]), labels)).toEqual([2, 0, 1]);
+      expect(await ids(photos(['person', 1], ['dent', 2]), labels)).toEqual([1, 2]);
+    });
+
+    it("COCO's, where all of its labels are COCO's", async () => {
+      expect(await ids(photos(['cat', 1], ['person', 0]), ['person', 'cat'])).toEqual([17, 1]);
+    });
+
+    it('those of before, where the results are of before or nobody knows the model', async () => {
+      expect(await ids(photos(['dent', undefined], ['cat', undefined]))).toEqual([91, 17]);
+      // No number of the model's own is given to what has none.
+      expect(await ids(photos(['dent', undefined], ['cat', 0]), ['cat', 'dent'])).toEqual([91, 0]);
+    });
+  });
 });

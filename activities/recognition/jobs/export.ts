@@ -1,5 +1,5 @@
 /** Results of a task in the formats that other tools read: COCO JSON and CSV. Both are made piece by piece. */
-import type { Detection } from '@darkroom/contract';
+import type { Detection, ModelLabel } from '@darkroom/contract';
 import { csvLine } from '@darkroom/platform/csv.ts';
 import { rounded } from '@darkroom/platform/rounded.ts';
 import { COCO_IDS } from '../model/coco.ts';
@@ -26,11 +26,34 @@ const cocoIds: ReadonlyMap<string, number> = new Map(
 const FIRST_OWN_ID = 91;
 
 /**
- * COCO JSON (https://cocodataset.org/#format-data) in pieces: `bbox` is x y width height in pixels, `score` as in COCO's results
- * format. Labels that COCO lacks get the ids from 91 on, in order of appearance. Images that are frames of a video have also `start`,
- * `end` and `at`, which are none of COCO's own. Goes through the photos twice.
+ * The category id of what was found. A model whose labels are all COCO's gives COCO's ids, whatever it numbers them itself; another one
+ * its own numbers, the same in every task. Where the model is not known any more, or the number is none of a result of before, labels
+ * that COCO lacks get ids in order of appearance.
  */
-export async function* cocoJson(photos: ExportPhotos, description: string): AsyncGenerator<string> {
+function categoryIds(
+  list: readonly ModelLabel[] | undefined,
+): (found: Pick<Detection, 'label' | 'classId'>) => number {
+  const isOwn = list !== undefined && !list.every(({ label }) => cocoIds.has(label));
+  const seen = new Map<string, number>();
+  let next = Math.max(FIRST_OWN_ID, ...(list ?? []).map(({ classId }) => classId + 1));
+  return ({ label, classId }) => {
+    if (isOwn && classId !== undefined) return classId;
+    const id = seen.get(label) ?? (isOwn ? undefined : cocoIds.get(label)) ?? next++;
+    seen.set(label, id);
+    return id;
+  };
+}
+
+/**
+ * COCO JSON (https://cocodataset.org/#format-data) in pieces: `bbox` is x y width height in pixels, `score` as in COCO's results
+ * format. `list` are the labels of the model. Images that are frames of a video have also `start`, `end` and `at`, which are none of
+ * COCO's own. Goes through the photos twice.
+ */
+export async function* cocoJson(
+  photos: ExportPhotos,
+  description: string,
+  list?: readonly ModelLabel[],
+): AsyncGenerator<string> {
   yield `{"info":${JSON.stringify({ description })},"images":[`;
   let separator = '';
   for await (const { segmentId, filename, width, height, scene } of photos()) {
@@ -39,13 +62,13 @@ export async function* cocoJson(photos: ExportPhotos, description: string): Asyn
   }
   yield '],"annotations":[';
   separator = '';
-  const categories = new Map<string, number>();
-  let own = FIRST_OWN_ID;
+  const categories = new Map<number, string>();
+  const categoryOf = categoryIds(list);
   let id = 1;
   for await (const { segmentId, detections } of photos())
-    for (const { label, score, box } of detections) {
-      const category = categories.get(label) ?? cocoIds.get(label) ?? own++;
-      categories.set(label, category);
+    for (const { label, classId, score, box } of detections) {
+      const category = categoryOf({ label, classId });
+      categories.set(category, label);
       const { x, y, width, height } = box;
       yield `${separator}${JSON.stringify({
         id: id++,
@@ -59,7 +82,7 @@ export async function* cocoJson(photos: ExportPhotos, description: string): Asyn
       separator = ',';
     }
   const sorted = [...categories]
-    .map(([name, category]) => ({ id: category, name }))
+    .map(([category, name]) => ({ id: category, name }))
     .sort((a, b) => a.id - b.id);
   yield `],"categories":${JSON.stringify(sorted)}}`;
 }

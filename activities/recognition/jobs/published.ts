@@ -1,5 +1,5 @@
 /** The exports a task is published with. */
-import { allSegments } from '@darkroom/analysis';
+import { allSegments, labelsOfTask } from '@darkroom/analysis';
 import type { StreamedObject } from '@darkroom/frame';
 import type { Db } from '@darkroom/records';
 import { cocoJson, csv, type ExportPhoto, type ExportPhotos } from './export.ts';
@@ -12,15 +12,15 @@ interface ExportTask {
 }
 
 /** What was found in a task, in the format asked for, piece by piece; `photos` are the task's. */
-export function exported(
+export async function* exported(
   db: Db,
   task: ExportTask,
   format: ExportFormat,
   photos: ExportPhotos = () => analysed(db, task.jobId),
 ): AsyncIterable<string> {
+  if (format === 'csv') return yield* csv(photos(), { scenes: task.media === 'video' });
   // No job id within: the bytes are a function of the task's pictures and options.
-  if (format === 'coco') return cocoJson(photos, `Darkroom ${task.media} recognition`);
-  return csv(photos(), { scenes: task.media === 'video' });
+  yield* cocoJson(photos, `Darkroom ${task.media} recognition`, await labelsOfTask(db, task.jobId));
 }
 
 /** Photos that are kept for the next time they are gone through. */

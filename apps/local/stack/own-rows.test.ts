@@ -1,12 +1,14 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tellModel } from '@darkroom/analysis';
+import { problemOf } from '@darkroom/contract';
 import { openRecords } from '@darkroom/records';
 import { lostRunsConfirmedAt } from '@darkroom/records/upkeep/sweep.ts';
 import { chooseDatabase } from '@darkroom/servers/run/temporal-database.ts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { freshDatabase, startPostgres, type TestPostgres } from '../../../test/harness/postgres.ts';
-import { tellLostRuns } from './own-rows.ts';
+import { tellLostRuns, whyNoModel } from './own-rows.ts';
 
 let folder: string;
 let postgres: TestPostgres;
@@ -46,4 +48,14 @@ it('the sweep is told of runs in the database of another server, once, and as lo
   expect(told).toBeInstanceOf(Date);
   await tellLostRuns(await chooseDatabase(folder, '1.32'), url);
   expect(await confirmedAt()).toEqual(told);
+});
+
+it('why the worker recognises nothing is one line, of that worker alone', async () => {
+  expect(await whyNoModel(url, undefined)).toBeUndefined();
+  const records = openRecords({ url, pool: 1, application: 'test' });
+  const problem = problemOf('unsupported_model', 'The card is not valid:\n✖ Invalid option\n  → at head');
+  await tellModel(records.db, `${hostname()}/17`, { problem });
+  await records.close();
+  expect(await whyNoModel(url, 17)).toBe('The card is not valid: ✖ Invalid option → at head');
+  expect(await whyNoModel(url, 18)).toBeUndefined();
 });

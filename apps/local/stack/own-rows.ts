@@ -1,4 +1,6 @@
 /** What the stack itself writes into the database. */
+import { hostname } from 'node:os';
+import { modelProblems } from '@darkroom/analysis';
 import { confirmLostRuns, createKey, findKey, openRecords } from '@darkroom/records';
 import type { TemporalDatabase } from '@darkroom/servers/run/temporal-database.ts';
 
@@ -17,6 +19,21 @@ export async function ownKey(
     if (!make) return undefined;
     const { key } = await createKey(records.db, { owner: 'local', role: 'admin', priority: 3 });
     return key;
+  } finally {
+    await records.close();
+  }
+}
+
+/**
+ * Why the worker of that process recognises nothing, in one line; undefined where it can, or has not said.
+ * @param databaseUrl a database whose tables are there
+ */
+export async function whyNoModel(databaseUrl: string, pid: number | undefined): Promise<string | undefined> {
+  if (pid === undefined) return undefined;
+  const records = openRecords({ url: databaseUrl, pool: 1, application: 'darkroom-local' });
+  try {
+    const [found] = await modelProblems(records.db, `${hostname()}/${pid}`);
+    return found?.problem.detail.replaceAll(/\s+/g, ' ');
   } finally {
     await records.close();
   }

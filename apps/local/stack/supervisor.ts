@@ -20,7 +20,7 @@ import { SetupError, type Terminal } from '../terminal.ts';
 import { Timings } from '../timings.ts';
 import { check } from './check.ts';
 import { childEnvironment } from './environment.ts';
-import { ownKey, tellLostRuns } from './own-rows.ts';
+import { ownKey, tellLostRuns, whyNoModel } from './own-rows.ts';
 import { describeStack, makePlan, type Plan } from './plan.ts';
 import { runToEnd } from './run.ts';
 import { ensureBuckets, putSamples } from './samples.ts';
@@ -229,6 +229,8 @@ export class Supervisor {
         spec('worker', (signal) => answers(`http://127.0.0.1:${plan.ports.metrics}/metrics`, signal)),
       ),
     ]);
+    const missing = await whyNoModel(this.#running.postgres, this.#running.pids.worker);
+    if (missing !== undefined) this.#terminal.say(`Recognition has no model, and its tasks wait: ${missing}`);
     return key !== undefined && before !== key;
   }
 

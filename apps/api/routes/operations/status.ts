@@ -1,11 +1,13 @@
 /** Whether the process can serve, and whether what it stands on does. */
+import { modelProblems, servedModels } from '@darkroom/analysis';
 import { ProblemError } from '@darkroom/contract';
+import type { Db } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from '../../context.ts';
 import { callerOf, type KeyLookup } from '../../middleware/authentication.ts';
 import { problems } from '../../openapi/describe.ts';
 
-/** Longest wait for each of the three. */
+/** Longest wait for each of them. */
 const deadlineMs = 2000;
 
 const healthRoute = createRoute({
@@ -42,6 +44,10 @@ const readiness = z
     temporal: verdict,
     postgres: verdict,
     s3: verdict,
+    recognition: verdict.meta({
+      description:
+        'Whether a worker has its model open; why not, else. It does not count for `status`: jobs are taken, and wait.',
+    }),
   })
   .meta({ id: 'Readiness' });
 
@@ -50,11 +56,11 @@ const readyRoute = createRoute({
   path: '/status/ready',
   operationId: 'ready',
   tags: ['Status'],
-  summary: 'Whether Temporal, Postgres and S3 answer',
+  summary: 'Whether Temporal, Postgres and S3 answer, and a model is there to recognise with',
   responses: {
-    200: { description: 'All answer.', content: { 'application/json': { schema: readiness } } },
+    200: { description: 'The three answer.', content: { 'application/json': { schema: readiness } } },
     ...problems(),
-    503: { description: 'Not all do.', content: { 'application/json': { schema: readiness } } },
+    503: { description: 'Not all of them do.', content: { 'application/json': { schema: readiness } } },
   },
 });
 
@@ -65,14 +71,23 @@ export function registerStatus(api: Api, lookup: KeyLookup): void {
   api.openapi(readyRoute, async (c) => {
     await requireKey(c, lookup);
     const { dispatch, records, storage } = c.var.deps;
-    const [temporal, postgres, s3] = await Promise.all([
+    const [temporal, postgres, s3, recognition] = await Promise.all([
       verdictOf(() => dispatch.engine.ping()),
       verdictOf(() => records.ping()),
       verdictOf(() => storage.ping({ deadlineMs })),
+      verdictOf(() => requireServedModel(records.db)),
     ]);
     const all = temporal.ready && postgres.ready && s3.ready;
-    return c.json({ status: all ? 'ready' : 'degraded', temporal, postgres, s3 } as const, all ? 200 : 503);
+    const status = all ? 'ready' : 'degraded';
+    return c.json({ status, temporal, postgres, s3, recognition } as const, all ? 200 : 503);
   });
+}
+
+/** Throws why no worker has a model open. */
+async function requireServedModel(db: Db): Promise<void> {
+  if ((await servedModels(db)).length > 0) return;
+  const [first] = await modelProblems(db);
+  throw new Error(first?.problem.detail ?? 'No worker has told of its model; none may be running.');
 }
 
 /** While keys cannot be looked up, this is what tells why: then anybody may read it. */

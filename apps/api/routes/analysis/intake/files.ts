@@ -33,13 +33,13 @@ export interface ReceivedForm {
 }
 
 /**
- * Reads a whole multipart request; `take` gets each file's bytes and must read all of them. Fields may come before or after the files;
+ * Reads a whole multipart request; `take` gets each file's bytes, with the options so far, and must read all of them. Fields may come before or after the files;
  * what is wrong with those before is said before a file is taken. Throws ProblemError, ZodError for a wrong option.
  */
 export async function takeFiles(
   parts: AsyncIterable<Part>,
   limits: MediaLimits,
-  take: (file: Incoming) => Promise<ReceivedFile>,
+  take: (file: Incoming, options: AnalysisOptions | VideoOptions) => Promise<ReceivedFile>,
 ): Promise<ReceivedForm> {
   const form = new AnalysisForm();
   const files: (ReceivedFile & { filename: string })[] = [];
@@ -63,10 +63,10 @@ export async function takeFiles(
       );
     }
     media = medium.media;
-    form.options(media);
+    const soFar = form.options(media);
     const content = atMost(whole, mostBytes(media, limits), tooLarge(filename, media, limits));
     const segmentId = files.length + 1;
-    files.push({ filename, ...(await take({ ...medium, segmentId, filename, field, content })) });
+    files.push({ filename, ...(await take({ ...medium, segmentId, filename, field, content }, soFar)) });
   }
   if (media === undefined) throw fieldProblem('file', `is missing; ${what}`);
   return { media, options: form.options(media), files };

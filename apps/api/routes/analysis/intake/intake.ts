@@ -1,7 +1,7 @@
 /** From a request's photos or video to a job: the row first, its objects second, the job last. What is refused or cut off leaves nothing. */
 
-import { createTask } from '@darkroom/analysis';
-import type { AnalysisOptions, MediaSource, VideoOptions } from '@darkroom/contract';
+import { createTask, requireLabels, servedModels } from '@darkroom/analysis';
+import { type AnalysisOptions, type MediaSource, ProblemError, type VideoOptions } from '@darkroom/contract';
 import {
   type Accepted,
   type Dispatch,
@@ -48,9 +48,11 @@ export async function submitFiles(
   if (earlier !== undefined)
     return sameAs(earlier, fingerprintOfFiles(await takeFiles(parts, limits, digestOnly)));
   return received(deps, call, async (open) => {
-    const request = await takeFiles(parts, limits, async (file) =>
-      store(deps, call, await open(file.media), file),
-    );
+    const request = await takeFiles(parts, limits, async (file, soFar) => {
+      // Before a byte is stored, where the fields came first.
+      if (file.segmentId === 1) await requireKnown(deps, soFar);
+      return store(deps, call, await open(file.media), file);
+    });
     const { media, options, files } = request;
     const sources = files.flatMap(({ source }) => source ?? []);
     return { media, options, sources, fingerprint: fingerprintOfFiles(request) };
@@ -140,6 +142,7 @@ async function received(
   };
   try {
     const { media, options, sources, fingerprint, sourceJobId } = await collect(open);
+    await requireKnown(deps, options);
     const submission: Submission = {
       idempotencyKey,
       fingerprint,
@@ -164,6 +167,22 @@ async function received(
     if (opened !== undefined) await dispatch.takeBack(opened, error);
     throw error;
   }
+}
+
+/**
+ * Throws `unknown_model` and `unknown_label` for what no model has that is served now. While none is known, the job itself will say so: the
+ * first worker that takes it.
+ */
+async function requireKnown({ records }: IntakeDeps, options: AnalysisOptions): Promise<void> {
+  const { model, labels, thresholds = {} } = options;
+  if (model === 'default' && labels.length === 0 && Object.keys(thresholds).length === 0) return;
+  const served = await servedModels(records.db);
+  const meant = served.filter(({ name }) => model === 'default' || name === model);
+  if (meant.length === 0 && served.length > 0) {
+    const names = [...new Set(served.map(({ name }) => name))].join(', ');
+    throw new ProblemError('unknown_model', `There is no model ${model}; there are ${names} (and default).`);
+  }
+  requireLabels(options, meant);
 }
 
 async function store(

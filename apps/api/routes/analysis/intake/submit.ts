@@ -80,6 +80,8 @@ const submitAt = (base: Base) =>
         'idempotency_key_reused',
         'idempotency_key_deleted',
         'outcome_unknown',
+        'unknown_model',
+        'unknown_label',
         'unsupported_content_type',
         'unsupported_media',
         'unsupported_video',

@@ -1,0 +1,128 @@
+/**
+ * What the workers have opened: each tells it when it starts, and then that it lives. The API loads no model; what it knows of models, it
+ * knows from here.
+ */
+import type { OpenedModel, ProblemRecord } from '@darkroom/contract';
+import { type Db, read, write } from '@darkroom/records';
+import { and, asc, desc, eq, gt, isNotNull, lt, type SQL, sql } from 'drizzle-orm';
+import { modelVersions, modelWorkers, tasks } from './schema.ts';
+
+/** A worker says that it lives this often. */
+export const beatMs = 10_000;
+
+/** Of one that was silent for so long nothing is believed any more. */
+const silentSeconds = 60;
+
+/** Then its row goes, with the next word of any other. */
+const forgottenSeconds = 3600;
+
+const ago = (seconds: number): SQL<Date> => sql`now() - ${seconds}::float8 * interval '1 second'`;
+const alive = () => gt(modelWorkers.seenAt, ago(silentSeconds));
+
+/** What a worker has to say of its model. */
+export type ModelNews = { readonly opened: OpenedModel } | { readonly problem: ProblemRecord };
+
+/** Writes what a worker has opened, or why it has nothing; in place of what it said before. */
+export const tellModel = write(async (db: Db, worker: string, news: ModelNews): Promise<void> => {
+  const opened = 'opened' in news ? news.opened : undefined;
+  const problem = 'problem' in news ? news.problem : null;
+  await db.transaction(async (tx) => {
+    if (opened !== undefined) {
+      const { name, version, digest, ...understood } = opened;
+      await tx
+        .insert(modelVersions)
+        .values({ name, version, digest, ...understood })
+        .onConflictDoUpdate({
+          target: [modelVersions.name, modelVersions.version, modelVersions.digest],
+          set: understood,
+        });
+    }
+    const row = {
+      modelName: opened?.name ?? null,
+      modelVersion: opened?.version ?? null,
+      modelDigest: opened?.digest ?? null,
+      problem,
+      seenAt: sql`now()`,
+    };
+    await tx
+      .insert(modelWorkers)
+      .values({ worker, ...row })
+      .onConflictDoUpdate({ target: modelWorkers.worker, set: row });
+  });
+});
+
+/** A worker lives. Whether it was known: its row may be gone, if it could not say so for long. Rows of those that went away go. */
+export const seenWorker = write(async (db: Db, worker: string): Promise<boolean> => {
+  await db.delete(modelWorkers).where(lt(modelWorkers.seenAt, ago(forgottenSeconds)));
+  const seen = await db
+    .update(modelWorkers)
+    .set({ seenAt: sql`now()` })
+    .where(eq(modelWorkers.worker, worker))
+    .returning({ worker: modelWorkers.worker });
+  return seen.length > 0;
+});
+
+/** A worker stops, and its model is no longer there. */
+export const forgetWorker = write(async (db: Db, worker: string): Promise<void> => {
+  await db.delete(modelWorkers).where(eq(modelWorkers.worker, worker));
+});
+
+export interface ServedModel extends OpenedModel {
+  /** How many living workers have it open. */
+  readonly workers: number;
+}
+
+const ofWorker = and(
+  eq(modelVersions.name, modelWorkers.modelName),
+  eq(modelVersions.version, modelWorkers.modelVersion),
+  eq(modelVersions.digest, modelWorkers.modelDigest),
+);
+
+/** What living workers have open, by name and version. */
+export const servedModels = read(async (db: Db): Promise<ServedModel[]> => {
+  const rows = await db
+    .select({ model: modelVersions, workers: sql<number>`count(*)::int` })
+    .from(modelVersions)
+    .innerJoin(modelWorkers, ofWorker)
+    .where(alive())
+    .groupBy(modelVersions.name, modelVersions.version, modelVersions.digest)
+    .orderBy(asc(modelVersions.name), asc(modelVersions.version), asc(modelVersions.digest));
+  return rows.map(({ model, workers }) => ({ ...model, workers }));
+});
+
+/** Why living workers have no model, the last one that said so first. */
+export const modelProblems = read(
+  async (db: Db, worker?: string): Promise<{ worker: string; problem: ProblemRecord }[]> => {
+    const rows = await db
+      .select({ worker: modelWorkers.worker, problem: modelWorkers.problem })
+      .from(modelWorkers)
+      .where(
+        and(
+          alive(),
+          isNotNull(modelWorkers.problem),
+          worker === undefined ? undefined : eq(modelWorkers.worker, worker),
+        ),
+      )
+      .orderBy(desc(modelWorkers.seenAt), asc(modelWorkers.worker));
+    return rows.flatMap(({ worker, problem }) => (problem === null ? [] : [{ worker, problem }]));
+  },
+);
+
+/** The labels of the model that a task was analysed with; undefined where no worker has told them. */
+export const labelsOfTask = read(
+  async (db: Db, jobId: string): Promise<OpenedModel['labels'] | undefined> => {
+    const [row] = await db
+      .select({ labels: modelVersions.labels })
+      .from(tasks)
+      .innerJoin(
+        modelVersions,
+        and(
+          eq(modelVersions.name, tasks.modelName),
+          eq(modelVersions.version, tasks.modelVersion),
+          eq(modelVersions.digest, tasks.modelDigest),
+        ),
+      )
+      .where(eq(tasks.jobId, jobId));
+    return row?.labels;
+  },
+);

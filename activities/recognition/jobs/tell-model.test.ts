@@ -1,0 +1,55 @@
+import { modelProblems, servedModels } from '@darkroom/analysis';
+import { createLogger } from '@darkroom/platform';
+import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { constantModel, openFile, tensor } from '../testing/models.ts';
+import { tellOfModel } from './tell-model.ts';
+
+let test: TestRecords;
+beforeAll(async () => {
+  test = await startRecords();
+});
+afterAll(() => test.close());
+
+const deps = (worker: string) => ({
+  records: test.records,
+  logger: createLogger({ service: 'test', level: 'fatal' }),
+  worker,
+});
+
+it('a worker tells what it has opened, until it stops', async () => {
+  const path = await constantModel({
+    outputs: { output0: tensor([1, 6, 84]) },
+    metadata: { names: "{0: 'robin', 1: 'wren'}" },
+    card: { name: 'birds', version: '7' },
+  });
+  const end = await tellOfModel(deps('a/1'), () => openFile(path));
+  expect(await servedModels(test.records.db)).toEqual([
+    expect.objectContaining({
+      name: 'birds',
+      version: '7',
+      digest: expect.stringMatching(/^[0-9a-f]{64}$/),
+      family: 'yolov8',
+      guessed: true,
+      understood: expect.stringContaining('classes before boxes'),
+      labels: [
+        { classId: 0, label: 'robin' },
+        { classId: 1, label: 'wren' },
+      ],
+      input: expect.objectContaining({ width: 64, layout: 'nchw', colour: 'rgb', dtype: 'float32' }),
+      workers: 1,
+    }),
+  ]);
+  await end();
+  expect(await servedModels(test.records.db)).toEqual([]);
+});
+
+it('a worker whose file is no model tells that, and goes on', async () => {
+  const end = await tellOfModel(deps('b/1'), () => openFile('/nowhere/model.onnx'));
+  const problems = await modelProblems(test.records.db, 'b/1');
+  expect(problems).toMatchObject([
+    { problem: { code: 'unsupported_model', detail: expect.stringContaining('/nowhere/model.onnx') } },
+  ]);
+  await end();
+  expect(await modelProblems(test.records.db)).toEqual([]);
+});

@@ -1,0 +1,76 @@
+/** A worker's model is opened and tried when it starts, and the records are told what came of it. */
+import { beatMs, forgetWorker, type ModelNews, seenWorker, tellModel } from '@darkroom/analysis';
+import { type ModelLabel, type OpenedModel, ProblemError, problemOf } from '@darkroom/contract';
+import type { FrameDeps } from '@darkroom/frame';
+import type { ModelLabels } from '../model/card.ts';
+import type { Understanding } from '../model/understanding/understand.ts';
+
+/** A model that cannot be opened is tried again with every so many beats, a minute apart: its file may have been mended. */
+const beatsUntilRetry = 6;
+
+/**
+ * Opens the model and tells the records; goes on telling that the worker lives, which is what it returns the end of. Never throws: jobs
+ * that come meanwhile say for what they wait, and records that are away are told with the next beat.
+ */
+export async function tellOfModel(
+  { records, logger, worker }: Pick<FrameDeps, 'records' | 'logger' | 'worker'>,
+  open: () => Promise<Understanding>,
+): Promise<() => Promise<void>> {
+  let news = await newsOf(open);
+  if ('problem' in news) logger.error({ code: news.problem.code }, `no recognition: ${news.problem.detail}`);
+  let isTold = false;
+  let beats = 0;
+  let beating: Promise<void> = Promise.resolve();
+  const tell = async (): Promise<void> => {
+    try {
+      if ('problem' in news && ++beats % beatsUntilRetry === 0) {
+        news = await newsOf(open);
+        isTold = false;
+      }
+      if (isTold && (await seenWorker(records.db, worker))) return;
+      await tellModel(records.db, worker, news);
+      isTold = true;
+    } catch (error) {
+      logger.debug({ err: error }, 'the records were not told of the model; trying again');
+    }
+  };
+  await tell();
+  const timer = setInterval(() => {
+    beating = beating.then(tell);
+  }, beatMs);
+  timer.unref();
+  return async () => {
+    clearInterval(timer);
+    await beating;
+    // Where that fails, the row is believed for a minute.
+    await forgetWorker(records.db, worker).catch(() => {});
+  };
+}
+
+async function newsOf(open: () => Promise<Understanding>): Promise<ModelNews> {
+  try {
+    return { opened: openedModelOf(await open()) };
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    return {
+      problem: error instanceof ProblemError ? error.problem : problemOf('unsupported_model', detail),
+    };
+  }
+}
+
+/** What others are told of a model. */
+export function openedModelOf({
+  identity,
+  head,
+  guessed,
+  understood,
+  labels,
+  input,
+}: Understanding): OpenedModel {
+  return { ...identity, family: head, guessed, understood, labels: labelList(labels), input };
+}
+
+const labelList = (labels: ModelLabels): ModelLabel[] =>
+  Array.isArray(labels)
+    ? labels.map((label, classId) => ({ classId, label }))
+    : Object.entries(labels).map(([id, label]) => ({ classId: Number(id), label }));

@@ -1,0 +1,64 @@
+/** The models that recognise: names, each with its versions, as a registry of them has it. */
+import { z } from 'zod';
+
+const perChannel = z.array(z.number()).length(3);
+
+/** How a picture becomes the input: value = (pixel · scale − mean) / std, pixel 0–255. */
+const pictureInput = z
+  .object({
+    width: z.int().meta({ description: 'Pixels.' }),
+    height: z.int(),
+    layout: z.enum(['nchw', 'nhwc']),
+    colour: z.enum(['rgb', 'bgr']),
+    dtype: z.enum(['float32', 'float16', 'uint8']),
+    scale: z.number(),
+    mean: perChannel.meta({ description: 'In the order of `colour` rgb.' }),
+    std: perChannel,
+    fit: z
+      .enum(['letterbox', 'letterbox-topleft', 'stretch'])
+      .meta({ description: 'How a picture is laid into the input.' }),
+    pad: z.int().meta({ description: 'Pixel value beside the picture.' }),
+  })
+  .meta({
+    id: 'PictureInput',
+    description: 'What a picture is made into: (pixel · scale − mean) / std, pixel 0–255.',
+  });
+
+export const modelLabel = z
+  .object({ classId: z.int().min(0), label: z.string() })
+  .meta({ id: 'ModelLabel', description: "A class by its number in the model's own list." });
+export type ModelLabel = z.infer<typeof modelLabel>;
+
+/** What a worker has understood of a model that it has opened and tried. */
+export const openedModel = z.object({
+  name: z.string(),
+  version: z.string(),
+  digest: z.string().meta({ description: 'SHA-256 of the model file.' }),
+  family: z.string().meta({ description: 'How its outputs are read.', example: 'yolov8' }),
+  guessed: z.boolean().meta({ description: 'Whether its card left something to be guessed.' }),
+  understood: z.string().meta({ description: 'What was guessed and by what, or that its card says it.' }),
+  labels: z.array(modelLabel),
+  input: pictureInput,
+});
+export type OpenedModel = z.infer<typeof openedModel>;
+
+export const modelVersion = openedModel
+  .omit({ name: true })
+  .extend({
+    aliases: z
+      .array(z.string())
+      .meta({ description: 'Names by which a job gets this version, beside that of the model.' }),
+    workers: z.int().meta({ description: 'How many workers have it open now.' }),
+  })
+  .meta({ id: 'ModelVersion' });
+
+export const modelList = z
+  .object({
+    models: z.array(
+      z
+        .object({ name: z.string(), versions: z.array(modelVersion) })
+        .meta({ id: 'Model', description: 'What the option `model` of a task names.' }),
+    ),
+  })
+  .meta({ id: 'ModelList' });
+export type ModelList = z.infer<typeof modelList>;
