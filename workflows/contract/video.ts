@@ -38,14 +38,19 @@ export const videoOptions = z
       description:
         'How much more than its neighbours a picture must change for a cut; lower finds more, higher fewer.',
     }),
-    gradual: z.boolean().default(true).meta({ description: 'Whether fades and dissolves are looked for.' }),
+    gradual: z
+      .boolean()
+      .default(true)
+      .meta({ description: 'Whether fades, dissolves and wipes are looked for.' }),
   })
   .refine(({ from, to }) => to === null || to > from, { message: 'has to lie after from', path: ['to'] })
   .meta({ id: 'VideoOptions' });
 export type VideoOptions = z.infer<typeof videoOptions>;
 
-/** How a scene begins: `start` of the video or range, `cut`, `fade`, `dissolve`, or `divided` because it was too long. */
-export const boundary = z.enum(['start', 'cut', 'fade', 'dissolve', 'divided']).meta({ id: 'Boundary' });
+/** How a scene begins: `start` of the video or range, `cut`, `fade`, `dissolve`, `wipe`, or `divided` because it was too long. */
+export const boundary = z
+  .enum(['start', 'cut', 'fade', 'dissolve', 'wipe', 'divided'])
+  .meta({ id: 'Boundary' });
 export type Boundary = z.infer<typeof boundary>;
 
 /** A scene and the frame in the middle of its time. Seconds are told to six decimals. */
@@ -64,7 +69,7 @@ export const scene = z
       .object({ from: z.number(), to: z.number() })
       .meta({ id: 'Transition' })
       .nullable()
-      .meta({ description: 'Seconds from and to which a fade or dissolve lasts; null otherwise.' }),
+      .meta({ description: 'Seconds from and to which a fade, dissolve or wipe lasts; null otherwise.' }),
     frame: z
       .object({
         at: z.number().meta({ description: 'Seconds; presentation time of the frame.' }),

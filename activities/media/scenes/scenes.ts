@@ -1,75 +1,62 @@
 /**
  * Finds where scenes begin, from pictures in order of time. Pure: knows nothing of files or decoders.
  *
- * A picture that changes more than its neighbours and that movement does not explain begins a scene (`cuts.ts`), pictures that are
- * mixtures of one before and one after belong to a dissolve (`dissolves.ts`), and those that go to one colour by and by to a fade
- * (`fades.ts`). All reasoning is in seconds, and every verdict rests on the seconds around it alone.
+ * A picture that changes more than its neighbours and that movement does not explain begins a scene (`evidence/cuts.ts`), pictures that are
+ * mixtures of one before and one after belong to a dissolve (`dissolves.ts`), those in which one part after the other changes to a wipe
+ * (`wipes.ts`), and those that go to one colour by and by to a fade (`fades.ts`). All reasoning is in seconds or, where pictures are few, in
+ * pictures, and every verdict rests on those around it alone. The numbers are in `thresholds.ts`.
  */
-import { examine, horizon, noveltyAt, ratioAt } from './cuts.ts';
-import { type DissolveEvidence, fallOfDetail, mixture, spans } from './dissolves.ts';
-import { FadeWatch } from './fades.ts';
+import { judgeCut } from './evidence/cuts.ts';
+import { dissolveStrength, endsOf, fallsInDetail, mixture } from './evidence/dissolves.ts';
+import { FadeWatch } from './evidence/fades.ts';
+import { History } from './evidence/history.ts';
+import { type Sample, takePlanes } from './evidence/sample.ts';
+import { wipeBetween } from './evidence/wipes.ts';
 import type { SmallPicture } from './picture.ts';
-import { type Sample, takeSample } from './sample.ts';
-import {
-  clearNovelty,
-  cutFloor,
-  cutStrength,
-  dissolveFloor,
-  dissolveStrength,
-  endsDiffer,
-  isBare,
-  isChange,
-  isNovel,
-  standsOut,
-} from './verdict.ts';
+import { thresholds } from './thresholds.ts';
 
 export interface SceneOptions {
   /** How many times as much as its neighbours a picture must change for a cut. */
   readonly threshold: number;
-  /** Whether fades and dissolves are looked for. */
+  /** Whether fades, dissolves and wipes are looked for. */
   readonly gradual: boolean;
 }
 
 export interface FoundBoundary {
   /** Seconds: the first frame of the new scene; of a gradual one the middle of the transition, of a fade that of its one colour. */
   readonly at: number;
-  readonly kind: 'cut' | 'fade' | 'dissolve';
+  readonly kind: 'cut' | 'fade' | 'dissolve' | 'wipe';
   /** In thresholds, at least 1. */
   readonly score: number;
   /** Seconds; both are `at` for a cut. */
   readonly transition: { readonly from: number; readonly to: number };
 }
 
-/** Samples a second that are looked at, at most; cells of time that begin at 0, so that it does not matter where one starts. */
-const fastest = 240;
-/** Seconds between samples that slow changes are measured on, about. */
-const pace = 0.04;
-/** Seconds of samples that are kept. */
-const kept = 4.2;
-/** Seconds behind the last picture before which all is certain: usually, and while something gradual may be going on. */
-const usualLag = 0.4;
-const gradualLag = 1.7;
-/** Seconds for which a suspicion of something gradual lasts. */
-const suspicionLasts = 0.2;
+const { memory, lag, dissolve, wipe } = thresholds;
 
-/** A detector that is first fed at t − memorySeconds says from t on what one that was fed from the beginning says. */
-export const memorySeconds = 8;
+/**
+ * A detector that is first fed so many seconds, and so many pictures, before a time says from then on what one says that was fed from the
+ * beginning.
+ */
+export const memorySeconds = memory.againSeconds;
+export const memoryPictures = memory.againPictures;
 
 export class SceneDetector {
   readonly #options: SceneOptions;
-  readonly #samples: Sample[] = [];
-  /** Those of the samples since the last cut on which slow changes are measured. */
-  #slow: Sample[] = [];
-  /** How many samples at the front of the list have been judged as cuts. */
+  readonly #history = new History();
+  /** Times of those since the last cut on which slow changes are measured. */
+  #slow = new Set<number>();
+  /** How many samples at the front of the history have been judged as cuts. */
   #judged = 0;
   readonly #fades = new FadeWatch();
-  #mixtures: Mixture[] = [];
+  #transitions: Transition[] = [];
   /** Fades of the last seconds: what else seems to be there is part of them. */
-  #veils: { readonly from: number; readonly to: number }[] = [];
+  #faded: Span[] = [];
   #pending: FoundBoundary[] = [];
   /** When something gradual was last suspected. */
   #suspected = Number.NEGATIVE_INFINITY;
   #settled = Number.NEGATIVE_INFINITY;
+  #last = Number.NEGATIVE_INFINITY;
 
   constructor(options: SceneOptions) {
     this.#options = options;
@@ -82,16 +69,16 @@ export class SceneDetector {
 
   /** Boundaries that have become certain with this picture, in order. Pictures come in order of time. */
   push(at: number, picture: SmallPicture): FoundBoundary[] {
-    const before = this.#samples.at(-1);
-    if (before && (at <= before.at || Math.floor(at * fastest) === Math.floor(before.at * fastest)))
-      return [];
-    this.#samples.push(takeSample(at, picture, before));
-    this.#forget(at - kept);
+    const before = this.#last;
+    // Cells of time that begin at 0, so that it does not matter where one starts.
+    const cell = (time: number, perSecond: number) => Math.floor(time * perSecond);
+    if (at <= before || cell(at, memory.mostPerSecond) === cell(before, memory.mostPerSecond)) return [];
+    this.#last = at;
+    this.#remember(at, picture);
     this.#findCuts(at);
     if (this.#options.gradual) {
       this.#findFade(this.#fades.push(this.#samples));
-      if (before === undefined || Math.floor(at / pace) !== Math.floor(before.at / pace))
-        this.#findMixtures(at);
+      if (cell(at, 1 / memory.slowStep) !== cell(before, 1 / memory.slowStep)) this.#findTransitions(at);
     }
     this.#settled = Math.max(this.#settled, this.#certainBefore(at));
     return this.#release();
@@ -105,36 +92,31 @@ export class SceneDetector {
     return this.#release();
   }
 
-  #forget(until: number): void {
-    let gone = 0;
-    while (this.#samples[gone]!.at < until && gone < this.#judged) gone++;
-    this.#samples.splice(0, gone);
-    this.#judged -= gone;
-    this.#mixtures = this.#mixtures.filter(({ foundAt }) => foundAt >= until);
-    this.#veils = this.#veils.filter(({ to }) => to >= until);
+  get #samples(): readonly Sample[] {
+    return this.#history.samples;
+  }
+
+  #remember(at: number, picture: SmallPicture): void {
+    // Of those that are not judged yet the neighbours are needed.
+    const open = this.#samples.length - this.#judged + 1 + thresholds.neighbours.pictures;
+    this.#judged -= this.#history.push(takePlanes(at, picture), open).forgotten;
+    const until = at - memory.seconds;
+    this.#transitions = this.#transitions.filter(({ foundAt }) => foundAt >= until);
+    this.#faded = this.#faded.filter(({ to }) => to >= until);
   }
 
   /** Judges the samples whose surroundings are known at the time `now`. */
   #findCuts(now: number): void {
-    const threshold = this.#options.threshold;
+    if (this.#judged === 0) this.#judged = 1;
     for (; this.#judged < this.#samples.length; this.#judged++) {
-      const sample = this.#samples[this.#judged]!;
-      if (sample.at + horizon >= now) return;
-      if (this.#judged === 0) continue;
-      const bare = isBare(this.#samples[this.#judged - 1]!, sample);
-      if (!isChange(sample.change, bare)) continue;
-      const ratio = ratioAt(this.#samples, this.#judged, cutFloor);
-      if (!standsOut(ratio)) continue;
-      const novelty = noveltyAt(this.#samples, this.#judged, clearNovelty);
-      if (!isNovel(novelty, ratio)) continue;
-      const rest = examine(this.#samples, this.#judged, novelty);
-      const score = cutStrength({ ratio, novelty, ...rest }, threshold);
-      if (score < 1) continue;
-      const { at } = sample;
-      this.#pending.push({ at, kind: 'cut', score, transition: { from: at, to: at } });
+      const evidence = judgeCut(this.#samples, this.#judged, now, this.#options.threshold);
+      if (evidence === undefined) return;
+      if (evidence.score < 1) continue;
+      const { at } = this.#samples[this.#judged]!;
+      this.#pending.push({ at, kind: 'cut', score: evidence.score, transition: { from: at, to: at } });
       // A mixture of pictures on both sides of a cut is none.
-      this.#slow = this.#slow.filter((slow) => slow.at >= at);
-      this.#mixtures = this.#mixtures.filter(({ since, foundAt }) => at <= since || at > foundAt);
+      for (const time of this.#slow) if (time < at) this.#slow.delete(time);
+      this.#transitions = this.#transitions.filter(({ since, foundAt }) => at <= since || at > foundAt);
     }
   }
 
@@ -142,43 +124,64 @@ export class SceneDetector {
     if (!fade) return;
     const { at, from, to, contrast } = fade;
     this.#pending = this.#pending.filter((other) => other.transition.to < from || other.transition.from > to);
-    this.#veils.push({ from, to });
-    this.#pending.push({ at, kind: 'fade', score: Math.max(1, contrast / 12), transition: { from, to } });
+    this.#faded.push({ from, to });
+    const score = Math.max(1, contrast / thresholds.fade.full);
+    this.#pending.push({ at, kind: 'fade', score, transition: { from, to } });
   }
 
-  #findMixtures(at: number): void {
-    const slow = this.#slow;
-    slow.push(this.#samples.at(-1)!);
-    while (slow[0]!.at < at - 1.5 * spans[spans.length - 1]!) slow.shift();
-    for (const span of spans) {
-      const ends = fallOfDetail(slow, span, dissolveFloor / 2);
+  #findTransitions(at: number): void {
+    this.#slow.add(at);
+    const longest = dissolve.spans[dissolve.spans.length - 1]!;
+    for (const time of this.#slow) if (time < at - 1.5 * longest) this.#slow.delete(time);
+    const slow = this.#samples.filter((sample) => this.#slow.has(sample.at));
+    const { threshold } = this.#options;
+    for (const span of dissolve.spans) {
+      const ends = endsOf(slow, span);
       if (!ends) continue;
+      const wiped = wipeBetween(slow, ends);
+      if (wiped) {
+        this.#suspected = at;
+        const score = wiped.change / wipe.floor / (threshold / 3);
+        if (wiped.whole && score >= 1)
+          this.#add({ ...wiped, kind: 'wipe', least: wipe.leastNovelty, score, worth: wiped.change / 2 });
+      }
+      if (!fallsInDetail(slow, ends)) continue;
       this.#suspected = at;
-      const evidence = mixture(slow, ends, dissolveFloor);
-      const score = evidence === undefined ? 0 : dissolveStrength(evidence, this.#options.threshold);
-      if (evidence !== undefined && score >= 1)
-        this.#mixtures.push(weigh(evidence, score, at, this.#settled));
+      const evidence = mixture(slow, ends);
+      const score = evidence === undefined ? 0 : dissolveStrength(evidence, threshold);
+      if (evidence === undefined || score < 1) continue;
+      const worth = evidence.change * (1 - 2 * evidence.bend);
+      this.#add({ ...evidence, kind: 'dissolve', least: dissolve.leastNovelty, score, worth });
     }
+  }
+
+  #add(found: Omit<Transition, 'at' | 'foundAt' | 'late' | 'decided'>): void {
+    const at = (found.from + found.to) / 2;
+    const late = at < this.#settled;
+    this.#transitions.push({ ...found, at, foundAt: this.#last, late, decided: late });
   }
 
   /** Everything before is certain, now that pictures up to `now` are known. */
   #certainBefore(now: number): number {
-    if (!this.#options.gradual) return now - usualLag;
+    const open = this.#samples[this.#judged]?.at ?? Number.POSITIVE_INFINITY;
+    if (!this.#options.gradual) return Math.min(open, now - lag.usual);
     const busy =
-      now - this.#suspected < suspicionLasts || this.#mixtures.some(({ at }) => at > now - gradualLag);
-    const open = this.#fades.open ?? Number.POSITIVE_INFINITY;
-    return Math.min(open, now - (busy ? gradualLag : usualLag));
+      now - this.#suspected < lag.suspicion || this.#transitions.some(({ at }) => at > now - lag.gradual);
+    const fading = this.#fades.open ?? Number.POSITIVE_INFINITY;
+    return Math.min(open, fading, now - (busy ? lag.gradual : lag.usual));
   }
 
   #release(): FoundBoundary[] {
-    const due = this.#mixtures.filter(({ decided, at }) => !decided && at < this.#settled);
-    const best = due.length > 0 ? standing(this.#mixtures) : undefined;
-    for (const mixture of due) {
-      mixture.decided = true;
-      const { at, score, from, to } = mixture;
-      if (!best?.has(mixture) || !endsDiffer(mixture.novelty())) continue;
-      if (this.#veils.some((veil) => veil.from <= to && veil.to >= from)) continue;
-      this.#pending.push({ at, kind: 'dissolve', score, transition: { from, to } });
+    const due = this.#transitions.filter(({ decided, at }) => !decided && at < this.#settled);
+    const best = due.length > 0 ? standing(this.#transitions) : undefined;
+    for (const transition of due) {
+      transition.decided = true;
+      const { at, kind, score, from, to } = transition;
+      if (!best?.has(transition) || transition.novelty() < transition.least) continue;
+      if (this.#faded.some((fade) => fade.from <= to && fade.to >= from)) continue;
+      // What looks like a cut within a wipe is a step of it.
+      if (kind === 'wipe') this.#pending = this.#pending.filter((other) => other.at < from || other.at > to);
+      this.#pending.push({ at, kind, score, transition: { from, to } });
     }
     const certain = this.#pending.filter(({ at }) => at < this.#settled).sort((a, b) => a.at - b.at);
     this.#pending = this.#pending.filter(({ at }) => at >= this.#settled);
@@ -186,15 +189,22 @@ export class SceneDetector {
   }
 }
 
-/** A span of time that looks like a dissolve. */
-interface Mixture {
-  readonly at: number;
+/** Seconds. */
+interface Span {
   readonly from: number;
   readonly to: number;
+}
+
+/** A span of time that looks like a dissolve or wipe. */
+interface Transition extends Span {
+  readonly kind: 'dissolve' | 'wipe';
+  readonly at: number;
   readonly score: number;
   /** Of two that overlap the one with more counts: it spans the whole change, and little besides. */
   readonly worth: number;
+  /** Novelty of the ends, and the least that it needs. */
   readonly novelty: () => number;
+  readonly least: number;
   /** Times of the pictures it lies between; it was found with the later one, and whether what it stands for was settled already. */
   readonly since: number;
   readonly foundAt: number;
@@ -202,31 +212,13 @@ interface Mixture {
   decided: boolean;
 }
 
-function weigh(evidence: DissolveEvidence, score: number, now: number, settled: number): Mixture {
-  const { since, from, to, change, bend, novelty } = evidence;
-  const at = (from + to) / 2;
-  const late = at < settled;
-  return {
-    at,
-    from,
-    to,
-    score,
-    worth: change * (1 - 2 * bend),
-    novelty,
-    since,
-    foundAt: now,
-    late,
-    decided: late,
-  };
-}
-
-/** Of mixtures that overlap the one that is worth most, or as much and was found first. */
-function standing(all: readonly Mixture[]): Set<Mixture> {
+/** Of transitions that overlap the one that is worth most, or as much and was found first. */
+function standing(all: readonly Transition[]): Set<Transition> {
   const ranked = all
     .filter(({ late }) => !late)
     .sort((a, b) => b.worth - a.worth || a.foundAt - b.foundAt || a.at - b.at);
-  const kept: Mixture[] = [];
-  for (const mixture of ranked)
-    if (kept.every(({ from, to }) => to <= mixture.from || from >= mixture.to)) kept.push(mixture);
+  const kept: Transition[] = [];
+  for (const transition of ranked)
+    if (kept.every(({ from, to }) => to <= transition.from || from >= transition.to)) kept.push(transition);
   return new Set(kept);
 }

@@ -13,6 +13,8 @@ export const splitCursor = z.object({
   scenes: segmenterState,
   /** Number in the pass and seconds of the frames that were at hand, in order. */
   candidates: z.array(z.tuple([z.int(), z.number()])),
+  /** Seconds; the picture from which on the detector is fed again, so that it knows what it knew. */
+  fedFrom: z.number(),
   /** Of `fast`, see there. */
   fast: fastState.nullable(),
 });

@@ -7,7 +7,8 @@ import type { VideoOptions } from '@darkroom/contract';
 import { z } from 'zod';
 import type { VideoFrame, VideoReader } from '../decode/reader.ts';
 import { type Glance, glance, unlikeness } from '../scenes/likeness.ts';
-import { type FoundBoundary, memorySeconds } from '../scenes/scenes.ts';
+import type { FoundBoundary } from '../scenes/scenes.ts';
+import type { SplitCursor } from './cursor.ts';
 import { Frames, type Step, type Steps, Watch } from './steps.ts';
 
 /** Where a fast pass stands; JSON. Times are seconds. */
@@ -49,6 +50,7 @@ export class KeyFramesFirst implements Steps {
   #frames: Frames;
   /** Read from until the last step, to be closed with the next. */
   #before: Frames | undefined;
+  readonly #from: number;
   /** Time of the last step. */
   #told = Number.NEGATIVE_INFINITY;
   #keys: Keys | undefined;
@@ -58,11 +60,12 @@ export class KeyFramesFirst implements Steps {
   constructor(
     reader: VideoReader,
     options: VideoOptions,
-    cursor: { readonly reached: number; readonly fast: FastState | null } | undefined,
+    cursor: Pick<SplitCursor, 'reached' | 'fedFrom' | 'fast'> | undefined,
   ) {
     this.#reader = reader;
     this.#options = options;
     this.#frames = this.#everyFrame(options.from);
+    this.#from = cursor?.fedFrom ?? options.from;
     const { keys, run } = cursor?.fast ?? { keys: null, run: null };
     if (cursor === undefined || keys === null) return;
     this.#told = cursor.reached;
@@ -70,7 +73,7 @@ export class KeyFramesFirst implements Steps {
     this.#keys = { before, last: keys.last === keys.before ? before : this.#keyAgain(keys.last) };
     if (run === null) this.#frames = this.#keyFrames(keys.last);
     else {
-      this.#frames = this.#everyFrame(Math.max(run.from, cursor.reached - memorySeconds));
+      this.#frames = this.#everyFrame(Math.max(run.from, cursor.fedFrom));
       this.#run = { ...run, alike: Number.POSITIVE_INFINITY, watch: new Watch(options) };
     }
   }
@@ -79,6 +82,10 @@ export class KeyFramesFirst implements Steps {
     const { from, until = null, changed = false } = this.#run ?? {};
     const keys = this.#keys && { last: this.#keys.last.at, before: this.#keys.before.at };
     return { keys: keys ?? null, run: from === undefined ? null : { from, until, changed } };
+  }
+
+  get fedFrom(): number {
+    return this.#run === undefined ? this.#options.from : (this.#run.watch.fedFrom ?? this.#from);
   }
 
   next(): Step | undefined {

@@ -6,7 +6,7 @@ import type { FoundBoundary } from '../scenes/scenes.ts';
 /** Where a scene begins, and why. */
 const mark = z.object({
   at: z.number(),
-  begins: z.enum(['start', 'cut', 'fade', 'dissolve', 'divided'] satisfies Boundary[]),
+  begins: z.enum(['start', 'cut', 'fade', 'dissolve', 'wipe', 'divided'] satisfies Boundary[]),
   score: z.number().nullable(),
   transition: z.object({ from: z.number(), to: z.number() }).nullable(),
 });

@@ -59,6 +59,9 @@ export function* split(
   }
 }
 
+/** Where the steps stand. */
+type Standing = Pick<SplitCursor, 'fast' | 'fedFrom'>;
+
 class Pass {
   readonly #reader: VideoReader;
   readonly #request: SplitRequest;
@@ -86,7 +89,7 @@ class Pass {
     this.#steps =
       options.mode === 'fast'
         ? new KeyFramesFirst(reader, options, cursor)
-        : new EveryFrame(reader, options, cursor?.reached);
+        : new EveryFrame(reader, options, cursor);
     this.#segmenter = new Segmenter(
       { shortest: options.shortestScene, longest: options.longestScene },
       cursor?.scenes,
@@ -104,20 +107,20 @@ class Pass {
   *run(): Generator<SplitEvent, void, undefined> {
     let reported = this.#now();
     for (;;) {
-      const fast = this.#steps.state;
+      const before = this.#standing();
       const step = this.#steps.next();
       if (step === undefined) break;
-      if (step !== 'again') yield* this.#pass(step, fast);
+      if (step !== 'again') yield* this.#pass(step, before);
       const now = this.#now();
       if (now - reported < progressEveryMs) continue;
       reported = now;
       yield { type: 'progress', at: this.#reached };
     }
-    const fast = this.#steps.state;
+    const before = this.#standing();
     const { found, end } = this.#steps.finish();
     const warnings = this.#warnings();
     this.#steps.interrupt();
-    for (const scene of this.#segmenter.finish(found, end)) yield this.#deliver(scene, fast);
+    for (const scene of this.#segmenter.finish(found, end)) yield this.#deliver(scene, before);
     yield { type: 'end', at: this.#frames === 0 ? this.#reached : end, warnings };
   }
 
@@ -126,7 +129,7 @@ class Pass {
     this.#candidates.release();
   }
 
-  *#pass({ frame, found, settled }: Step, fast: SplitCursor['fast']): Generator<SplitEvent, void, undefined> {
+  *#pass({ frame, found, settled }: Step, before: Standing): Generator<SplitEvent, void, undefined> {
     const { at, bytes, damaged } = frame;
     this.#told ??= at;
     this.#segmenter.pass(at);
@@ -134,7 +137,7 @@ class Pass {
     let kept: KeptFrame | undefined;
     for (const scene of this.#segmenter.advance(found, settled)) {
       if (this.#candidates.nearest(scene.at, scene.end)?.frame === undefined) kept ??= frame.keep();
-      yield this.#deliver(scene, fast);
+      yield this.#deliver(scene, before);
     }
     const candidate = { index: this.#frames, at, frame: kept ?? frame.keep() };
     this.#candidates.add(candidate, bytes, this.#segmenter.outlook(settled)!);
@@ -144,7 +147,7 @@ class Pass {
     if (at - this.#told < checkpointEvery && this.#now() - this.#toldMs < checkpointEveryMs) return;
     this.#told = at;
     this.#toldMs = this.#now();
-    yield { type: 'checkpoint', at, cursor: this.#cursor(this.#steps.state) };
+    yield { type: 'checkpoint', at, cursor: this.#cursor(this.#standing()) };
   }
 
   /** Of the whole video, at its end. */
@@ -155,7 +158,7 @@ class Pass {
     return cutOff === undefined ? damaged : [...damaged, cutOff];
   }
 
-  #deliver(closed: ClosedScene, fast: SplitCursor['fast']): SplitEvent {
+  #deliver(closed: ClosedScene, before: Standing): SplitEvent {
     const { number, at: start, end, begins, score, transition } = closed;
     const chosen = this.#candidates.nearest(start, end);
     const again = chosen?.frame === undefined ? this.#fetch(chosen?.at, start, end) : undefined;
@@ -183,7 +186,7 @@ class Pass {
     again?.release();
     this.#told = this.#reached;
     this.#toldMs = this.#now();
-    return { type: 'scene', number, scene, image, input, width, height, cursor: this.#cursor(fast) };
+    return { type: 'scene', number, scene, image, input, width, height, cursor: this.#cursor(before) };
   }
 
   /** Decodes a frame of a scene again: the one of the time `at`, or the nearest to the middle. */
@@ -202,14 +205,19 @@ class Pass {
     return nearest;
   }
 
-  #cursor(fast: SplitCursor['fast']): SplitCursor {
+  #standing(): Standing {
+    const { state: fast, fedFrom } = this.#steps;
+    return { fast, fedFrom };
+  }
+
+  #cursor(standing: Standing): SplitCursor {
     return {
       reached: this.#reached,
       frames: this.#frames,
       damaged: this.#damaged,
       scenes: this.#segmenter.state,
       candidates: this.#candidates.held.map(({ index, at }) => [index, at]),
-      fast,
+      ...standing,
     };
   }
 }

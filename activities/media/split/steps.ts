@@ -2,7 +2,7 @@
 import type { VideoOptions } from '@darkroom/contract';
 import type { VideoFrame, VideoReader } from '../decode/reader.ts';
 import type { SmallPicture } from '../scenes/picture.ts';
-import { type FoundBoundary, memorySeconds, SceneDetector } from '../scenes/scenes.ts';
+import { type FoundBoundary, memoryPictures, memorySeconds, SceneDetector } from '../scenes/scenes.ts';
 import type { FastState } from './fast.ts';
 
 export interface Step {
@@ -19,6 +19,8 @@ export interface Steps {
   next(): Step | 'again' | undefined;
   /** After the last step: what became certain with the end, and the end, seconds. */
   finish(): { readonly found: readonly FoundBoundary[]; readonly end: number };
+  /** Seconds; the picture from which on a detector has to be fed to go on as this one does. */
+  readonly fedFrom: number;
   /** Lets go of the reader, so that something else can be read with it; the next step takes it up again. */
   interrupt(): void;
   /** What another needs beside the time of the last step to go on in the same way. */
@@ -82,6 +84,8 @@ export class Watch {
   readonly #detector: SceneDetector;
   /** Seconds of the frames on which a boundary can still be found. */
   #open: number[] = [];
+  /** Seconds of the last frames. */
+  readonly #last: number[] = [];
 
   constructor({ cutThreshold, gradual }: Pick<VideoOptions, 'cutThreshold' | 'gradual'>) {
     this.#detector = new SceneDetector({ threshold: cutThreshold, gradual });
@@ -91,8 +95,17 @@ export class Watch {
     return this.#detector.settled;
   }
 
+  /** Seconds; the frame from which on another has to be fed to go on as this one does; undefined before the first. */
+  get fedFrom(): number | undefined {
+    const [first] = this.#last;
+    const last = this.#last.at(-1);
+    return first === undefined || last === undefined ? undefined : Math.min(first, last - memorySeconds);
+  }
+
   push(at: number, picture: SmallPicture): FoundBoundary[] {
     this.#open.push(at);
+    this.#last.push(at);
+    if (this.#last.length > memoryPictures) this.#last.shift();
     const found = this.#place(this.#detector.push(at, picture));
     const { settled } = this.#detector;
     this.#open = this.#open.filter((time) => time >= settled);
@@ -117,13 +130,19 @@ export class EveryFrame implements Steps {
   readonly #frames: Frames;
   readonly #watch: Watch;
   readonly #reached: number;
+  readonly #from: number;
 
-  /** Goes on after `reached`, as one would that had come all the way. */
-  constructor(reader: VideoReader, options: VideoOptions, reached: number | undefined) {
-    const from = Math.max(options.from, (reached ?? 0) - memorySeconds);
+  /** Goes on behind the cursor, as one would that had come all the way. */
+  constructor(
+    reader: VideoReader,
+    options: VideoOptions,
+    cursor: { readonly reached: number; readonly fedFrom: number } | undefined,
+  ) {
+    const from = Math.max(options.from, cursor?.fedFrom ?? 0);
+    this.#from = cursor?.fedFrom ?? from;
     this.#frames = new Frames((time) => reader.frames(time), { from, to: options.to });
     this.#watch = new Watch(options);
-    this.#reached = reached ?? Number.NEGATIVE_INFINITY;
+    this.#reached = cursor?.reached ?? Number.NEGATIVE_INFINITY;
   }
 
   next(): Step | 'again' | undefined {
@@ -135,6 +154,10 @@ export class EveryFrame implements Steps {
 
   finish(): { found: FoundBoundary[]; end: number } {
     return { found: this.#watch.end(), end: this.#frames.end };
+  }
+
+  get fedFrom(): number {
+    return this.#watch.fedFrom ?? this.#from;
   }
 
   interrupt(): void {

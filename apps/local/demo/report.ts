@@ -64,8 +64,13 @@ export function findingsTable(segments: readonly Segment[], paint: Paint): strin
 /** A photo by its name, a scene by its video's and how it begins there. */
 function pictureName({ filename, scene }: Segment): string {
   if (scene === null) return filename;
-  const begins = { start: '', cut: 'cut', fade: 'fade', dissolve: 'dissolve', divided: 'goes on' }[
-    scene.begins
-  ];
+  const begins = {
+    start: '',
+    cut: 'cut',
+    fade: 'fade',
+    dissolve: 'dissolve',
+    wipe: 'wipe',
+    divided: 'goes on',
+  }[scene.begins];
   return `${filename} ${scene.start.toFixed(1)}–${scene.end.toFixed(1)} s ${begins}`.trimEnd();
 }

@@ -1,16 +1,8 @@
+/** What of two pictures movement explains. */
+import { thresholds } from '../thresholds.ts';
 import type { Sample } from './sample.ts';
 
-/** Side of a block, pixels of a sample. */
-const block = 8;
-/** Farthest displacement looked for, pixels of a sample: a tenth of the width of a 16:9 picture. */
-const reach = 8;
-/** Texture below which a block tells nothing: mean absolute deviation from its mean, of 255. */
-const flat = 1.5;
-
-/** Texture above which a block has no greater say: or lettering that stays would speak for the whole picture. */
-const strong = 8;
-/** Contrasts of two pictures that are made alike before they are compared differ by this factor at most. */
-const brightest = 5;
+const { block, reach, flat, strong, mostGain } = thresholds.motion;
 
 type Luma = Pick<Sample, 'y' | 'width' | 'height'>;
 type Measured = Luma & Pick<Sample, 'brightness' | 'contrast'>;
@@ -21,13 +13,17 @@ type Measured = Luma & Pick<Sample, 'brightness' | 'contrast'>;
  * and after their contrasts are made alike, so that light that changes explains itself as well; what remains is put in relation to what the block's own mean leaves.
  * Inter cost against intra cost is how video encoders (x264 `scenecut`) tell a cut. Taken both ways, the larger counts:
  * a plain picture can be found in anything. Two plain pictures explain nothing: 1.
- * With `step` 2 a quarter of the blocks speaks for all.
+ * With `step` 2 a quarter of the blocks speaks for all. `far` is the farthest displacement, pixels of a sample.
  */
-export function unexplained(one: Measured, other: Measured, step: 1 | 2 = 1): number {
-  const a = levelsOf(lit(one, other.contrast));
-  const b = levelsOf(lit(other, one.contrast));
-  const forth = oneWay(a, b, step);
-  const back = oneWay(b, a, step);
+export function unexplained(
+  one: Measured,
+  other: Measured,
+  { step = 1, far = reach }: { readonly step?: 1 | 2; readonly far?: number } = {},
+): number {
+  const a = levelsOf(withContrast(one, other.contrast));
+  const b = levelsOf(withContrast(other, one.contrast));
+  const forth = oneWay(a, b, step, far);
+  const back = oneWay(b, a, step, far);
   return forth === undefined && back === undefined ? 1 : Math.max(forth ?? 0, back ?? 0);
 }
 
@@ -39,7 +35,7 @@ interface Level extends Luma {
 type Levels = readonly [fine: Level, coarse: Level];
 
 /** How much of `to` is not found in `from`; undefined where nothing in it can be looked for. */
-function oneWay(from: Levels, to: Levels, step: number): number | undefined {
+function oneWay(from: Levels, to: Levels, step: number, far: number): number | undefined {
   const [fine, coarse] = to;
   const inFull = new Float32Array(block * block);
   const inHalf = new Float32Array((block * block) / 4);
@@ -52,7 +48,7 @@ function oneWay(from: Levels, to: Levels, step: number): number | undefined {
       cutOut(coarse, x >> 1, y >> 1, block >> 1, inHalf);
       const weight = Math.min(intra, strong * block * block);
       all += weight;
-      left += weight * Math.min(1, search(from, inFull, inHalf, x, y) / intra);
+      left += weight * Math.min(1, search(from, inFull, inHalf, { x, y, far }) / intra);
     }
   return all === 0 ? undefined : left / all;
 }
@@ -62,17 +58,16 @@ function search(
   [fine, coarse]: Levels,
   inFull: Float32Array,
   inHalf: Float32Array,
-  x: number,
-  y: number,
+  { x, y, far }: { readonly x: number; readonly y: number; readonly far: number },
 ): number {
   const half = block >> 1;
   let bestX = x >> 1;
   let bestY = y >> 1;
   let best = matched(coarse, inHalf, bestX, bestY, half, Number.POSITIVE_INFINITY);
-  const right = Math.min(coarse.width - half, (x + reach) >> 1);
-  const bottom = Math.min(coarse.height - half, (y + reach) >> 1);
-  for (let row = Math.max(0, (y - reach) >> 1); row <= bottom; row++)
-    for (let column = Math.max(0, (x - reach) >> 1); column <= right; column++) {
+  const right = Math.min(coarse.width - half, (x + far) >> 1);
+  const bottom = Math.min(coarse.height - half, (y + far) >> 1);
+  for (let row = Math.max(0, (y - far) >> 1); row <= bottom; row++)
+    for (let column = Math.max(0, (x - far) >> 1); column <= right; column++) {
       const cost = matched(coarse, inHalf, column, row, half, best);
       if (cost >= best) continue;
       best = cost;
@@ -136,8 +131,8 @@ function withSums({ y, width, height }: Luma): Level {
 }
 
 /** The picture with the contrast of another if that is clearly greater, about a medium grey. */
-function lit(picture: Measured, contrast: number): Luma {
-  const gain = Math.min(brightest, contrast / Math.max(1, picture.contrast));
+function withContrast(picture: Measured, contrast: number): Luma {
+  const gain = Math.min(mostGain, contrast / Math.max(1, picture.contrast));
   if (gain < 1.1) return picture;
   const { width, height, brightness } = picture;
   const y = new Uint8Array(picture.y.length);

@@ -1,20 +1,10 @@
 /** Fades: the picture goes to one colour, by and by, and comes back from it. */
+import { thresholds } from '../thresholds.ts';
 import { unexplained } from './motion.ts';
-import { bare, plain, type Sample } from './sample.ts';
+import type { Sample } from './sample.ts';
 
-/** Contrast that a picture must have had before (or get after) to have faded. */
-const full = 12;
-/** Largest share of the contrast that goes or comes in one step; more is a cut. */
-const steepest = 0.6;
-/** Seconds that a fade to or from the colour takes at most. */
-const slowest = 2;
-/** Seconds after the colour in which the next scene is seen to come. */
-const waits = 0.8;
-/** Seconds of one colour that are still a transition; longer, it is a scene of its own. */
-const longest = 1.2;
-
-/** Share of two pictures that movement leaves unexplained if they are of one scene, at most. */
-const same = 0.5;
+const { full, steepest, slowest, waits, longest, same, pause, leastGrowth } = thresholds.fade;
+const { plain, bare } = thresholds.picture;
 
 /** A fade: `at` is the middle of the colour, or where a long one begins or ends. */
 export interface Fade {
@@ -31,13 +21,13 @@ export class FadeWatch {
   #start: number | undefined;
   #end: number | undefined;
   /** Since when the colour is no longer pure, in a long run of it: the next scene may be coming. */
-  #dawn: number | undefined;
+  #emergesAt: number | undefined;
   #followsContent = false;
   #long = false;
 
   /** Time from which on nothing is certain yet. */
   get open(): number | undefined {
-    return this.#long ? (this.#dawn ?? this.#end) : this.#start;
+    return this.#long ? (this.#emergesAt ?? this.#end) : this.#start;
   }
 
   /** Takes the last of the samples into account. */
@@ -49,9 +39,10 @@ export class FadeWatch {
       return undefined;
     }
     if (this.#end === undefined) {
-      if (last.contrast <= bare) this.#dawn = undefined;
-      else if (samples[samples.length - 2]!.contrast <= bare) this.#dawn = last.at;
-      else if (this.#dawn !== undefined && last.at - this.#dawn > waits) this.#dawn = undefined;
+      if (last.contrast <= bare) this.#emergesAt = undefined;
+      else if (samples[samples.length - 2]!.contrast <= bare) this.#emergesAt = last.at;
+      else if (this.#emergesAt !== undefined && last.at - this.#emergesAt > waits)
+        this.#emergesAt = undefined;
       if (!isPlain) this.#end = last.at;
       else if (!this.#long && last.at - this.#start > longest) return this.#becomeLong(samples);
       return undefined;
@@ -70,7 +61,7 @@ export class FadeWatch {
   #begin(at: number | undefined, followsContent: boolean): void {
     this.#start = at;
     this.#end = undefined;
-    this.#dawn = undefined;
+    this.#emergesAt = undefined;
     this.#followsContent = followsContent;
     this.#long = false;
   }
@@ -94,7 +85,8 @@ export class FadeWatch {
   #judge(samples: readonly Sample[]): Fade | undefined {
     const [start, end] = [this.#start!, this.#end!];
     const back = ramp(samples, end, 1);
-    if (this.#long) return back && { at: end, from: this.#dawn ?? end, to: back.at, contrast: back.contrast };
+    if (this.#long)
+      return back && { at: end, from: this.#emergesAt ?? end, to: back.at, contrast: back.contrast };
     if (!this.#followsContent) return undefined;
     const out = ramp(samples, start, -1);
     if (!out && !back) return undefined;
@@ -107,10 +99,6 @@ export class FadeWatch {
     };
   }
 }
-
-/** Seconds in which a fade that goes on grows by `least` of its contrast; one that does not is over. */
-const pause = 0.2;
-const least = 0.05;
 
 /**
  * Follows the contrast from the edge of the colour outwards (−1 back, +1 on) as long as it grows: where the fade begins or ends,
@@ -132,7 +120,8 @@ function ramp(
     top = Math.max(top, contrast);
     last = n;
     while (Math.abs(samples[nearer]!.at - at) > pause) nearer += step;
-    if (nearer !== first && contrast > full && contrast - samples[nearer]!.contrast < least * contrast) break;
+    if (nearer !== first && contrast > full && contrast - samples[nearer]!.contrast < leastGrowth * contrast)
+      break;
   }
   if (top < full) return undefined;
   let between = 0;

@@ -1,12 +1,10 @@
 /** Dissolves: pictures that are mixtures of one before and one after, which are not of the same scene. */
+import { thresholds } from '../thresholds.ts';
 import { unexplained } from './motion.ts';
-import { plain, type Sample, sketchDifference } from './sample.ts';
+import { type Sample, sketchDifference } from './sample.ts';
 
-/** Seconds between the two pictures that are compared (twin comparison over several distances: Zhang, Kankanhalli, Smoliar 1993). */
-export const spans = [0.36, 0.6, 1, 1.6, 2.2] as const;
-
-/** Detail in the middle that raises suspicion, as a share of the ends' mean. */
-const suspiciousDetail = 0.8;
+const { dissolve } = thresholds;
+const { plain } = thresholds.picture;
 
 export interface DissolveEvidence {
   /** Seconds; the earlier of the two pictures that are compared. */
@@ -29,17 +27,14 @@ export interface DissolveEvidence {
 }
 
 /** Of samples: the numbers of two, and of the one in the middle of their time. */
-interface Ends {
+export interface Ends {
   readonly first: number;
   readonly middle: number;
   readonly last: number;
 }
 
-/**
- * The last of the samples and the one `span` seconds before it, if the picture between them has less detail than both and they differ
- * by `least` at least: cheap, and true some time before a dissolve is over.
- */
-export function fallOfDetail(samples: readonly Sample[], span: number, least: number): Ends | undefined {
+/** The last of the samples, the one `span` seconds before it, and the one in the middle; undefined where there are none so far apart. */
+export function endsOf(samples: readonly Sample[], span: number): Ends | undefined {
   const last = samples.length - 1;
   const b = samples[last]!;
   let middle = last;
@@ -48,20 +43,25 @@ export function fallOfDetail(samples: readonly Sample[], span: number, least: nu
   while (first > 0 && samples[first]!.at > b.at - span + 1e-6) first--;
   const a = samples[first]!;
   if (b.at - a.at < span - 1e-6 || b.at - a.at > 1.5 * span || middle === first) return undefined;
-  if (samples[middle]!.detail > suspiciousDetail * ((a.detail + b.detail) / 2)) return undefined;
-  return sketchDifference(a.sketch, b.sketch) < least ? undefined : { first, middle, last };
+  return { first, middle, last };
+}
+
+/** Whether the picture in the middle has less detail than both ends: cheap, and true some time before a dissolve is over. */
+export function fallsInDetail(samples: readonly Sample[], { first, middle, last }: Ends): boolean {
+  const [a, b] = [samples[first]!, samples[last]!];
+  if (samples[middle]!.detail > dissolve.suspiciousDetail * ((a.detail + b.detail) / 2)) return false;
+  return sketchDifference(a.sketch, b.sketch) >= dissolve.floor / 2;
 }
 
 /** What speaks for a dissolve from the first to the last; undefined where little does. */
 export function mixture(
   samples: readonly Sample[],
   { first, middle, last }: Ends,
-  least: number,
 ): DissolveEvidence | undefined {
   const a = samples[first]!;
   const b = samples[last]!;
   const change = sketchDifference(a.sketch, b.sketch);
-  if (change < least) return undefined;
+  if (change < dissolve.floor) return undefined;
   const length = squaredDistance(a.sketch, b.sketch);
   const place = (sample: Sample) => along(a.sketch, b.sketch, sample.sketch, length);
   const half = place(samples[middle]!);
@@ -152,7 +152,7 @@ function correlation(a: Float32Array, b: Float32Array): number {
 }
 
 /** Where a straight line through the points (least squares) reaches 0 and 1. */
-function extrapolate(line: readonly { at: number; share: number }[]): { from: number; to: number } {
+export function extrapolate(line: readonly { at: number; share: number }[]): { from: number; to: number } {
   const n = line.length;
   const at = line.reduce((sum, point) => sum + point.at, 0) / n;
   const share = line.reduce((sum, point) => sum + point.share, 0) / n;
@@ -164,4 +164,12 @@ function extrapolate(line: readonly { at: number; share: number }[]): { from: nu
   }
   slope /= spread;
   return { from: at - share / slope, to: at + (1 - share) / slope };
+}
+
+/** In thresholds, without regard to novelty. Below 1 it is no dissolve. */
+export function dissolveStrength(evidence: DissolveEvidence, threshold: number): number {
+  const { change, bend, step, detail, likeness } = evidence;
+  const { floor, mostBend, mostStep, mostDetail, mostLikeness } = dissolve;
+  if (bend > mostBend || step > mostStep || detail > mostDetail || likeness > mostLikeness) return 0;
+  return change / floor / (threshold / 3);
 }

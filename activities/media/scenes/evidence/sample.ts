@@ -1,18 +1,11 @@
-import type { SmallPicture } from './picture.ts';
+import type { SmallPicture } from '../picture.ts';
+import type { Inside } from './borders.ts';
 
 /** Side of a cell of a sketch, in pixels of a sample. */
 const cell = 4;
 
-/** Contrast up to which a picture is of one colour. */
-export const plain = 4;
-/** The same where there is nothing else at all. */
-export const bare = 1.5;
-
-/**
- * What a detector keeps of a picture: three planes of half its size, alike in size, and figures taken from them once.
- * Half the size is enough to tell shots apart and leaves out grain and most of a lens' tremble.
- */
-export interface Sample {
+/** Three planes of half the size of a small picture, alike in size: enough to tell shots apart, and without grain and most of a lens' tremble. */
+export interface Planes {
   /** Seconds. */
   readonly at: number;
   readonly width: number;
@@ -20,6 +13,10 @@ export interface Sample {
   readonly y: Uint8Array;
   readonly u: Uint8Array;
   readonly v: Uint8Array;
+}
+
+/** What a detector keeps of a picture: its planes without their borders, and figures taken from them once. */
+export interface Sample extends Planes {
   /** Means of Y, U and V over cells of 4 × 4, plane after plane: what a slow change is measured on. */
   readonly sketch: Float32Array;
   /** Mean of luma, 0–255. */
@@ -32,32 +29,52 @@ export interface Sample {
   readonly change: number;
 }
 
-/** Copies what is needed of a picture. `before` is the sample that precedes it. */
-export function takeSample(at: number, picture: SmallPicture, before: Sample | undefined): Sample {
+/** Copies what is needed of a picture. */
+export function takePlanes(at: number, picture: SmallPicture): Planes {
   const width = picture.width >> 1;
   const height = picture.height >> 1;
   const size = width * height;
   const y = halve(picture.y, picture.width, width, height);
-  const u = picture.u.slice(0, size);
-  const v = picture.v.slice(0, size);
+  return { at, width, height, y, u: picture.u.slice(0, size), v: picture.v.slice(0, size) };
+}
+
+/** What is `inside` of a picture as a sample. `before` is the sample that precedes it, of the same size. */
+export function takeSample(whole: Planes, inside: Inside, before: Sample | undefined): Sample {
+  const { at, y, u, v, width, height } = cut(whole, inside);
   const { brightness, contrast, detail } = measure(y, width, height);
   const sample = { at, width, height, y, u, v, sketch: sketchOf([y, u, v], width, height) };
   const change = before ? difference(before, sample) : 0;
   return { ...sample, brightness, contrast, detail, change };
 }
 
-type Planes = Pick<Sample, 'y' | 'u' | 'v'>;
+function cut(whole: Planes, { x, y, width, height }: Inside): Planes {
+  if (width === whole.width && height === whole.height) return whole;
+  const part = (plane: Uint8Array): Uint8Array => {
+    const target = new Uint8Array(width * height);
+    for (let row = 0; row < height; row++) {
+      const from = (y + row) * whole.width + x;
+      target.set(plane.subarray(from, from + width), row * width);
+    }
+    return target;
+  };
+  return { at: whole.at, width, height, y: part(whole.y), u: part(whole.u), v: part(whole.v) };
+}
+
+type Colours = Pick<Planes, 'y' | 'u' | 'v'>;
 
 /**
  * How different two pictures look pixel by pixel: the mean absolute differences of Y, U and V, added.
  * The idea of PySceneDetect's content value, in the colours that a decoder delivers.
  */
-export function difference(a: Planes, b: Planes): number {
+export function difference(a: Colours, b: Colours): number {
   let sum = 0;
   for (let i = 0; i < a.y.length; i++)
     sum += Math.abs(a.y[i]! - b.y[i]!) + Math.abs(a.u[i]! - b.u[i]!) + Math.abs(a.v[i]! - b.v[i]!);
   return sum / a.y.length;
 }
+
+/** Cells that a sample's sketch is wide. */
+export const columnsOf = ({ width }: Pick<Planes, 'width'>): number => Math.floor(width / cell);
 
 /** The same of two sketches; blind to what moves by less than a cell. */
 export function sketchDifference(a: Float32Array, b: Float32Array): number {
