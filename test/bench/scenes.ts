@@ -1,6 +1,6 @@
 /**
  * How well scenes are found: `npm run bench -- scenes`. Films with known cuts, of drawn pictures and photos under a moving camera and
- * of real footage, in two halves that share no picture: thresholds (`activities/media/scenes/verdict.ts`) are chosen on one and reported on
+ * of real footage, in two halves that share no picture: thresholds (`activities/media/scenes/thresholds.ts`) are chosen on one and reported on
  * the other. PySceneDetect's AdaptiveDetector reads the same files.
  */
 import { availableParallelism } from 'node:os';

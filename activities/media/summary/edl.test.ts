@@ -54,6 +54,16 @@ FCM: NON-DROP FRAME
     ]);
   });
 
+  it('has a wipe with its length', () => {
+    const wipe = sceneOf(2, 2, 4, { begins: 'wipe', transition: { from: 1.8, to: 2.2 } });
+    const list = events(edl([sceneOf(1, 0, 2), wipe], clip));
+    expect(list.map((columns) => columns.slice(3, -2))).toEqual([
+      ['C', '00:00:00:00', '00:00:01:20'],
+      ['C', '00:00:01:20', '00:00:01:20'],
+      ['W001', '010', '00:00:01:20', '00:00:04:00'],
+    ]);
+  });
+
   it('joins its events, leaves out what has no frame, and holds a dissolve within its event', () => {
     const scenes = [
       sceneOf(1, 0, 1),

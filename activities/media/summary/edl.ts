@@ -12,14 +12,16 @@ interface Event {
   /** Frames of the video; `to` is the first that is no longer in it. */
   readonly from: number;
   readonly to: number;
-  /** Frames that a dissolve lasts; 0 for a cut. */
-  readonly dissolve: number;
+  /** Frames that a dissolve or wipe lasts; 0 for a cut. */
+  readonly lasts: number;
+  /** Its code in the list. */
+  readonly code: 'D' | 'W001';
 }
 
 /**
- * The list of all scenes, one event each: `C` for cuts, and `D` with its length for dissolves, which begin where the dissolve begins. As
- * both sides of it are the same video at the same time, a program that carries the list out shows the video as it is. The record side
- * begins at zero. The format counts to 999; events beyond get more digits, which today's programs read.
+ * The list of all scenes, one event each: `C` for cuts, `D` with its length for dissolves and `W001` for wipes whatever their shape, which
+ * begin where the transition begins. As both sides of it are the same video at the same time, a program that carries the list out shows the
+ * video as it is. The record side begins at zero. The format counts to 999; events beyond get more digits, which today's programs read.
  */
 export function edl(scenes: readonly Pick<FoundScene, 'scene'>[], clip: Clip): string {
   const rate = timecodeRate(clip.framesPerSecond);
@@ -27,35 +29,36 @@ export function edl(scenes: readonly Pick<FoundScene, 'scene'>[], clip: Clip): s
   const zero = events[0]?.from ?? 0;
   const name = oneLine(clip.filename);
   const lines = [`TITLE: ${name.slice(0, 70)}`, `FCM: ${rate.dropFrame ? 'DROP FRAME' : 'NON-DROP FRAME'}`];
-  events.forEach(({ from, to, dissolve }, index) => {
+  events.forEach(({ from, to, lasts, code }, index) => {
     const number = String(index + 1).padStart(3, '0');
     const line = (transition: string, first: number, last: number) => {
       const codes = [first, last, first - zero, last - zero].map((frame) => timecode(frame, rate));
       return `${number}  AX       V     ${transition.padEnd(8)} ${codes.join(' ')}`;
     };
     lines.push('');
-    if (dissolve === 0) {
+    if (lasts === 0) {
       lines.push(line('C', from, to), `* FROM CLIP NAME: ${name}`);
       return;
     }
-    // A dissolve is two lines: what it comes from, with no length of its own, and what it goes to.
-    const length = String(dissolve).padStart(3, '0');
-    lines.push(line('C', from, from), line(`D    ${length}`, from, to));
+    // A transition is two lines: what it comes from, with no length of its own, and what it goes to.
+    const length = String(lasts).padStart(3, '0');
+    lines.push(line('C', from, from), line(`${code.padEnd(4)} ${length}`, from, to));
     lines.push(`* FROM CLIP NAME: ${name}`, `* TO CLIP NAME: ${name}`);
   });
   return `${lines.join('\n')}\n`;
 }
 
-/** Scenes that have no frame of their own at this rate, or none before the dissolve behind them, are left out. */
+/** Scenes that have no frame of their own at this rate, or none before the transition behind them, are left out. */
 function eventsOf(scenes: readonly Pick<FoundScene, 'scene'>[], rate: TimecodeRate): Event[] {
   const events: Event[] = [];
   let to = frameAt(scenes.at(-1)?.scene.end ?? 0, rate);
   for (const { scene } of scenes.toReversed()) {
-    const dissolve = scene.begins === 'dissolve' ? scene.transition : null;
-    const from = frameAt(dissolve?.from ?? scene.start, rate);
+    const gradual = scene.begins === 'dissolve' || scene.begins === 'wipe' ? scene.transition : null;
+    const from = frameAt(gradual?.from ?? scene.start, rate);
     if (from >= to) continue;
-    const until = dissolve === null ? from : Math.min(to, frameAt(dissolve.to, rate));
-    events.push({ from, to, dissolve: Math.max(0, until - from) });
+    const until = gradual === null ? from : Math.min(to, frameAt(gradual.to, rate));
+    const code = scene.begins === 'wipe' ? 'W001' : 'D';
+    events.push({ from, to, lasts: Math.max(0, until - from), code });
     to = from;
   }
   return events.reverse();
