@@ -51,6 +51,7 @@ describe('what is not as libvips takes it comes out as 8 bits of it would', () =
       rgb('u16', (v) => Math.round(to(4095)(v)), { tags: { 281: 4095 } }),
     ],
     ['16 bits', rgb('u16', (v) => v * 257)],
+    ['16 bits with the profile of sRGB', rgb('u16', (v) => v * 257, { ...(profile && { profile }) })],
     ['32 bits', rgb('u32', (v) => v * 16_843_009)],
     ['floats to 255', rgb('f32', (v) => v)],
     ['floats to 65535', rgb('f32', (v) => v * 257)],

@@ -10,8 +10,8 @@ import { releaseMemory } from '@darkroom/platform';
 import sharp, { type SharpOptions } from 'sharp';
 import type { ModelInput } from '../model/card.ts';
 import { type Fit, fit } from './fit.ts';
-import { decodeScaled, isPlain, measure, type Opened } from './levels.ts';
-import { named, type Recognised, recognised } from './open.ts';
+import { decodeScaled, isPlain, measure } from './levels.ts';
+import { named, recognised } from './open.ts';
 import type { PhotoFormat } from './sniff.ts';
 
 // Each photo is seen once: libvips' operation cache would only hold memory.
@@ -98,24 +98,28 @@ export async function decode(bytes: Buffer, limits: PhotoLimits): Promise<Raster
     ...(what.samples?.format === 'float' && { ignoreIcc: true }),
   } as const;
   return named('picture', what.format, async () => {
-    const picture = await levelled(bytes, options, what);
-    if (picture === undefined) return decodePlain(bytes, options);
+    const { samples, whiteIsZero } = what;
+    // Of formats whose samples may be wider than 8 bits.
+    const header =
+      samples !== undefined || what.format === 'avif' ? await sharp(bytes, options).metadata() : undefined;
+    // sharp brings 16 bits with a profile to Display P3, and leaves them there.
+    const plain = () => decodePlain(bytes, options, header?.space === 'rgb16' && header.icc !== undefined);
+    if (header === undefined || samples === undefined) return plain();
+    const picture = { bytes, options, ...header, samples, whiteIsZero };
     // Integers of 16 bits nearly always fill them: whether they do is told by the picture itself, and only then looked into.
-    const usual = picture.samples.format === 'unsigned' && picture.samples.bits === 16 && !picture.hasAlpha;
-    const raster = usual ? await decodePlain(bytes, options) : undefined;
-    if (raster !== undefined && !isFaint(raster.data, what.whiteIsZero)) return raster;
+    const usual = samples.format === 'unsigned' && samples.bits === 16 && !header.hasAlpha;
+    const raster = usual ? await plain() : undefined;
+    if (raster !== undefined && !isFaint(raster.data, whiteIsZero)) return raster;
     const levels = await measure(picture);
-    if (isPlain(picture, levels)) return raster ?? decodePlain(bytes, options);
+    if (isPlain(picture, levels)) return raster ?? plain();
     if (raster !== undefined) releaseMemory(raster.data);
     return decodeScaled(picture, levels);
   });
 }
 
-async function decodePlain(bytes: Buffer, options: SharpOptions): Promise<Raster> {
-  const { data, info } = await sharp(bytes, options)
-    .autoOrient()
-    .flatten({ background: 'white' })
-    .toColourspace('srgb')
+async function decodePlain(bytes: Buffer, options: SharpOptions, fromP3: boolean): Promise<Raster> {
+  const picture = sharp(bytes, options).autoOrient().flatten({ background: 'white' }).toColourspace('srgb');
+  const { data, info } = await (fromP3 ? picture.withIccProfile('srgb') : picture)
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
   if (info.channels !== 3)
@@ -124,17 +128,6 @@ async function decodePlain(bytes: Buffer, options: SharpOptions): Promise<Raster
       `The picture decodes to ${info.channels} channels, not to sRGB.`,
     );
   return { data, width: info.width, height: info.height };
-}
-
-/** A picture whose black and white are to be found out; undefined for all others. */
-async function levelled(
-  bytes: Buffer,
-  options: SharpOptions,
-  { samples, whiteIsZero }: Recognised,
-): Promise<Opened | undefined> {
-  if (samples === undefined) return undefined;
-  const { space, channels, hasAlpha } = await sharp(bytes, options).metadata();
-  return { bytes, options, space, channels, hasAlpha, samples, whiteIsZero };
 }
 
 /** No value above a quarter (or below three where white is zero): less than 16 bits seem to be in use. */
