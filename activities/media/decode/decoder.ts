@@ -1,8 +1,9 @@
 /** Packets in, frames out, in order of presentation. */
 
 import { ProblemError } from '@darkroom/contract';
-import { AVERROR_EAGAIN, AVERROR_ENOMEM, AVERROR_EOF } from 'node-av/constants';
+import { AVERROR_EAGAIN, AVERROR_EOF, AVERROR_INVALIDDATA } from 'node-av/constants';
 import { type Codec, CodecContext, FFmpegError, type Frame, type Packet, type Stream } from 'node-av/lib';
+import { requireMemory } from './refusal.ts';
 
 export class Decoder {
   readonly #context = new CodecContext();
@@ -15,17 +16,17 @@ export class Decoder {
   ) {
     const context = this.#context;
     context.allocContext3(codec);
-    FFmpegError.throwIfError(context.parametersToContext(codecpar), 'decoder parameters');
+    requireReady(context.parametersToContext(codecpar));
     context.pktTimebase = timeBase;
     context.threadCount = threads;
     context.setOption('max_pixels', String(pixels));
-    FFmpegError.throwIfError(context.open2Sync(codec), 'opening the decoder');
+    requireReady(context.open2Sync(codec));
   }
 
   /** Hands a packet over, null at the end; false if it is damaged. All frames must have been received before. */
   send(packet: Packet | null): boolean {
     const code = this.#context.sendPacketSync(packet);
-    if (code === AVERROR_ENOMEM) throw noMemory();
+    requireMemory(code);
     return code >= 0;
   }
 
@@ -34,7 +35,7 @@ export class Decoder {
     const code = this.#context.receiveFrameSync(frame);
     if (code >= 0) return 'frame';
     if (code === AVERROR_EAGAIN || code === AVERROR_EOF) return 'none';
-    if (code === AVERROR_ENOMEM) throw noMemory();
+    requireMemory(code);
     return 'damaged';
   }
 
@@ -48,4 +49,10 @@ export class Decoder {
   }
 }
 
-const noMemory = () => new ProblemError('memory_limit', 'The decoder got no more memory.');
+/** The configuration of a decoder is the file's: what cannot be made of it is damaged, or of a kind that it does not know. */
+function requireReady(code: number): void {
+  if (code >= 0) return;
+  requireMemory(code);
+  const detail = `The decoder cannot be set up as the file says (${FFmpegError.strerror(code)}).`;
+  throw new ProblemError(code === AVERROR_INVALIDDATA ? 'damaged_video' : 'unsupported_video', detail);
+}

@@ -4,10 +4,12 @@ import { ProblemError, type VideoInfo } from '@darkroom/contract';
 import { AV_NOPTS_VALUE } from 'node-av/constants';
 import { Frame, Packet, type Stream } from 'node-av/lib';
 import type { SmallPicture } from '../scenes/picture.ts';
+import { approximationOf } from './colour.ts';
 import { Container } from './container.ts';
 import { Decoder } from './decoder.ts';
-import { codedBytes, frameBytes, keepFrame, type Showing } from './kept-frame.ts';
+import { codedBytes, frameBytes, keepFrame, Showings } from './kept-frame.ts';
 import type { ByteSource, KeptFrame, VideoFrame, VideoLimits, VideoReader } from './reader.ts';
+import { showsInterlaced, toldInterlaced } from './scanning.ts';
 import { Shrinker } from './shrink.ts';
 import { decoderThreads } from './threads.ts';
 import { describe, requireLength, requireWithin, showingOf } from './video-info.ts';
@@ -19,10 +21,11 @@ const CUT_OFF_SECONDS = 2;
 
 export class FrameReader implements VideoReader {
   readonly info: VideoInfo;
+  readonly notes: readonly string[];
   readonly #limits: VideoLimits;
   readonly #room: { readonly pixels: number; readonly threads: number };
   readonly #shrinker: Shrinker;
-  readonly #showing: Showing;
+  readonly #showings: Showings;
   readonly #packet = new Packet();
   readonly #frame = new Frame();
   #container: Container;
@@ -35,10 +38,13 @@ export class FrameReader implements VideoReader {
     this.#limits = limits;
     this.#container = Container.open(source);
     try {
+      const interlaced = this.#isInterlaced();
       const { stream } = this.#container;
-      this.info = describe(this.#container, source);
+      this.info = describe(this.#container, source, interlaced);
       requireWithin(this.info, stream, limits);
-      this.#showing = showingOf(stream);
+      const approximation = approximationOf(stream.codecpar);
+      this.notes = approximation === undefined ? [] : [approximation];
+      this.#showings = new Showings(showingOf(stream));
       this.#shrinker = new Shrinker(stream.codecpar.width, stream.codecpar.height);
       this.#room = { pixels: limits.pixels, threads: threadsFor(stream, limits) };
       this.#packet.alloc();
@@ -70,6 +76,14 @@ export class FrameReader implements VideoReader {
     this.#packet.free();
     this.#frame.free();
     this.#container.close();
+  }
+
+  #isInterlaced(): boolean {
+    const told = toldInterlaced(this.#container);
+    if (told !== undefined) return told;
+    const shown = showsInterlaced(this.#container, this.#limits.pixels);
+    this.#container = this.#container.reopened();
+    return shown;
   }
 
   *#iterate(
@@ -192,8 +206,9 @@ export class FrameReader implements VideoReader {
     requireLength(at, this.#limits);
     const damaged = this.#lost + (frame.decodeErrorFlags === 0 ? 0 : 1);
     this.#lost = 0;
-    const showing = this.#showing;
+    const showing = this.#showings.of(frame);
     const shrinker = this.#shrinker;
+    const limits = this.#limits;
     return {
       at,
       pts,
@@ -202,7 +217,7 @@ export class FrameReader implements VideoReader {
       damaged,
       bytes: frameBytes(frame),
       small: (): SmallPicture => shrinker.shrink(frame),
-      keep: (): KeptFrame => keepFrame(frame, { at, pts }, showing),
+      keep: (): KeptFrame => keepFrame(frame, { at, pts }, showing, limits),
     };
   }
 

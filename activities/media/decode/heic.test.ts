@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { decodePicture } from '../process/child.ts';
-import { patch, u16 } from '../testing/boxes.ts';
+import { patch, patchBox, u16 } from '../testing/boxes.ts';
 import { bytesSource } from '../testing/bytes-source.ts';
 import { drawBars, readBars } from '../testing/film/bars.ts';
 import { paint, planes } from '../testing/film/planes.ts';
@@ -83,5 +83,7 @@ describe('HEIC', () => {
     refused(lie).toThrow(coded('truncated_image'));
     refused(patch(whole, 'dimg', 'xxxx')).toThrow(coded('truncated_image'));
     refused(patch(whole, 'hvcC', 'xxxC')).toThrow(coded('truncated_image'));
+    const spoilt = patchBox(whole, 'hvcC', (config) => config.fill(0xff, 1));
+    refused(spoilt).toThrow(coded('truncated_image'));
   });
 });

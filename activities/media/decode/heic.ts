@@ -1,5 +1,5 @@
 /** Photos in HEIC, as iPhones make them: decoded, put together from tiles, upright. */
-import { ProblemError } from '@darkroom/contract';
+import { type ProblemCode, ProblemError } from '@darkroom/contract';
 import {
   AV_CODEC_ID_HEVC,
   AV_PIX_FMT_RGB24,
@@ -25,7 +25,23 @@ export interface RgbPicture {
  * The primary picture of a HEIC file as it is to be seen. Colour profiles are not applied. Throws ProblemError `truncated_image`,
  * `unsupported_media`, `too_many_pixels`.
  */
-export function readPicture(source: ByteSource, { pixels }: Pick<VideoLimits, 'pixels'>): RgbPicture {
+export function readPicture(source: ByteSource, limits: Pick<VideoLimits, 'pixels'>): RgbPicture {
+  try {
+    return shown(source, limits);
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    const code = photoCodes[error.code];
+    throw code === undefined ? error : new ProblemError(code, error.message, { cause: error });
+  }
+}
+
+/** What the decoder says of videos, said of photos. */
+const photoCodes: Readonly<Partial<Record<ProblemCode, ProblemCode>>> = {
+  damaged_video: 'truncated_image',
+  unsupported_video: 'unsupported_media',
+};
+
+function shown(source: ByteSource, { pixels }: Pick<VideoLimits, 'pixels'>): RgbPicture {
   const picture = readHeif(source);
   const { width, height } = picture;
   if (width * height > pixels)

@@ -186,6 +186,12 @@ describe('what is refused', () => {
     expect(() => openVideo(source, { ...limits, seconds: 1 })).toThrow(coded('video_too_long'));
   });
 
+  it('is a picture wider as shown than any JPEG', () => {
+    const shape = { width: 8000, height: 16, sampleAspect: { num: 10, den: 1 } };
+    const { path } = makeFilm(join(folder, 'wide.mkv'), [{ picture: { seed: 1 }, frames: 2 }], shape);
+    expect(() => openVideo(bytesOf(path), limits)).toThrow(coded('too_many_pixels'));
+  });
+
   it('is more than the limits where the header says nothing of it', () => {
     const { path } = film('limits.mkv', 60, { muxer: { live: '1' } });
     const reader = openVideo(bytesOf(path), { ...limits, seconds: 2 });

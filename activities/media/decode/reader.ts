@@ -55,6 +55,8 @@ export interface KeptFrame {
 
 export interface VideoReader {
   readonly info: VideoInfo;
+  /** What is only nearly right in the pictures, in words. */
+  readonly notes: readonly string[];
   /** Pictures lost since the last frame that came out. */
   readonly lost: number;
   /** Of a file that breaks off, once it was read to there: where, in words. */

@@ -1,10 +1,21 @@
 /** Frames of any size and format → small 4:2:0 pictures for comparison, into the same memory each time. */
-import { AV_PIX_FMT_YUV420P } from 'node-av/constants';
+import {
+  AV_FRAME_DATA_CONTENT_LIGHT_LEVEL,
+  AV_FRAME_DATA_DYNAMIC_HDR_PLUS,
+  AV_FRAME_DATA_MASTERING_DISPLAY_METADATA,
+  AV_PIX_FMT_YUV420P,
+  AVCOL_PRI_UNSPECIFIED,
+  AVCOL_TRC_UNSPECIFIED,
+} from 'node-av/constants';
 import { FFmpegError, Frame, SoftwareScaleContext } from 'node-av/lib';
 import { type SmallPicture, smallSize } from '../scenes/picture.ts';
+import { coloursOf, isHdr } from './colour.ts';
+import { refer } from './reference.ts';
+import { requireMade } from './refusal.ts';
 
 export class Shrinker {
   readonly #scaler = new SoftwareScaleContext();
+  readonly #source = new Frame();
   readonly #frame = new Frame();
   readonly #picture: SmallPicture;
 
@@ -12,6 +23,7 @@ export class Shrinker {
   constructor(width: number, height: number) {
     const size = smallSize(width, height);
     const frame = this.#frame;
+    this.#source.alloc();
     frame.alloc();
     frame.format = AV_PIX_FMT_YUV420P;
     frame.width = size.width;
@@ -25,13 +37,32 @@ export class Shrinker {
     this.#scaler.setOption('sws_flags', 'area');
   }
 
+  /**
+   * Pictures are compared by the numbers they are coded in, whatever those mean as colours: HDR is not made SDR here, for which the scaler
+   * would set itself up for seconds, with HDR10+ at every change of its metadata.
+   */
   shrink(frame: Frame): SmallPicture {
-    FFmpegError.throwIfError(this.#scaler.scaleFrameSync(this.#frame, frame), 'making a frame small');
+    const source = this.#source;
+    try {
+      refer(source, frame, { ...coloursOf(frame), ...untold });
+      if (isHdr(frame.colorTrc)) for (const kind of metadata) source.removeSideData(kind);
+      requireMade(this.#scaler.scaleFrameSync(this.#frame, source), 'making it small', source);
+    } finally {
+      source.unref();
+    }
     return this.#picture;
   }
 
   close(): void {
     this.#scaler.freeContext();
+    this.#source.free();
     this.#frame.free();
   }
 }
+
+const untold = { primaries: AVCOL_PRI_UNSPECIFIED, transfer: AVCOL_TRC_UNSPECIFIED };
+const metadata = [
+  AV_FRAME_DATA_MASTERING_DISPLAY_METADATA,
+  AV_FRAME_DATA_CONTENT_LIGHT_LEVEL,
+  AV_FRAME_DATA_DYNAMIC_HDR_PLUS,
+];

@@ -1,33 +1,30 @@
 /** What a container says of its video, and the limits held against it. */
 import { ProblemError, type VideoInfo } from '@darkroom/contract';
 import { rounded } from '@darkroom/platform/rounded.ts';
-import {
-  AV_NOPTS_VALUE,
-  AV_OPT_TYPE_INT,
-  AV_PKT_DATA_DISPLAYMATRIX,
-  AVCOL_TRC_ARIB_STD_B67,
-  AVCOL_TRC_SMPTE2084,
-} from 'node-av/constants';
-import { avGetPixFmtName, CodecContext, type Stream } from 'node-av/lib';
+import { AV_NOPTS_VALUE, AV_PKT_DATA_DISPLAYMATRIX } from 'node-av/constants';
+import type { Stream } from 'node-av/lib';
+import { isHdr } from './colour.ts';
 import type { Container } from './container.ts';
-import { orientationOf, shownSize } from './geometry.ts';
-import type { Showing } from './kept-frame.ts';
+import { orientationOf, shownSize, upright } from './geometry.ts';
+import { aspectOfField, requirePixels, type Showing } from './kept-frame.ts';
 import type { ByteSource, VideoLimits } from './reader.ts';
+import { formatName } from './refusal.ts';
+import { codesFields } from './scanning.ts';
 
-export function describe(container: Container, source: ByteSource): VideoInfo {
+export function describe(container: Container, source: ByteSource, interlaced: boolean): VideoInfo {
   const { stream, format } = container;
   const { codecpar } = stream;
-  const { orientation, aspect } = showingOf(stream);
+  const { orientation = upright, aspect, fields } = showingOf(stream);
   const coded = { width: codecpar.width, height: codecpar.height };
   return {
     container: containerName(format.iformat?.name ?? '', source),
     codec: codecName(container),
-    pixelFormat: avGetPixFmtName(codecpar.format as Parameters<typeof avGetPixFmtName>[0]) ?? 'unknown',
-    ...shownSize(coded, aspect, orientation),
+    pixelFormat: formatName(codecpar) || 'unknown',
+    ...shownSize(coded, interlaced && fields ? aspectOfField(aspect) : aspect, orientation),
     rotation: orientation.rotation,
     seconds: known(length(container)),
     framesPerSecond: known(rate(stream)),
-    interlaced: interlaced(stream),
+    interlaced,
     hdr: isHdr(codecpar.colorTrc),
     videoStreams: container.videoStreams,
   };
@@ -38,11 +35,8 @@ export function requireWithin(info: VideoInfo, stream: Stream, limits: VideoLimi
   const { width, height } = stream.codecpar;
   if (width < 1 || height < 1)
     throw new ProblemError('damaged_video', 'It does not tell the size of its pictures.');
-  if (Math.max(width * height, info.width * info.height) > limits.pixels)
-    throw new ProblemError(
-      'too_many_pixels',
-      `Its pictures have ${info.width} × ${info.height} pixels; at most ${limits.pixels} are decoded here.`,
-    );
+  requirePixels({ width, height }, limits);
+  requirePixels(info, limits);
   if (info.seconds !== null) requireLength(info.seconds, limits);
 }
 
@@ -56,9 +50,12 @@ export function requireLength(seconds: number, limits: VideoLimits): void {
 
 /** How the frames of a stream are to be shown. */
 export function showingOf(stream: Stream): Showing {
+  const matrix = stream.codecpar.getCodedSideData(AV_PKT_DATA_DISPLAYMATRIX);
   return {
-    orientation: orientationOf(stream.codecpar.getCodedSideData(AV_PKT_DATA_DISPLAYMATRIX)),
+    orientation: matrix === null ? undefined : orientationOf(matrix),
     aspect: aspectOf(stream),
+    codedAspect: ratio(stream.codecpar.sampleAspectRatio),
+    fields: codesFields(stream.codecpar),
   };
 }
 
@@ -66,10 +63,6 @@ export function showingOf(stream: Stream): Showing {
 function aspectOf(stream: Stream): number {
   const told = ratio(stream.sampleAspectRatio);
   return told > 0 ? told : ratio(stream.codecpar.sampleAspectRatio);
-}
-
-export function isHdr(transfer: number): boolean {
-  return transfer === AVCOL_TRC_SMPTE2084 || transfer === AVCOL_TRC_ARIB_STD_B67;
 }
 
 const ratio = ({ num, den }: { num: number; den: number }) => (den === 0 ? 0 : num / den);
@@ -106,16 +99,4 @@ function rate(stream: Stream): number | null {
   const average = ratio(stream.avgFrameRate);
   const frames = average > 0 ? average : ratio(stream.rFrameRate);
   return frames > 0 && Number.isFinite(frames) ? frames : null;
-}
-
-/** AV_FIELD_TT and above (libavcodec/defs.h); codec parameters do not hand it out, a context made from them does. */
-function interlaced(stream: Stream): boolean {
-  const context = new CodecContext();
-  context.allocContext3(null);
-  try {
-    context.parametersToContext(stream.codecpar);
-    return (context.getOption('field_order', AV_OPT_TYPE_INT) ?? 0) > 1;
-  } finally {
-    context.freeContext();
-  }
 }

@@ -154,8 +154,8 @@ class Pass {
   #warnings(): string[] {
     const count = this.#damaged + this.#reader.lost;
     const damaged = count === 0 ? [] : [`${count} ${count === 1 ? 'picture is' : 'pictures are'} damaged.`];
-    const { cutOff } = this.#reader;
-    return cutOff === undefined ? damaged : [...damaged, cutOff];
+    const { cutOff, notes } = this.#reader;
+    return [...damaged, ...(cutOff === undefined ? [] : [cutOff]), ...notes];
   }
 
   #deliver(closed: ClosedScene, before: Standing): SplitEvent {

@@ -85,6 +85,7 @@ export class FakeReader implements VideoReader {
   };
   readonly lost = 0;
   readonly cutOff = undefined;
+  readonly notes = [];
   readonly #frames: ReturnType<typeof fakeFrames>;
   readonly #video: FakeVideo;
   #iterating = false;

@@ -1,15 +1,32 @@
 /** Streams of finished files, or sound made up, put together into one file without coding them anew. */
 import {
   AV_CODEC_ID_PCM_S16LE,
+  AV_OPT_SEARCH_CHILDREN,
+  AV_OPT_TYPE_STRING,
   type AVDisposition,
   AVFMT_NOFILE,
   AVMEDIA_TYPE_AUDIO,
+  type BsfName,
 } from 'node-av/constants';
-import { avChannelLayoutDefault, FFmpegError, FormatContext, Packet, Rational } from 'node-av/lib';
+import {
+  avChannelLayoutDefault,
+  BitStreamFilter,
+  BitStreamFilterContext,
+  FFmpegError,
+  FormatContext,
+  Packet,
+  Rational,
+  type Stream,
+} from 'node-av/lib';
 
 export type Part =
   /** The first stream of a file. */
-  | { readonly file: string; readonly disposition?: AVDisposition }
+  | {
+      readonly file: string;
+      readonly disposition?: AVDisposition;
+      /** A bit stream filter, by FFmpeg's names: what changes a coded stream without coding it anew. */
+      readonly filter?: { readonly name: string; readonly options: Readonly<Record<string, string>> };
+    }
   /** Silence of so many seconds, 8 kHz. */
   | { readonly silence: number };
 
@@ -27,7 +44,10 @@ export function remux(path: string, parts: readonly Part[]): void {
   output.freeContext();
 }
 
-function stream(output: FormatContext, { file, disposition }: Extract<Part, { file: string }>): () => void {
+function stream(
+  output: FormatContext,
+  { file, disposition, filter }: Extract<Part, { file: string }>,
+): () => void {
   const input = new FormatContext();
   input.allocContext();
   FFmpegError.throwIfError(input.openInputSync(file, null), file);
@@ -35,7 +55,8 @@ function stream(output: FormatContext, { file, disposition }: Extract<Part, { fi
   const [from] = input.streams;
   if (from === undefined) throw new Error(`${file} holds no stream`);
   const to = output.newStream();
-  from.codecpar.copy(to.codecpar);
+  const bits = openFilter(filter ?? { name: 'null', options: {} }, from);
+  bits.outputCodecParameters?.copy(to.codecpar);
   to.codecpar.codecTag = 0;
   to.timeBase = from.timeBase;
   to.avgFrameRate = from.avgFrameRate;
@@ -43,15 +64,43 @@ function stream(output: FormatContext, { file, disposition }: Extract<Part, { fi
   return () => {
     const packet = new Packet();
     packet.alloc();
+    const drain = () => {
+      while (bits.receivePacketSync(packet) >= 0) {
+        packet.streamIndex = to.index;
+        packet.rescaleTs(from.timeBase, to.timeBase);
+        FFmpegError.throwIfError(output.interleavedWriteFrameSync(packet), file);
+      }
+    };
     while (input.readFrameSync(packet) >= 0) {
       if (packet.streamIndex !== from.index) continue;
-      packet.streamIndex = to.index;
-      packet.rescaleTs(from.timeBase, to.timeBase);
-      FFmpegError.throwIfError(output.interleavedWriteFrameSync(packet), file);
+      FFmpegError.throwIfError(bits.sendPacketSync(packet), file);
+      drain();
     }
+    bits.sendPacketSync(null);
+    drain();
+    bits.free();
     packet.free();
     input.closeInputSync();
   };
+}
+
+function openFilter(
+  { name, options }: NonNullable<Extract<Part, { file: string }>['filter']>,
+  from: Stream,
+): BitStreamFilterContext {
+  const filter = BitStreamFilter.getByName(name as BsfName);
+  if (filter === null) throw new Error(`this FFmpeg has no ${name}`);
+  const context = new BitStreamFilterContext();
+  FFmpegError.throwIfError(context.alloc(filter), name);
+  if (context.inputCodecParameters !== null) from.codecpar.copy(context.inputCodecParameters);
+  context.inputTimeBase = from.timeBase;
+  for (const [option, value] of Object.entries(options))
+    FFmpegError.throwIfError(
+      context.setOption(option, value, AV_OPT_TYPE_STRING, AV_OPT_SEARCH_CHILDREN),
+      `${name} ${option}=${value}`,
+    );
+  FFmpegError.throwIfError(context.init(), name);
+  return context;
 }
 
 function sound(output: FormatContext, seconds: number): () => void {
