@@ -35,7 +35,7 @@ import { probeVideo } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
 import { publishedFiles } from './published.ts';
 import { KeptPasses } from './split/kept-passes.ts';
-import { reportStanding, splitInto } from './split-activity.ts';
+import { reportStanding, requireFewFrames, splitInto } from './split-activity.ts';
 
 export type MediaActivities = ReturnType<typeof mediaActivities>;
 
@@ -90,6 +90,7 @@ export function mediaActivities(deps: FrameDeps) {
         reportStanding(attempt, { info, options }, checkpoint);
         return pageOf(checkpoint, from);
       }
+      requireFewFrames(options, info, deps.config.limits.videoScenes);
       const stands = await splitInto(attempt, checkpoint, {
         source,
         info,
@@ -154,8 +155,10 @@ async function sourceOf({ deps, call }: Attempt): Promise<MediaSource> {
 
 /** The options that scenes and their frames depend on. */
 function optionsOfSplit(options: VideoOptions) {
-  const { mode, from, to, shortestScene, longestScene, cutThreshold, gradual } = options;
-  return { mode, from, to, shortestScene, longestScene, cutThreshold, gradual };
+  const { mode, from, to, shortestScene, longestScene, cutThreshold, gradual, sampleEvery } = options;
+  // Absent where it is not asked for, so that digests of before stay equal.
+  const samples = sampleEvery !== null && { sampleEvery };
+  return { mode, from, to, shortestScene, longestScene, cutThreshold, gradual, ...samples };
 }
 
 function digestOf(what: string, { etag, bytes }: MediaSource, ...more: readonly unknown[]): string {

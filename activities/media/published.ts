@@ -13,6 +13,7 @@ import type { Attempt, ItemObject } from '@darkroom/frame';
 import { type Db, getStage } from '@darkroom/records';
 import type { FoundScene } from './summary/found-scene.ts';
 import { summarise } from './summary/summary.ts';
+import { wholeScenes } from './summary/whole-scenes.ts';
 
 /** A frame as JPEG at full size; 8K at high quality has a fifth of this. */
 const frameBytes = 100 * 1024 * 1024;
@@ -48,7 +49,7 @@ export async function publishedFiles(
     const body = Buffer.from(JSON.stringify(info));
     objects.push({ key: home + path, path, body, contentType: 'application/json' });
   }
-  return { objects, result: { labels, scenes: scenes.length } };
+  return { objects, result: { labels, scenes: wholeScenes(scenes).length } };
 }
 
 /** All scenes of a task in order, also those whose frame could not be analysed. */

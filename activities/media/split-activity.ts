@@ -178,7 +178,7 @@ class SplitPageWork {
     if (number > deps.config.limits.videoScenes) {
       throw new ProblemError(
         'too_many_items',
-        `The video has more than ${deps.config.limits.videoScenes} scenes (LIMIT_VIDEO_SCENES).`,
+        tooMany(this.#work.request.options, deps.config.limits.videoScenes),
       );
     }
     await failpoint('video.scene', String(number), child);
@@ -232,6 +232,22 @@ class SplitPageWork {
     reportSplit(this.#attempt, { info, options: request.options }, at, ended);
   }
 }
+
+/**
+ * Throws ProblemError `too_many_items` where so many frames are asked for, by the length that the file tells, that the split would come to
+ * nothing after all its work.
+ */
+export function requireFewFrames(options: VideoOptions, info: VideoInfo, most: number): void {
+  const seconds = secondsOf(info, options);
+  const { sampleEvery } = options;
+  if (sampleEvery === null || seconds === undefined || seconds / sampleEvery <= most) return;
+  throw new ProblemError('too_many_items', tooMany(options, most));
+}
+
+const tooMany = ({ sampleEvery }: VideoOptions, most: number): string =>
+  sampleEvery === null
+    ? `The video has more than ${most} scenes (LIMIT_VIDEO_SCENES).`
+    : `A frame every ${sampleEvery} s makes more than ${most} of the video (LIMIT_VIDEO_SCENES). Ask for fewer: a larger sampleEvery.`;
 
 /** A place in a video, equal for equal places. */
 const placeOf = (cursor: SplitCursor | undefined): string =>

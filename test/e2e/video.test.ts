@@ -160,6 +160,34 @@ describe('a video', () => {
     expect(only!.scene!.end).toBeCloseTo(15.5, 1);
   });
 
+  test('gives several frames of a long scene where samples are asked for, and lists it once', async () => {
+    const options = { from: 0, to: 5, sampleEvery: 1 };
+    const answer = await ada.post(`/v1/jobs/${task}/rerun`, options);
+    expect(answer.status).toBe(202);
+    const { id } = (await answer.json()) as { id: string };
+    const job = await ada.ended(id);
+    expect(job).toMatchObject({ state: 'succeeded', progress: { percent: 100 }, input: options });
+    const frames = (await ada.segments(id)).map(({ scene }) => scene!);
+    expect(frames.map(({ number, begins }) => [number, begins])).toEqual([
+      [1, 'start'],
+      [1, 'sample'],
+      [1, 'sample'],
+      [2, 'cut'],
+      [2, 'sample'],
+    ]);
+    for (const [n, { start, end, frame }] of frames.entries()) {
+      expect(start).toBeCloseTo(n, 1);
+      expect(end).toBeCloseTo(n + 1, 1);
+      expect(frame.at).toBeCloseTo(n + 0.5, 1);
+    }
+    const stages = job.progress.stages.map(({ name, done, total }) => [name, done, total]);
+    expect(stages).toContainEqual(['recognise', 5, 5]);
+    const list = await storage.getBytes(`recognition-results/${id}/scenes.csv`, { maxBytes: 1e5 });
+    expect(list.toString().trim().split(/\r?\n/).length - 1).toBe(2);
+    const refused = await ada.post(`/v1/jobs/${task}/rerun`, { sampleEvery: 0 });
+    expect(refused.status).toBe(422);
+  });
+
   test('of which nothing lies in the range that is asked for fails by that reason', async () => {
     const answer = await ada.post(`/v1/jobs/${task}/rerun`, { from: 4000 });
     const { id } = (await answer.json()) as { id: string };

@@ -38,6 +38,10 @@ export const videoOptions = z
       description:
         'How much more than its neighbours a picture must change for a cut; lower finds more, higher fewer.',
     }),
+    sampleEvery: z.number().min(0.01).max(3600).nullable().default(null).meta({
+      description:
+        'Seconds after which another frame of a scene is analysed: a long scene then gives several, each of them a segment with its own time and the number of its scene. Null means one frame a scene.',
+    }),
     gradual: z
       .boolean()
       .default(true)
@@ -47,15 +51,22 @@ export const videoOptions = z
   .meta({ id: 'VideoOptions' });
 export type VideoOptions = z.infer<typeof videoOptions>;
 
-/** How a scene begins: `start` of the video or range, `cut`, `fade`, `dissolve`, `wipe`, or `divided` because it was too long. */
+/**
+ * How a scene begins: `start` of the video or range, `cut`, `fade`, `dissolve`, `wipe`, or `divided` because it was too long; `sample` where
+ * it only goes on, and another frame of it was asked for (`sampleEvery`).
+ */
 export const boundary = z
-  .enum(['start', 'cut', 'fade', 'dissolve', 'wipe', 'divided'])
+  .enum(['start', 'cut', 'fade', 'dissolve', 'wipe', 'divided', 'sample'])
   .meta({ id: 'Boundary' });
 export type Boundary = z.infer<typeof boundary>;
 
-/** A scene and the frame in the middle of its time. Seconds are told to six decimals. */
+/** A scene, or with `sampleEvery` a part of one, and the frame in the middle of its time. Seconds are told to six decimals. */
 export const scene = z
   .object({
+    number: z.int().positive().optional().meta({
+      description:
+        'Of the scene, from 1; told with `sampleEvery`: segments of one number are parts of one scene.',
+    }),
     start: z.number().meta({ description: 'Seconds; the first frame of the scene.' }),
     end: z
       .number()

@@ -67,6 +67,59 @@ describe.each(['exact', 'fast'] as const)('a pass, %s', (mode) => {
   });
 });
 
+describe('with a sample every two seconds, a pass', () => {
+  const asked = (more: Partial<VideoOptions> = {}) => request({ sampleEvery: 2, ...more }, 96_000);
+  const times = (all: readonly SplitEvent[]) =>
+    scenes(all).map(({ number, scene }) => [number, scene.number, scene.start, scene.end, scene.begins]);
+
+  it('gives several frames of a long scene, one of a short one, each with its own time', () => {
+    const video: FakeVideo = { shots: shots([40, 170, 61]), steps: [0.04], gop: 50 };
+    const all = events(new FakeReader(video), asked());
+    const near = (seconds: number) => expect.closeTo(seconds, 5);
+    expect(times(all)).toEqual([
+      [1, 1, 0, near(1.6), 'start'],
+      [2, 2, near(1.6), near(3.6), 'cut'],
+      [3, 2, near(3.6), near(5.6), 'sample'],
+      // What is left, 0.8 s, is longer than the shortest scene.
+      [4, 2, near(5.6), near(7.6), 'sample'],
+      [5, 2, near(7.6), near(8.4), 'sample'],
+      // What is left, 0.44 s, is not.
+      [6, 3, near(8.4), near(10.84), 'cut'],
+    ]);
+    for (const { scene } of scenes(all)) expect(Math.abs(scene.frame.offset)).toBeLessThan(0.0401);
+  });
+
+  it('finds the scenes that it finds without', () => {
+    const video: FakeVideo = { shots: shots([400, 61, 1900, 30, 90]), steps: [0.04], gop: 50 };
+    const frames = fakeFrames(video);
+    const whole = scenes(events(new FakeReader(video, frames), request({}, 96_000)));
+    const parts = scenes(events(new FakeReader(video, frames), asked()));
+    const byScene = [...Map.groupBy(parts, ({ scene }) => scene.number).values()];
+    expect(byScene.map((of) => [of[0]!.scene.start, of.at(-1)!.scene.end, of[0]!.scene.begins])).toEqual(
+      whole.map(({ scene }) => [scene.start, scene.end, scene.begins]),
+    );
+    expect(parts.map(({ number }) => number)).toEqual(parts.map((_, n) => n + 1));
+    for (const [n, { scene }] of parts.entries()) {
+      expect(scene.start).toBe(n === 0 ? 0 : parts[n - 1]!.scene.end);
+      expect(scene.end - scene.start).toBeLessThanOrEqual(2.5 + 1e-9);
+    }
+  });
+
+  it('takes no frame twice where a picture is held, nor where there are few', () => {
+    const video: FakeVideo = { shots: shots([30, 30]), steps: [0.5, 0.5, 7, 0.5, 0.5], gop: 5 };
+    for (const sampleEvery of [0.1, 1, 2, 3])
+      for (const mode of ['exact', 'fast'] as const) {
+        const all = scenes(events(new FakeReader(video), asked({ sampleEvery, mode })));
+        const at = all.map(({ scene }) => scene.frame.at);
+        expect(at).toEqual([...new Set(at)].sort((a, b) => a - b));
+        for (const { scene } of all) {
+          expect(scene.frame.at).toBeGreaterThanOrEqual(scene.start);
+          expect(scene.frame.at).toBeLessThan(scene.end);
+        }
+      }
+  });
+});
+
 const anyVideo: fc.Arbitrary<FakeVideo> = fc.record({
   shots: fc.array(
     fc.record({
@@ -89,6 +142,7 @@ const anyOptions = fc.record({
   to: fc.constantFrom(null, null, 17.7),
   shortestScene: fc.constantFrom(0, 0.5, 0.5, 4),
   longestScene: fc.constantFrom(5, 12.5, 60),
+  sampleEvery: fc.constantFrom(null, null, 0.3, 1, 2.5, 30),
   gradual: fc.boolean(),
 });
 

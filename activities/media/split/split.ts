@@ -90,12 +90,14 @@ class Pass {
       options.mode === 'fast'
         ? new KeyFramesFirst(reader, options, cursor)
         : new EveryFrame(reader, options, cursor);
-    this.#segmenter = new Segmenter(
-      { shortest: options.shortestScene, longest: options.longestScene },
-      cursor?.scenes,
-    );
     const remembered = cursor?.candidates.map(([index, at]) => ({ index, at }));
-    this.#candidates = new Candidates(candidateBytes, remembered);
+    const candidates = new Candidates<KeptFrame>(candidateBytes, remembered);
+    this.#candidates = candidates;
+    const { shortestScene: shortest, longestScene: longest, sampleEvery: every } = options;
+    const samples = every !== null && {
+      samples: { every, frameFrom: (time: number) => candidates.held.find(({ at }) => at >= time)?.at },
+    };
+    this.#segmenter = new Segmenter({ shortest, longest, ...samples }, cursor?.scenes);
     this.#frames = cursor?.frames ?? 0;
     this.#damaged = cursor?.damaged ?? 0;
     this.#reached = cursor?.reached ?? options.from;
@@ -159,7 +161,7 @@ class Pass {
   }
 
   #deliver(closed: ClosedScene, before: Standing): SplitEvent {
-    const { number, at: start, end, begins, score, transition } = closed;
+    const { number, at: start, end, begins, score, transition, scene: of } = closed;
     const chosen = this.#candidates.nearest(start, end);
     const again = chosen?.frame === undefined ? this.#fetch(chosen?.at, start, end) : undefined;
     const frame = again ?? chosen?.frame;
@@ -170,6 +172,7 @@ class Pass {
       );
     const middle = (start + end) / 2;
     const scene: Scene = {
+      ...(of !== undefined && { number: of }),
       start: roundedSeconds(start),
       end: roundedSeconds(end),
       begins,

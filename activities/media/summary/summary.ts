@@ -8,6 +8,7 @@ import { layOut } from './sheet.ts';
 import { type FrameOf, storyboard } from './storyboard.ts';
 import { labelTimeline } from './timeline.ts';
 import { thumbnailsVtt } from './webvtt.ts';
+import { wholeScenes } from './whole-scenes.ts';
 
 export interface Summary {
   /** By name; the poster is missing where there is no scene. */
@@ -22,15 +23,16 @@ export async function summarise(
   frameOf: FrameOf,
 ): Promise<Summary> {
   const { filename, info } = video;
+  const whole = wholeScenes(scenes);
   const sheet = layOut(scenes, info);
   const { jpeg, looks } = await storyboard(sheet, frameOf);
   const chosen = choosePoster(scenes, looks);
   const files = new Map<VideoFile, Buffer>([
     ['storyboard', jpeg],
     ['thumbnails', Buffer.from(thumbnailsVtt(sheet.tiles, videoFiles.storyboard.path))],
-    ['scenes', Buffer.from(sceneJson(scenes, info))],
-    ['scenesCsv', Buffer.from(sceneCsv(scenes))],
-    ['edl', Buffer.from(edl(scenes, { filename, framesPerSecond: info.framesPerSecond }))],
+    ['scenes', Buffer.from(sceneJson(whole, info))],
+    ['scenesCsv', Buffer.from(sceneCsv(whole))],
+    ['edl', Buffer.from(edl(whole, { filename, framesPerSecond: info.framesPerSecond }))],
   ]);
   if (chosen !== undefined) files.set('poster', await poster(await frameOf(chosen)));
   return { files, labels: labelTimeline(scenes) };

@@ -29,7 +29,7 @@ export const limits = {
     .meta({ description: 'Pixels of one frame of a video, width × height.', example: '35389440' }),
   LIMIT_VIDEO_SCENES: whole(1)
     .default(20_000)
-    .meta({ description: 'Scenes of one video.', example: '20000' }),
+    .meta({ description: 'Scenes of one video; with sampleEvery, frames of it.', example: '20000' }),
   LIMIT_PLAN_ROWS: whole(1, 2_000_000_000)
     .default(1_000_000)
     .meta({ description: 'Rows of the list that a job is planned from.', example: '1000000' }),

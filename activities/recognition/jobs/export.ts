@@ -9,8 +9,10 @@ export interface ExportPhoto {
   readonly segmentId: number;
   /** Of a frame: its picture's, beside which the export lies. */
   readonly filename: string;
-  /** Seconds of the video, where it is a frame: its scene, and the frame itself. */
-  readonly scene?: { readonly start: number; readonly end: number; readonly at: number } | undefined;
+  /** Seconds of the video, where it is a frame: its scene, and the frame itself; and where it is a part of one, the number of the scene. */
+  readonly scene?:
+    | { readonly start: number; readonly end: number; readonly at: number; readonly scene?: number }
+    | undefined;
   readonly width: number;
   readonly height: number;
   readonly detections: readonly Detection[];

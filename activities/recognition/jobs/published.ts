@@ -1,5 +1,6 @@
 /** The exports a task is published with. */
 import { allSegments, labelsOfTask } from '@darkroom/analysis';
+import type { Scene } from '@darkroom/contract';
 import type { StreamedObject } from '@darkroom/frame';
 import type { Db } from '@darkroom/records';
 import { cocoJson, csv, type ExportPhoto, type ExportPhotos } from './export.ts';
@@ -46,9 +47,14 @@ async function* analysed(db: Db, jobId: string): AsyncGenerator<ExportPhoto, voi
     if (segment === null) continue;
     const { scene, width, height } = segment;
     const filename = scene === null ? segment.filename : `image_${segmentId}.jpg`;
-    const times = scene === null ? undefined : { start: scene.start, end: scene.end, at: scene.frame.at };
-    yield { segmentId, filename, scene: times, width, height, detections };
+    yield { segmentId, filename, scene: timesOf(scene), width, height, detections };
   }
+}
+
+function timesOf(scene: Scene | null): ExportPhoto['scene'] {
+  if (scene === null) return undefined;
+  const { start, end, frame, number } = scene;
+  return { start, end, at: frame.at, ...(number !== undefined && { scene: number }) };
 }
 
 /** COCO JSON and CSV of a task, as objects beside its results; both are written as they are read. */

@@ -71,6 +71,7 @@ function pictureName({ filename, scene }: Segment): string {
     dissolve: 'dissolve',
     wipe: 'wipe',
     divided: 'goes on',
+    sample: 'goes on',
   }[scene.begins];
   return `${filename} ${scene.start.toFixed(1)}–${scene.end.toFixed(1)} s ${begins}`.trimEnd();
 }

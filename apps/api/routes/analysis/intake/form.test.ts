@@ -55,7 +55,11 @@ describe('AnalysisForm', () => {
       longestScene: 60,
       cutThreshold: 3,
       gradual: true,
+      sampleEvery: null,
     });
+    expect(readAs('video', ['sampleEvery', '2.5'])).toMatchObject({ sampleEvery: 2.5 });
+    expect(readAs('video', ['sampleEvery', 'null'])).toMatchObject({ sampleEvery: null });
+    expect(() => readAs('video', ['sampleEvery', '0'])).toThrow();
     const fields: [string, string][] = [
       ['mode', 'fast'],
       ['from', '1.5'],

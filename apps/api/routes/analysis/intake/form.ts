@@ -62,6 +62,7 @@ const readers: Readonly<Record<keyof VideoOptions, Read>> = {
   shortestScene: once(number),
   longestScene: once(number),
   cutThreshold: once(number),
+  sampleEvery: once(numberOrNull),
   gradual: once(flag),
 };
 
