@@ -3,13 +3,10 @@
  * FFmpeg into the process that imports it; who wants frames in his own process takes `reader.ts` and `split.ts` themselves.
  */
 export {
-  ChildDied,
   type ChildOptions,
-  ChildStalled,
   type DecoderLimits,
   decodePicture,
   probeVideo,
-  type RangeSource,
   splitVideo,
 } from './process/child.ts';
 export { rangeSource } from './process/source.ts';

@@ -8,10 +8,11 @@ import {
   type VideoOptions,
 } from '@darkroom/contract';
 import { type Attempt, saveFound } from '@darkroom/frame';
+import { LaneEnded } from '@darkroom/lane';
 import { failpoint, releaseMemory } from '@darkroom/platform';
 import { type CheckpointRow, type FoundItem, getCheckpoint, getJob } from '@darkroom/records';
 import { z } from 'zod';
-import { ChildDied, ChildStalled, type DecoderLimits, splitVideo } from './process/child.ts';
+import { type DecoderLimits, splitVideo } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
 import { type SplitCursor, splitCursor } from './split/cursor.ts';
 import { type KeptPasses, SplitPass } from './split/kept-passes.ts';
@@ -51,7 +52,7 @@ export async function splitInto(
     try {
       return await page.run();
     } catch (error) {
-      const died = error instanceof ChildDied || error instanceof ChildStalled;
+      const died = error instanceof LaneEnded;
       if (!died || attempt.signal.aborted) throw error;
       deaths = page.moves > before ? 1 : deaths + 1;
       attempt.log.line('warn', `split: ${error.message} Going on from ${page.reached.toFixed(1)} s.`);
@@ -195,7 +196,8 @@ class SplitPageWork {
     ]);
     await failpoint('video.scene-written', String(number));
     const imageCrc32 = crc32(image);
-    releaseMemory(image, input);
+    releaseMemory(image);
+    releaseMemory(input);
     const source: FrameSource = {
       filename: this.#work.source.filename,
       scene,

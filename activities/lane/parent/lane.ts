@@ -45,6 +45,8 @@ export interface OpenOptions {
   /** Until the lane is open; afterwards each run has its own. */
   readonly signal?: AbortSignal;
   readonly onStart?: (pid: number) => void;
+  /** Milliseconds of a clock that never goes back, by which the lane is watched; by default the system's. */
+  readonly now?: () => number;
 }
 
 /**
@@ -54,13 +56,13 @@ export interface OpenOptions {
 export async function openLane<S extends LaneShape>(
   build: LaneBuild<S>,
   setup: Setup<S>,
-  { signal, onStart }: OpenOptions = {},
+  { signal, onStart, now = () => performance.now() }: OpenOptions = {},
 ): Promise<Lane<S>> {
   signal?.throwIfAborted();
   const opening = build.shape.setup.parse(setup);
   const child = await Child.start(build);
   onStart?.(child.pid);
-  const lane = new OpenLane(build, child);
+  const lane = new OpenLane(build, child, now);
   const abort = () => lane.end(signal?.reason);
   const seconds = build.startSeconds ?? START_SECONDS;
   const late = setTimeout(
@@ -95,7 +97,7 @@ class OpenLane<S extends LaneShape> implements Lane<S> {
   #opening: { resolve(): void; reject(error: unknown): void } | undefined;
   #lastRun = 0;
 
-  constructor(build: LaneBuild<S>, child: Child) {
+  constructor(build: LaneBuild<S>, child: Child, now: () => number) {
     this.#build = build;
     this.#child = child;
     const { stallSeconds, memoryBytes } = build;
@@ -105,9 +107,10 @@ class OpenLane<S extends LaneShape> implements Lane<S> {
       memoryBytes,
       stalled: () => this.end(new LaneStalled(build.name, stallSeconds)),
       tookMemory: (bytes) => this.end(memoryLimit(bytes, memoryBytes), [...this.#runs.values()]),
-      looked: (computed) => {
+      now,
+      looked: (time) => {
         for (const run of this.#runs.values()) {
-          const problem = run.overdue(computed);
+          const problem = run.overdue(time);
           if (problem !== undefined) this.end(problem, [run]);
         }
       },
@@ -162,7 +165,7 @@ class OpenLane<S extends LaneShape> implements Lane<S> {
       params: task.params.parse(params),
       bodies: bodies.length,
     }));
-    const run = new Run(task, items, options);
+    const run = new Run(task, items, options, this.#watch.worked);
     const number = ++this.#lastRun;
     this.#runs.set(number, run);
     this.#watch.begin();

@@ -3,6 +3,7 @@ import { ProblemError } from '@darkroom/contract/problem.ts';
 import type { EventTaken, Params, Result, StageName, TaskShape } from '../shape.ts';
 import { AnswerQueue } from './answers.ts';
 import type { ToParent } from './said.ts';
+import type { ChildTime } from './watch.ts';
 
 /** Where bytes come from that a child asks for. */
 export interface RangeSource {
@@ -30,7 +31,7 @@ type Told<A> = A & { readonly item: number; readonly bodies: readonly Uint8Array
 export interface RunOptions<T extends TaskShape> {
   /** Its abort ends the lane, and with it all that is in it. */
   readonly signal?: AbortSignal;
-  /** Of the whole list, from when it is handed over. */
+  /** Of the whole list, from when it is handed over; waiting for its parent does not count. */
   readonly deadlineSeconds?: number;
   /** Of processor time until the child has `begun`, for files of which a few bytes stand for work without end; of lists of one. */
   readonly beginSeconds?: number;
@@ -52,12 +53,13 @@ export class Run<T extends TaskShape> {
   #computedBefore: number | undefined;
   #begun = false;
 
-  constructor(task: T, items: readonly LaneItem<T>[], options: RunOptions<T>) {
+  /** `worked`: of `ChildTime`, as it is handed over. */
+  constructor(task: T, items: readonly LaneItem<T>[], options: RunOptions<T>, worked: number) {
     this.#task = task;
     this.items = items;
     this.#options = options;
     this.#unanswered = new Set(items.keys());
-    this.#deadline = performance.now() + (options.deadlineSeconds ?? Number.POSITIVE_INFINITY) * 1000;
+    this.#deadline = worked + (options.deadlineSeconds ?? Number.POSITIVE_INFINITY);
     if (items.length === 0) this.answers.end();
   }
 
@@ -99,10 +101,10 @@ export class Run<T extends TaskShape> {
     }
   }
 
-  /** The problem it has with its time, if any, at a look that finds the child's processor time so. */
-  overdue(computed: number): ProblemError | undefined {
+  /** The problem it has with its time, if any. */
+  overdue({ worked, computed }: ChildTime): ProblemError | undefined {
     const { deadlineSeconds, beginSeconds = Number.POSITIVE_INFINITY } = this.#options;
-    if (performance.now() > this.#deadline)
+    if (worked > this.#deadline)
       return new ProblemError('item_timeout', `It took longer than ${deadlineSeconds} s.`);
     this.#computedBefore ??= computed;
     if (!this.#begun && computed - this.#computedBefore > beginSeconds)

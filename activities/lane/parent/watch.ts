@@ -9,8 +9,18 @@ export interface Watched {
   readonly memoryBytes: number;
   stalled(): void;
   tookMemory(bytes: number): void;
-  /** At each look, with the processor time the child has taken in all, seconds. */
-  looked(computed: number): void;
+  /** At each look while it waits for nobody. */
+  looked(time: ChildTime): void;
+  /** Milliseconds of a clock that never goes back. */
+  now(): number;
+}
+
+/** Time of a child since it was started or first looked at, seconds. */
+export interface ChildTime {
+  /** By the clock, without what it waited for its parent. */
+  readonly worked: number;
+  /** Of processors, in all. */
+  readonly computed: number;
 }
 
 export class Watch {
@@ -18,6 +28,9 @@ export class Watch {
   #timer: NodeJS.Timeout | undefined;
   #aliveAt = 0;
   #paused = 0;
+  /** Since when it waits; what it has waited in all before that, milliseconds. */
+  #pausedAt = 0;
+  #waited = 0;
 
   constructor(watched: Watched) {
     this.#watched = watched;
@@ -36,28 +49,34 @@ export class Watch {
 
   /** The child gave a sign of life. */
   alive(): void {
-    this.#aliveAt = performance.now();
+    this.#aliveAt = this.#watched.now();
+  }
+
+  /** Of `ChildTime`. */
+  get worked(): number {
+    const now = this.#paused > 0 ? this.#pausedAt : this.#watched.now();
+    return (now - this.#waited) / 1000;
   }
 
   /** Waits for something that is not the child's to do. */
   async pausedFor<T>(work: Promise<T>): Promise<T> {
-    this.#paused++;
+    if (this.#paused++ === 0) this.#pausedAt = this.#watched.now();
     try {
       return await work;
     } finally {
-      this.#paused--;
+      if (--this.#paused === 0) this.#waited += this.#watched.now() - this.#pausedAt;
       this.alive();
     }
   }
 
   async #look(): Promise<void> {
     const { pid, stallSeconds, memoryBytes } = this.#watched;
-    const silent = performance.now() - this.#aliveAt;
+    const silent = this.#watched.now() - this.#aliveAt;
+    if (this.#paused === 0 && silent > stallSeconds * 1000) this.#watched.stalled();
     const [resident, computed] = await Promise.all([residentBytes(pid), computingSeconds(pid)]);
     if (this.#timer === undefined) return;
     if (resident > memoryBytes) this.#watched.tookMemory(resident);
-    if (this.#paused === 0 && silent > stallSeconds * 1000) this.#watched.stalled();
-    this.#watched.looked(computed);
+    if (this.#paused === 0) this.#watched.looked({ worked: this.worked, computed });
   }
 }
 

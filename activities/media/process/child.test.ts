@@ -2,18 +2,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { videoOptions } from '@darkroom/contract';
+import { LaneDied, LaneStalled, type RangeSource } from '@darkroom/lane';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SplitEvent } from '../split/split.ts';
 import { rangesOf } from '../testing/bytes-source.ts';
 import { makeFilm } from '../testing/film/film.ts';
-import {
-  ChildDied,
-  ChildStalled,
-  type DecoderLimits,
-  probeVideo,
-  type RangeSource,
-  splitVideo,
-} from './child.ts';
+import { type DecoderLimits, probeVideo, splitVideo } from './child.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'child-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -189,7 +183,7 @@ describe('the end of the decoder’s process', () => {
     process.kill(child.pid, 'SIGSEGV');
     goOn();
     const error = await outcome;
-    expect(error).toBeInstanceOf(ChildDied);
+    expect(error).toBeInstanceOf(LaneDied);
     expect(error).toMatchObject({ signal: 'SIGSEGV', exitCode: null });
   });
 
@@ -200,7 +194,7 @@ describe('the end of the decoder’s process', () => {
     await halted;
     process.kill(child.pid, 'SIGSTOP');
     goOn();
-    expect(await outcome).toBeInstanceOf(ChildStalled);
+    expect(await outcome).toBeInstanceOf(LaneStalled);
     expect(isThere(child)).toBe(false);
   });
 

@@ -1,7 +1,7 @@
 /** Bytes of an object in the store, by ranges, as it was when it was pinned. */
 import type { MediaSource } from '@darkroom/contract';
+import type { RangeSource } from '@darkroom/lane';
 import type { Storage } from '@darkroom/storage';
-import type { RangeSource } from './child.ts';
 
 const BLOCK_BYTES = 2 << 20;
 /** Blocks kept: those of a file whose sound and pictures lie apart, its index, and what is read ahead. */

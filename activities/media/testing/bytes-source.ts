@@ -1,7 +1,7 @@
 /** Bytes in memory as sources. */
 
+import type { RangeSource } from '@darkroom/lane';
 import type { ByteSource } from '../decode/reader.ts';
-import type { RangeSource } from '../process/child.ts';
 
 export const bytesSource = (bytes: Uint8Array): ByteSource => ({
   size: bytes.length,

@@ -1,0 +1,43 @@
+/** What the decoder's process and its parent say to each other. */
+import { scene, videoInfo } from '@darkroom/contract';
+import { laneShape } from '@darkroom/lane/shape.ts';
+import { z } from 'zod';
+import type { VideoLimits } from '../decode/reader.ts';
+import { splitCursor } from '../split/cursor.ts';
+import type { SplitRequest } from '../split/split.ts';
+
+/** Of a file that the process reads through its parent. */
+const file = { size: z.int().nonnegative(), limits: z.custom<VideoLimits>() };
+
+/** A split tells a scene with its two pictures as bodies: the image, then the input of the model. */
+const splitEvent = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('scene'),
+    number: z.int().positive(),
+    scene,
+    width: z.int().positive(),
+    height: z.int().positive(),
+    cursor: splitCursor,
+  }),
+  z.object({ type: z.literal('checkpoint'), at: z.number(), cursor: splitCursor }),
+  z.object({ type: z.literal('progress'), at: z.number() }),
+  z.object({ type: z.literal('end'), at: z.number(), warnings: z.array(z.string()) }),
+]);
+
+export const decoderShape = laneShape({
+  setup: z.object({}),
+  told: z.object({}),
+  tasks: {
+    probe: { params: z.object(file), result: z.object({ info: videoInfo }) },
+    split: {
+      params: z.object({ ...file, request: z.custom<SplitRequest>(), cursor: splitCursor.optional() }),
+      result: z.object({}),
+      event: splitEvent,
+    },
+    /** Answered with a body of 8-bit RGB, rows from the top. */
+    picture: {
+      params: z.object(file),
+      result: z.object({ width: z.int().positive(), height: z.int().positive() }),
+    },
+  },
+});
