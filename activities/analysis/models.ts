@@ -2,7 +2,7 @@
  * What the workers have opened: each tells it when it starts, and then that it lives. The API loads no model; what it knows of models, it
  * knows from here.
  */
-import type { OpenedModel, ProblemRecord } from '@darkroom/contract';
+import type { OpenedModel, ProblemRecord, SandboxReport } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
 import { and, asc, desc, eq, gt, isNotNull, lt, type SQL, sql } from 'drizzle-orm';
 import { modelVersions, modelWorkers, tasks } from './schema.ts';
@@ -20,7 +20,10 @@ const ago = (seconds: number): SQL<Date> => sql`now() - ${seconds}::float8 * int
 const alive = () => gt(modelWorkers.seenAt, ago(silentSeconds));
 
 /** What a worker has to say of its model. */
-export type ModelNews = { readonly opened: OpenedModel } | { readonly problem: ProblemRecord };
+export type ModelNews = ({ readonly opened: OpenedModel } | { readonly problem: ProblemRecord }) & {
+  /** What holds the processes that work with it. */
+  readonly sandbox?: SandboxReport;
+};
 
 /** Writes what a worker has opened, or why it has nothing; in place of what it said before. */
 export const tellModel = write(async (db: Db, worker: string, news: ModelNews): Promise<void> => {
@@ -42,6 +45,7 @@ export const tellModel = write(async (db: Db, worker: string, news: ModelNews): 
       modelVersion: opened?.version ?? null,
       modelDigest: opened?.digest ?? null,
       problem,
+      sandbox: news.sandbox ?? null,
       seenAt: sql`now()`,
     };
     await tx
@@ -107,6 +111,16 @@ export const modelProblems = read(
     return rows.flatMap(({ worker, problem }) => (problem === null ? [] : [{ worker, problem }]));
   },
 );
+
+/** What the processes of living workers are held by, as far as these have told. */
+export const toldSandboxes = read(async (db: Db): Promise<{ worker: string; sandbox: SandboxReport }[]> => {
+  const rows = await db
+    .select({ worker: modelWorkers.worker, sandbox: modelWorkers.sandbox })
+    .from(modelWorkers)
+    .where(and(alive(), isNotNull(modelWorkers.sandbox)))
+    .orderBy(asc(modelWorkers.worker));
+  return rows.flatMap(({ worker, sandbox }) => (sandbox === null ? [] : [{ worker, sandbox }]));
+});
 
 /** The labels of the model that a task was analysed with; undefined where no worker has told them. */
 export const labelsOfTask = read(

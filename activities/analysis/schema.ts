@@ -1,5 +1,5 @@
 /** The tables of what analysis found, keyed by job; they hold no state of it. */
-import type { OpenedModel, ProblemRecord, Scene } from '@darkroom/contract';
+import type { OpenedModel, ProblemRecord, SandboxReport, Scene } from '@darkroom/contract';
 import { at, ofJob } from '@darkroom/records/schema.ts';
 import { boolean, index, integer, jsonb, pgTable, primaryKey, real, text } from 'drizzle-orm/pg-core';
 
@@ -78,7 +78,7 @@ export const modelVersions = pgTable(
   (t) => [primaryKey({ columns: [t.name, t.version, t.digest] })],
 );
 
-/** What each worker has open. */
+/** What each worker has open, and what the processes are held by that work with it. */
 export const modelWorkers = pgTable('model_workers', {
   /** Host and process. */
   worker: text().primaryKey(),
@@ -88,6 +88,8 @@ export const modelWorkers = pgTable('model_workers', {
   modelDigest: text('model_digest'),
   /** Why it has none. */
   problem: jsonb().$type<ProblemRecord>(),
+  /** Null where it has not told. */
+  sandbox: jsonb().$type<SandboxReport>(),
   /** When it last said that it lives. */
   seenAt: at('seen_at').notNull().defaultNow(),
 });

@@ -3,11 +3,5 @@ export { LaneDied, LaneEnded, LaneStalled } from './errors.ts';
 export { type Lane, type OpenOptions, openLane } from './parent/lane.ts';
 export type { LaneAnswer, LaneItem, RangeSource, RunOptions } from './parent/run.ts';
 export { probeSandbox } from './sandbox/probe.ts';
-export {
-  lacking,
-  SandboxLacking,
-  type SandboxMode,
-  type SandboxReport,
-  sandboxReport,
-} from './sandbox/report.ts';
+export { SandboxLacking, type SandboxMode } from './sandbox/report.ts';
 export { type LaneBuild, type LaneShape, laneBuild, laneShape, type TaskShape } from './shape.ts';

@@ -62,7 +62,7 @@ export async function runWorker({
 
   const definitions: Readonly<Record<string, QueueDefinition>> = queues ?? queueDefinitions;
   const served = (names ?? config.queues).flatMap((name) => definitions[name] ?? []);
-  await checkSandbox(config, served, logger);
+  const sandbox = await checkSandbox(config, served, logger);
   const records = await openRecords({
     url: config.database.url,
     pool: poolOf(config, names ?? config.queues, queues),
@@ -77,7 +77,18 @@ export async function runWorker({
   const ends: (() => Promise<void>)[] = [];
   const atEnd = (work: () => Promise<void>): void => void ends.push(work);
   const workers = await createWorkers(
-    { records, storage, config, logger, telemetry, dispatch, kinds, worker, atEnd },
+    {
+      records,
+      storage,
+      config,
+      logger,
+      telemetry,
+      dispatch,
+      kinds,
+      worker,
+      atEnd,
+      ...(sandbox && { sandbox }),
+    },
     names ?? config.queues,
     connection,
     await cachedBundle(telemetry, logger, join(config.recognition.modelsDir, '../bundles'), workflows),

@@ -1,4 +1,4 @@
-import type { SandboxReport } from '@darkroom/lane';
+import type { SandboxReport } from '@darkroom/contract';
 import { expect, it } from 'vitest';
 import { checkSandbox } from './sandbox.ts';
 

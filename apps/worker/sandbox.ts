@@ -1,5 +1,6 @@
 /** What holds the lanes of this worker, told once as it starts. */
-import { probeSandbox, type SandboxReport } from '@darkroom/lane';
+import type { SandboxReport } from '@darkroom/contract';
+import { probeSandbox } from '@darkroom/lane';
 import type { Config } from '@darkroom/platform';
 import type { QueueDefinition } from './workers.ts';
 

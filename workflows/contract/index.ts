@@ -7,5 +7,6 @@ export * from './list.ts';
 export * from './models.ts';
 export * from './photo.ts';
 export * from './problem.ts';
+export * from './sandbox.ts';
 export * from './unit.ts';
 export * from './video.ts';

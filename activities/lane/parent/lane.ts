@@ -1,7 +1,8 @@
 /** A lane as its parent holds it: opened, given tasks, watched, ended. */
 import { ProblemError } from '@darkroom/contract/problem.ts';
+import { type SandboxReport, sandboxLacks } from '@darkroom/contract/sandbox.ts';
 import { LaneEnded, LaneStalled } from '../errors.ts';
-import { lacking, SandboxLacking, type SandboxReport } from '../sandbox/report.ts';
+import { SandboxLacking } from '../sandbox/report.ts';
 import type { LaneBuild, LaneShape, Setup, TaskName, Told } from '../shape.ts';
 import { frameMessage, MessageParser, type ToChild } from '../wire.ts';
 import { Child, untilBroken } from './child.ts';
@@ -248,7 +249,7 @@ class OpenLane<S extends LaneShape> implements Lane<S> {
   async #hear(said: ToParent, bodies: readonly Uint8Array[]): Promise<void> {
     if (said.type === 'open') {
       const { sandbox } = said;
-      if (this.#build.sandbox === 'required' && lacking(sandbox).length > 0)
+      if (this.#build.sandbox === 'required' && sandboxLacks(sandbox).length > 0)
         throw new SandboxLacking(sandbox);
       this.#opened = { told: this.#build.shape.told.parse(said.told) as Told<S>, sandbox };
       this.#opening?.resolve();

@@ -1,7 +1,7 @@
 /** What a child says, as its parent takes it. */
 import { problemCode } from '@darkroom/contract/problem.ts';
+import { sandboxReport } from '@darkroom/contract/sandbox.ts';
 import { z } from 'zod';
-import { sandboxReport } from '../sandbox/report.ts';
 
 /** Which item of which run. */
 const item = { run: z.int().nonnegative(), item: z.int().nonnegative() };

@@ -1,7 +1,8 @@
 /** What a lane's child does first: it has its calls to the kernel filtered. Then its own module is loaded. Started by `launch.ts`. */
+
+import type { SandboxReport } from '@darkroom/contract/sandbox.ts';
 import { held } from './held.ts';
 import { ENOSYS, openKernel } from './kernel.ts';
-import type { SandboxReport } from './report.ts';
 import { filterCalls } from './seccomp.ts';
 
 const [, , main = '', told = ''] = process.argv;

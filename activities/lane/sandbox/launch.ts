@@ -3,6 +3,7 @@
  * becomes, so that all threads of that one are held. Nothing of anybody's has been read by then. Started by `parent/child.ts`.
  */
 import { fileURLToPath } from 'node:url';
+import type { SandboxReport } from '@darkroom/contract/sandbox.ts';
 import { TALK, TASKS } from '../wire.ts';
 import { held } from './held.ts';
 import { type Kernel, openKernel } from './kernel.ts';
@@ -17,7 +18,6 @@ import {
   leaveNetwork,
   limitResources,
 } from './privileges.ts';
-import type { SandboxReport } from './report.ts';
 import { filterCalls } from './seccomp.ts';
 
 const F_SETFD = 2;

@@ -1,8 +1,9 @@
 /** Finds out what lanes are held by on this system, by opening one. */
+import type { SandboxReport } from '@darkroom/contract/sandbox.ts';
 import { z } from 'zod';
 import { openLane } from '../parent/lane.ts';
 import { laneBuild } from '../shape.ts';
-import type { SandboxMode, SandboxReport } from './report.ts';
+import type { SandboxMode } from './report.ts';
 
 export const probe = laneBuild({
   name: 'probing',

@@ -2,12 +2,13 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sandboxLacks } from '@darkroom/contract/sandbox.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Lane, laneBuild, openLane } from '../index.ts';
 import { hostileShape } from '../testing/hostile.ts';
 import { ENOSYS, EPERM, openKernel } from './kernel.ts';
 import { landlockVersion } from './landlock.ts';
-import { lacking, SandboxLacking } from './report.ts';
+import { SandboxLacking } from './report.ts';
 
 const EACCES = 13;
 const AT_FDCWD = -100;
@@ -66,7 +67,7 @@ describe.runIf(isLinux)('the sandbox', () => {
     const seccomp = /^Seccomp:/m.test(readFileSync('/proc/self/status', 'latin1'));
     expect(lane.sandbox).toMatchObject({ landlock, seccomp, capabilities: true, limits: true });
     if (process.getuid?.() === 0) expect(lane.sandbox).toMatchObject({ user: true });
-    if (landlock >= 6 && seccomp) expect(lacking(lane.sandbox)).toEqual([]);
+    if (landlock >= 6 && seccomp) expect(sandboxLacks(lane.sandbox)).toEqual([]);
   });
 
   it('is told by what is missing, and refused where it is required', async () => {
@@ -76,7 +77,7 @@ describe.runIf(isLinux)('the sandbox', () => {
     expect(() => {
       throw new SandboxLacking(off.sandbox);
     }).toThrow(/lacks Landlock, seccomp/);
-    if (lacking(lane.sandbox).length === 0)
+    if (sandboxLacks(lane.sandbox).length === 0)
       await (await openLane({ ...build, sandbox: 'required' }, {})).close();
     else await expect(openLane({ ...build, sandbox: 'required' }, {})).rejects.toThrow(SandboxLacking);
   });

@@ -76,7 +76,7 @@ export const recognition = {
 export const lane = {
   SANDBOX: z.enum(['auto', 'required', 'off']).default('auto').meta({
     description:
-      'The processes that decode, recognise and draw are held by the system (Landlock, seccomp, no capabilities, no network). auto: as far as it can, the worker’s log says what is missing; required: workers refuse to start without; off: for looking for faults.',
+      'The processes that decode, recognise and draw are held by the system (Landlock, seccomp, no capabilities, no network). auto: as far as it can, the worker’s log and /status/ready say what is missing; required: workers refuse to start without; off: for looking for faults.',
     example: 'required',
   }),
 };

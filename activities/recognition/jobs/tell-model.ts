@@ -13,7 +13,12 @@ const beatsUntilRetry = 6;
  * that come meanwhile say for what they wait, and records that are away are told with the next beat.
  */
 export async function tellOfModel(
-  { records, logger, worker }: Pick<FrameDeps, 'records' | 'logger' | 'worker'>,
+  {
+    records,
+    logger,
+    worker,
+    sandbox,
+  }: Pick<FrameDeps, 'records' | 'logger' | 'worker'> & Pick<ModelNews, 'sandbox'>,
   open: () => Promise<Understanding>,
 ): Promise<() => Promise<void>> {
   let news = await newsOf(open);
@@ -28,7 +33,7 @@ export async function tellOfModel(
         isTold = false;
       }
       if (isTold && (await seenWorker(records.db, worker))) return;
-      await tellModel(records.db, worker, news);
+      await tellModel(records.db, worker, { ...news, ...(sandbox && { sandbox }) });
       isTold = true;
     } catch (error) {
       logger.debug({ err: error }, 'the records were not told of the model; trying again');

@@ -1,6 +1,6 @@
 /** Whether the process can serve, and whether what it stands on does. */
-import { modelProblems, servedModels } from '@darkroom/analysis';
-import { ProblemError } from '@darkroom/contract';
+import { modelProblems, servedModels, toldSandboxes } from '@darkroom/analysis';
+import { ProblemError, sandboxLacks } from '@darkroom/contract';
 import type { Db } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from '../../context.ts';
@@ -48,6 +48,10 @@ const readiness = z
       description:
         'Whether a worker has its model open; why not, else. It does not count for `status`: jobs are taken, and wait.',
     }),
+    sandbox: verdict.meta({
+      description:
+        'Whether the system holds the processes that work on pictures of strangers (Landlock, seccomp, no capabilities), in every worker that recognises; `detail` says what is missing, also of what is a second lock. It does not count for `status`.',
+    }),
   })
   .meta({ id: 'Readiness' });
 
@@ -71,16 +75,29 @@ export function registerStatus(api: Api, lookup: KeyLookup): void {
   api.openapi(readyRoute, async (c) => {
     await requireKey(c, lookup);
     const { dispatch, records, storage } = c.var.deps;
-    const [temporal, postgres, s3, recognition] = await Promise.all([
+    const [temporal, postgres, s3, recognition, sandbox] = await Promise.all([
       verdictOf(() => dispatch.engine.ping()),
       verdictOf(() => records.ping()),
       verdictOf(() => storage.ping({ deadlineMs })),
       verdictOf(() => requireServedModel(records.db)),
+      verdictOf(() => requireSandbox(records.db)),
     ]);
     const all = temporal.ready && postgres.ready && s3.ready;
     const status = all ? 'ready' : 'degraded';
-    return c.json({ status, temporal, postgres, s3, recognition } as const, all ? 200 : 503);
+    return c.json({ status, temporal, postgres, s3, recognition, sandbox } as const, all ? 200 : 503);
   });
+}
+
+/** What is missing in some worker, though nothing that must be there. Throws what must. */
+async function requireSandbox(db: Db): Promise<string | undefined> {
+  const told = await toldSandboxes(db);
+  if (told.length === 0) throw new Error('No worker has told of it; none may be running.');
+  const missing = told
+    .filter(({ sandbox }) => sandbox.missing.length > 0)
+    .map(({ worker, sandbox }) => `${worker} is without ${sandbox.missing.join('; ')}`)
+    .join('. ');
+  if (told.some(({ sandbox }) => sandboxLacks(sandbox).length > 0)) throw new Error(missing);
+  return missing === '' ? undefined : missing;
 }
 
 /** Throws why no worker has a model open. */
@@ -100,12 +117,13 @@ async function requireKey(c: ApiContext, lookup: KeyLookup): Promise<void> {
   }
 }
 
+/** What `ask` throws, or the text it gives, is the detail. */
 async function verdictOf(ask: () => Promise<unknown>): Promise<Verdict> {
   const began = performance.now();
   const ms = (): number => Math.round((performance.now() - began) * 10) / 10;
   try {
-    await within(ask(), new Error(`No answer within ${deadlineMs} ms.`));
-    return { ready: true, ms: ms() };
+    const said = await within(ask(), new Error(`No answer within ${deadlineMs} ms.`));
+    return { ready: true, ms: ms(), ...(typeof said === 'string' && { detail: said }) };
   } catch (error) {
     return { ready: false, ms: ms(), detail: error instanceof Error ? error.message : String(error) };
   }

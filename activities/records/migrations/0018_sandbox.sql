@@ -1,0 +1,1 @@
+ALTER TABLE "model_workers" ADD COLUMN "sandbox" jsonb;

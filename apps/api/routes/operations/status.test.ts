@@ -1,0 +1,52 @@
+import { forgetWorker, tellModel } from '@darkroom/analysis';
+import { problemOf, type SandboxReport } from '@darkroom/contract';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
+
+const whole: SandboxReport = {
+  landlock: 7,
+  seccomp: true,
+  capabilities: true,
+  user: true,
+  network: true,
+  limits: true,
+  missing: [],
+};
+const news = { problem: problemOf('unsupported_model', 'None is there.') };
+
+let api: TestApi;
+let ann: string;
+beforeAll(async () => {
+  api = await startTestApi({}, engineAway);
+  ann = (await api.key({ owner: 'ann' })).key;
+}, 60_000);
+afterAll(() => api?.close());
+
+const told = async () =>
+  ((await (await api.get('/status/ready', ann)).json()) as { sandbox: { ready: boolean; detail?: string } })
+    .sandbox;
+
+it('readiness says what holds the processes that work on strangers’ pictures', async () => {
+  const { db } = api.records;
+  expect(await told()).toMatchObject({ ready: false, detail: expect.stringContaining('No worker') });
+
+  await tellModel(db, 'a/1', { ...news, sandbox: whole });
+  const ready = await told();
+  expect(ready.ready).toBe(true);
+  expect(ready).not.toHaveProperty('detail');
+
+  await tellModel(db, 'b/1', {
+    ...news,
+    sandbox: { ...whole, network: false, missing: ['a network namespace'] },
+  });
+  expect(await told()).toMatchObject({ ready: true, detail: 'b/1 is without a network namespace' });
+
+  await tellModel(db, 'c/1', { ...news, sandbox: { ...whole, landlock: 0, missing: ['Landlock'] } });
+  expect(await told()).toMatchObject({
+    ready: false,
+    detail: expect.stringContaining('c/1 is without Landlock'),
+  });
+
+  await forgetWorker(db, 'c/1');
+  expect(await told()).toMatchObject({ ready: true });
+});
