@@ -13,18 +13,12 @@ import {
   AVERROR_EOF,
   AVMEDIA_TYPE_VIDEO,
   AVSEEK_FLAG_BACKWARD,
+  AVSEEK_FLAG_BYTE,
   AVSEEK_SET,
   AVSEEK_SIZE,
 } from 'node-av/constants';
-import {
-  Codec,
-  FFmpegError,
-  FormatContext,
-  InputFormat,
-  IOContext,
-  type Packet,
-  type Stream,
-} from 'node-av/lib';
+import { Codec, FFmpegError, FormatContext, InputFormat, IOContext, Packet, type Stream } from 'node-av/lib';
+import { Continuity, MOST_BACK } from './continuity.ts';
 import type { ByteSource } from './reader.ts';
 
 /** What may be opened at all: names of FFmpeg's demuxers and decoders. */
@@ -65,8 +59,18 @@ export class Container {
   readonly #source: ByteSource;
   /** Bytes of packets since it was opened or sought in. */
   #delivered = 0;
+  /** Of containers whose clock may start anew. */
+  #continuity: Continuity | undefined;
+  readonly #films: ReadonlySet<number> | undefined;
 
-  private constructor(io: IOContext, source: ByteSource, format: FormatContext, streams: readonly Stream[]) {
+  private constructor(
+    io: IOContext,
+    source: ByteSource,
+    format: FormatContext,
+    streams: readonly Stream[],
+    films: ReadonlySet<number> | undefined,
+  ) {
+    this.#films = films;
     this.#io = io;
     this.#source = source;
     this.format = format;
@@ -76,6 +80,7 @@ export class Container {
     this.start = format.startTime === AV_NOPTS_VALUE ? 0 : Number(format.startTime) / MICROSECONDS;
     const { num, den } = this.stream.timeBase;
     this.unit = num / den;
+    if (this.restarts) this.#continuity = new Continuity(this.unit);
     for (const { index } of format.streams)
       if (index !== this.stream.index) format.streams[index]!.discard = AVDISCARD_ALL;
   }
@@ -92,14 +97,26 @@ export class Container {
     }
   }
 
+  /** Whether it is of a kind that is put together of pieces, each with a clock of its own: what it tells of its length is a guess. */
+  get restarts(): boolean {
+    const name = this.format.iformat?.name ?? '';
+    return name === 'mpegts' || name === 'mpeg';
+  }
+
+  /** Whether a clock ended in what was read since it was opened. */
+  get broken(): boolean {
+    return (this.#continuity?.breaks ?? 0) > 0;
+  }
+
   /** The same from its beginning; this one is closed. (Its reading is taken over, as node-av 6.1.1 does not free all of that.) */
   reopened(): Container {
     this.format.closeInputSync();
     this.#io.seekSync(0n, AVSEEK_SET);
-    return Container.#over(this.#io, this.#source);
+    return Container.#over(this.#io, this.#source, this.#films);
   }
 
-  static #over(io: IOContext, source: ByteSource): Container {
+  /** `films`: indexes of the streams that are no still pictures, where that was found out already. */
+  static #over(io: IOContext, source: ByteSource, films?: ReadonlySet<number>): Container {
     const format = new FormatContext();
     format.allocContext();
     format.pb = io;
@@ -115,11 +132,20 @@ export class Container {
       if (described < 0) throw refusal(described, source);
       const streams = format.streams.filter(isVideo);
       if (streams.length === 0) throw withoutVideo(format);
-      return new Container(io, source, format, streams);
+      if (streams.length === 1) return new Container(io, source, format, streams, films);
+      const known = films;
+      if (known !== undefined) {
+        const chosen = streams.filter(({ index }) => known.has(index));
+        return new Container(io, source, format, chosen, known);
+      }
+      films = filmsAmong(streams, format);
     } catch (error) {
       format.closeInputSync();
       throw error;
     }
+    format.closeInputSync();
+    io.seekSync(0n, AVSEEK_SET);
+    return Container.#over(io, source, films);
   }
 
   /** The next packet of the video stream. `damaged` is the end as well, as the rest cannot be found. */
@@ -133,14 +159,57 @@ export class Container {
       this.#delivered += packet.size;
       if (this.#delivered > MOST_REPEATS * this.#source.size)
         throw new ProblemError('damaged_video', 'It gives out the same bytes over and over.');
-      if (packet.streamIndex === this.stream.index) return 'packet';
+      if (packet.streamIndex === this.stream.index) {
+        this.#count(packet);
+        return 'packet';
+      }
       packet.unref();
     }
+  }
+
+  #count(packet: Packet): void {
+    const { pts, dts, duration } = packet;
+    const time = dts === AV_NOPTS_VALUE ? pts : dts;
+    if (this.#continuity === undefined || time === AV_NOPTS_VALUE) return;
+    const offset = BigInt(this.#continuity.offsetOf(Number(time), Number(duration)));
+    if (offset === 0n) return;
+    if (pts !== AV_NOPTS_VALUE) packet.pts = pts + offset;
+    if (dts !== AV_NOPTS_VALUE) packet.dts = dts + offset;
+  }
+
+  /**
+   * Whether one clock runs through it, as far as a look at some places tells, so that a place can be gone to by its time. It has to be
+   * opened anew afterwards.
+   */
+  isSteady(): boolean {
+    if (!this.restarts) return true;
+    const packet = newPacket();
+    const times: number[] = [];
+    for (let n = 0; n < LOOKS; n++) {
+      const at = BigInt(Math.floor((n * this.#source.size) / LOOKS));
+      if (n > 0) this.format.seekFrameSync(-1, at, AVSEEK_FLAG_BYTE);
+      this.#delivered = 0;
+      this.#continuity = undefined;
+      if (this.read(packet) === 'packet') {
+        const { pts, dts } = packet;
+        const time = dts === AV_NOPTS_VALUE ? pts : dts;
+        if (time !== AV_NOPTS_VALUE) times.push(this.seconds(Number(time)));
+      }
+      packet.unref();
+    }
+    packet.free();
+    const [first = 0] = times;
+    const whole = (times.at(-1) ?? first) - first;
+    return times.every((time, n) => {
+      const step = n === 0 ? 0 : time - times[n - 1]!;
+      return step >= -MOST_BACK && (step <= LEAST_GAP || step <= whole * MOST_SHARE);
+    });
   }
 
   /** Goes to a key frame about `seconds`, before it if the container knows; false where it cannot. */
   seek(seconds: number): boolean {
     this.#delivered = 0;
+    if (this.restarts) this.#continuity = new Continuity(this.unit);
     const timestamp = BigInt(Math.floor((seconds + this.start) / this.unit));
     return this.format.seekFrameSync(this.stream.index, timestamp, AVSEEK_FLAG_BACKWARD) >= 0;
   }
@@ -155,6 +224,41 @@ export class Container {
     this.format.closeInputSync();
     this.#io.freeContext();
   }
+}
+
+/** Places at which a clock is looked at; steps between them that are longer than that, seconds, are no larger share of the whole. */
+const LOOKS = 8;
+const LEAST_GAP = 10;
+const MOST_SHARE = 0.5;
+
+function newPacket(): Packet {
+  const packet = new Packet();
+  packet.alloc();
+  return packet;
+}
+
+/** A stream that has given one picture when another has given so many is a still picture; or when so many bytes were read. */
+const PICTURES_OF_A_FILM = 250;
+const MOST_LOOKED_THROUGH = 16 << 20;
+
+/** Indexes of the streams that hold more than one picture; of all where none does. */
+function filmsAmong(streams: readonly Stream[], format: FormatContext): ReadonlySet<number> {
+  const counts = new Map(streams.map(({ index }) => [index, 0]));
+  const packet = newPacket();
+  const waits = () => [...counts.values()].some((count) => count < 2);
+  for (let bytes = 0, most = 0; waits() && bytes < MOST_LOOKED_THROUGH && most < PICTURES_OF_A_FILM; ) {
+    if (format.readFrameSync(packet) < 0) break;
+    bytes += packet.size;
+    const count = counts.get(packet.streamIndex);
+    if (count !== undefined) {
+      counts.set(packet.streamIndex, count + 1);
+      most = Math.max(most, count + 1);
+    }
+    packet.unref();
+  }
+  packet.free();
+  const films = streams.filter(({ index }) => counts.get(index)! > 1);
+  return new Set((films.length > 0 ? films : streams).map(({ index }) => index));
 }
 
 function ioOver(source: ByteSource): IOContext {

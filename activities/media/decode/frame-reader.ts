@@ -1,7 +1,7 @@
 /** Frames of a container by time: decoding, time stamps, going to a place and, where that comes out late, to one before it. */
 import { availableParallelism } from 'node:os';
 import { ProblemError, type VideoInfo } from '@darkroom/contract';
-import { AV_NOPTS_VALUE } from 'node-av/constants';
+import { AV_NOPTS_VALUE, AV_PKT_FLAG_DISCARD } from 'node-av/constants';
 import { Frame, Packet, type Stream } from 'node-av/lib';
 import type { SmallPicture } from '../scenes/picture.ts';
 import { approximationOf } from './colour.ts';
@@ -18,6 +18,8 @@ import { describe, requireLength, requireWithin, showingOf } from './video-info.
 const STEPS_BACK = [0, 0.5, 1, 2, 4, 8, 16, 32, 64, 128];
 /** A video that ends this much before its told end, seconds, was cut off. */
 const CUT_OFF_SECONDS = 2;
+/** A clock that begins later than this, seconds, does not begin with the first picture. */
+const LATE_SECONDS = 0.5;
 
 export class FrameReader implements VideoReader {
   readonly info: VideoInfo;
@@ -29,6 +31,8 @@ export class FrameReader implements VideoReader {
   readonly #packet = new Packet();
   readonly #frame = new Frame();
   #container: Container;
+  /** Whether one clock runs through all of it, so that places can be gone to. */
+  #steady: boolean;
   /** Whether the container stands at its beginning. */
   #fresh = true;
   #lost = 0;
@@ -39,9 +43,11 @@ export class FrameReader implements VideoReader {
     this.#container = Container.open(source);
     try {
       const interlaced = this.#isInterlaced();
+      this.#steady = this.#isSteady();
+      const end = this.#lookForEnd();
       const { stream } = this.#container;
-      this.info = describe(this.#container, source, interlaced);
-      requireWithin(this.info, stream, limits);
+      this.info = describe(this.#container, source, interlaced, this.#steady ? end : null);
+      requireWithin(this.info, stream, limits, !this.#container.restarts);
       const approximation = approximationOf(stream.codecpar);
       this.notes = approximation === undefined ? [] : [approximation];
       this.#showings = new Showings(showingOf(stream));
@@ -86,6 +92,32 @@ export class FrameReader implements VideoReader {
     return shown;
   }
 
+  #isSteady(): boolean {
+    if (!this.#container.restarts) return true;
+    const steady = this.#container.isSteady();
+    this.#container = this.#container.reopened();
+    return steady;
+  }
+
+  /** The end, seconds, of a file that does not say whether its length is told from its first picture on; undefined where it is. */
+  #lookForEnd(): number | undefined {
+    const { format, start } = this.#container;
+    if (!format.iformat?.name?.startsWith('matroska') || start < LATE_SECONDS || format.duration <= 0n)
+      return undefined;
+    const packet = new Packet();
+    packet.alloc();
+    let end: number | undefined;
+    this.#container.seek(Number(format.duration) / 1e6);
+    while (this.#container.read(packet) === 'packet') {
+      const at = this.#container.seconds(Number(packet.pts) + Number(packet.duration));
+      end = Math.max(end ?? at, at);
+      packet.unref();
+    }
+    packet.free();
+    this.#container = this.#container.reopened();
+    return end;
+  }
+
   *#iterate(
     from: number,
     decode: (start: number) => Generator<VideoFrame, void, undefined>,
@@ -109,7 +141,8 @@ export class FrameReader implements VideoReader {
    * what is before it.
    */
   *#starts(from: number): Generator<{ at: number; beginning: boolean }, void, undefined> {
-    for (const back of STEPS_BACK) {
+    this.#steady &&= !this.#container.broken;
+    for (const back of this.#steady ? STEPS_BACK : []) {
       if (from - back <= 0) break;
       this.#packet.unref();
       this.#fresh = false;
@@ -184,6 +217,11 @@ export class FrameReader implements VideoReader {
     this.#fresh = false;
     try {
       for (let more = packet.size > 0 || this.#nextKeyPacket(); more; more = this.#nextKeyPacket()) {
+        // Hidden by an edit list: no picture comes of it.
+        if (packet.hasFlags(AV_PKT_FLAG_DISCARD)) {
+          packet.unref();
+          continue;
+        }
         const { pts, dts } = packet;
         const units = Number(pts === AV_NOPTS_VALUE ? dts : pts);
         decoder.send(packet);
@@ -224,7 +262,8 @@ export class FrameReader implements VideoReader {
   #noteEnd(state: 'end' | 'damaged', end: number): void {
     const { seconds } = this.info;
     const told = seconds === null ? '' : ` of ${seconds.toFixed(1)} s`;
-    if (state === 'damaged' || (seconds !== null && seconds - end > CUT_OFF_SECONDS))
+    const sure = seconds !== null && !this.#container.restarts;
+    if (state === 'damaged' || (sure && seconds - end > CUT_OFF_SECONDS))
       this.#cutOff = `The file breaks off after ${end.toFixed(1)} s${told}.`;
   }
 }

@@ -11,7 +11,13 @@ import type { ByteSource, VideoLimits } from './reader.ts';
 import { formatName } from './refusal.ts';
 import { codesFields } from './scanning.ts';
 
-export function describe(container: Container, source: ByteSource, interlaced: boolean): VideoInfo {
+/** `end` is where the video ends, seconds, if it was looked for; null where what the file says of that is not to be believed. */
+export function describe(
+  container: Container,
+  source: ByteSource,
+  interlaced: boolean,
+  end: number | undefined | null,
+): VideoInfo {
   const { stream, format } = container;
   const { codecpar } = stream;
   const { orientation = upright, aspect, fields } = showingOf(stream);
@@ -22,7 +28,7 @@ export function describe(container: Container, source: ByteSource, interlaced: b
     pixelFormat: formatName(codecpar) || 'unknown',
     ...shownSize(coded, interlaced && fields ? aspectOfField(aspect) : aspect, orientation),
     rotation: orientation.rotation,
-    seconds: known(length(container)),
+    seconds: known(end === undefined ? length(container) : end),
     framesPerSecond: known(rate(stream)),
     interlaced,
     hdr: isHdr(codecpar.colorTrc),
@@ -31,13 +37,18 @@ export function describe(container: Container, source: ByteSource, interlaced: b
 }
 
 /** Throws ProblemError `damaged_video`, `too_many_pixels`, `video_too_long`. */
-export function requireWithin(info: VideoInfo, stream: Stream, limits: VideoLimits): void {
+export function requireWithin(
+  info: VideoInfo,
+  stream: Stream,
+  limits: VideoLimits,
+  lengthIsSure: boolean,
+): void {
   const { width, height } = stream.codecpar;
   if (width < 1 || height < 1)
     throw new ProblemError('damaged_video', 'It does not tell the size of its pictures.');
   requirePixels({ width, height }, limits);
   requirePixels(info, limits);
-  if (info.seconds !== null) requireLength(info.seconds, limits);
+  if (info.seconds !== null && lengthIsSure) requireLength(info.seconds, limits);
 }
 
 export function requireLength(seconds: number, limits: VideoLimits): void {
