@@ -1,4 +1,4 @@
-import type { SandboxReport } from '@darkroom/contract';
+import { type SandboxReport, sandboxLacks } from '@darkroom/contract';
 import { expect, it } from 'vitest';
 import { checkSandbox } from './sandbox.ts';
 
@@ -17,9 +17,10 @@ it('says what lanes are held by, and what is missing', async () => {
   expect(lines).toHaveLength(1);
   const [[level, about, message] = []] = lines;
   expect(about).toEqual({ sandbox: report });
-  expect(level).toBe(report?.missing.length === 0 ? 'info' : 'warn');
+  expect(level).toBe(report !== undefined && sandboxLacks(report).length === 0 ? 'info' : 'warn');
   for (const missing of report?.missing ?? []) expect(message).toContain(missing);
   await checkSandbox({ lane: { sandbox: 'off' } }, [{ hasLanes: true }], logger);
+  expect(lines[1]?.[0]).toBe('warn');
   expect(lines[1]?.[2]).toBe('lanes are held without anything (SANDBOX=off)');
 });
 
