@@ -106,6 +106,10 @@ export const videoInfo = z
     interlaced: z.boolean(),
     hdr: z.boolean(),
     videoStreams: z.int().meta({ description: 'Pictures in the file; the default one is analysed.' }),
+    timecode: z.string().optional().meta({
+      description:
+        'Time code of second 0 (HH:MM:SS:FF, `;` before the frames where numbers are dropped), where the source has one of its own.',
+    }),
   })
   .meta({ id: 'VideoInfo' });
 export type VideoInfo = z.infer<typeof videoInfo>;

@@ -11,6 +11,7 @@ import { codedBytes, frameBytes, keepFrame, Showings } from './kept-frame.ts';
 import type { ByteSource, KeptFrame, VideoFrame, VideoLimits, VideoReader } from './reader.ts';
 import { showsInterlaced, toldInterlaced } from './scanning.ts';
 import { Shrinker } from './shrink.ts';
+import { countsGroups, startTimecode, timecodeOfGroup } from './start-timecode.ts';
 import { decoderThreads } from './threads.ts';
 import { describe, requireLength, requireWithin, showingOf } from './video-info.ts';
 
@@ -45,8 +46,10 @@ export class FrameReader implements VideoReader {
       const interlaced = this.#isInterlaced();
       this.#steady = this.#isSteady();
       const end = this.#lookForEnd();
+      const timecode = this.#timecode();
       const { stream } = this.#container;
-      this.info = describe(this.#container, source, interlaced, this.#steady ? end : null);
+      const told = describe(this.#container, source, interlaced, this.#steady ? end : null);
+      this.info = { ...told, ...(timecode !== undefined && { timecode }) };
       requireWithin(this.info, stream, limits, !this.#container.restarts);
       const approximation = approximationOf(stream.codecpar);
       this.notes = approximation === undefined ? [] : [approximation];
@@ -116,6 +119,14 @@ export class FrameReader implements VideoReader {
     packet.free();
     this.#container = this.#container.reopened();
     return end;
+  }
+
+  #timecode(): string | undefined {
+    const told = startTimecode(this.#container);
+    if (told !== undefined || !countsGroups(this.#container)) return told;
+    const group = timecodeOfGroup(this.#container);
+    this.#container = this.#container.reopened();
+    return startTimecode(this.#container, group);
   }
 
   *#iterate(

@@ -86,4 +86,29 @@ FCM: NON-DROP FRAME
     expect(events(list)).toHaveLength(1);
     expect(list).toContain('TITLE: a 999  AX  V  C .mp4\n');
   });
+
+  it.each([
+    ['drops where the source does', '01:00:00;00', 'DROP FRAME', ['01:00:00;00', '01:01:00;02']],
+    ['does not where the source does not', '01:00:00:00', 'NON-DROP FRAME', ['01:00:00:00', '01:01:00:00']],
+    ['begins again after a day', '23:59:59;28', 'DROP FRAME', ['23:59:59;28', '00:00:59;28']],
+  ])('has the time code of the source at 29.97, and %s', (_what, timecode, fcm, columns) => {
+    const scenes = [sceneOf(1, 0, (1800 * 1001) / 30_000), sceneOf(2, (1800 * 1001) / 30_000, 70)];
+    const list = edl(scenes, { filename: 'a.mov', framesPerSecond: 30_000 / 1001, timecode });
+    expect(list).toContain(`\nFCM: ${fcm}\n`);
+    const [first, second] = events(list);
+    expect(first?.slice(4, 6)).toEqual(columns);
+    expect(first?.[6]).toMatch(/^00:00:00[:;]00$/);
+    expect(second?.[4]).toBe(columns[1]);
+  });
+
+  it('takes what is no time code of its rate as none', () => {
+    for (const timecode of ['01:00:00:25', '24:00:00:00', 'hello', '']) {
+      const list = edl([sceneOf(1, 0, 1)], { ...clip, timecode });
+      expect(events(list)[0]?.slice(4, 6)).toEqual(['00:00:00:00', '00:00:01:00']);
+    }
+    // At 25 there is none that drops.
+    const list = edl([sceneOf(1, 0, 1)], { ...clip, timecode: '10:00:00;05' });
+    expect(list).toContain('FCM: NON-DROP FRAME');
+    expect(events(list)[0]?.slice(4, 6)).toEqual(['10:00:00:05', '10:00:01:05']);
+  });
 });

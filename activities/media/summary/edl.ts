@@ -1,11 +1,13 @@
 /** Scenes as an edit decision list in the format of CMX 3600, which editing programs read. */
 import type { FoundScene } from './found-scene.ts';
-import { frameAt, type TimecodeRate, timecode, timecodeRate } from './timecode.ts';
+import { frameAt, parseTimecode, type TimecodeRate, timecode, timecodeRate } from './timecode.ts';
 
 export interface Clip {
   /** Name of the file as the user gave it. */
   readonly filename: string;
   readonly framesPerSecond: number | null;
+  /** Of second 0, where the source has a time code of its own. */
+  readonly timecode?: string | undefined;
 }
 
 interface Event {
@@ -21,10 +23,13 @@ interface Event {
 /**
  * The list of all scenes, one event each: `C` for cuts, `D` with its length for dissolves and `W001` for wipes whatever their shape, which
  * begin where the transition begins. As both sides of it are the same video at the same time, a program that carries the list out shows the
- * video as it is. The record side begins at zero. The format counts to 999; events beyond get more digits, which today's programs read.
+ * video as it is. The source side is in the source's own time code, dropping
+ * numbers or not as that does; without one it counts from zero, and drops where the rate has such a count. The record side begins at zero. The format counts to 999; events beyond get more digits, which today's programs read.
  */
 export function edl(scenes: readonly Pick<FoundScene, 'scene'>[], clip: Clip): string {
-  const rate = timecodeRate(clip.framesPerSecond);
+  const counted = timecodeRate(clip.framesPerSecond);
+  const own = clip.timecode === undefined ? undefined : parseTimecode(clip.timecode, counted);
+  const { frame: origin, rate } = own ?? { frame: 0, rate: counted };
   const events = eventsOf(scenes, rate);
   const zero = events[0]?.from ?? 0;
   const name = oneLine(clip.filename);
@@ -32,7 +37,9 @@ export function edl(scenes: readonly Pick<FoundScene, 'scene'>[], clip: Clip): s
   events.forEach(({ from, to, lasts, code }, index) => {
     const number = String(index + 1).padStart(3, '0');
     const line = (transition: string, first: number, last: number) => {
-      const codes = [first, last, first - zero, last - zero].map((frame) => timecode(frame, rate));
+      const codes = [origin + first, origin + last, first - zero, last - zero].map((frame) =>
+        timecode(frame, rate),
+      );
       return `${number}  AX       V     ${transition.padEnd(8)} ${codes.join(' ')}`;
     };
     lines.push('');

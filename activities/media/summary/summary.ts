@@ -32,7 +32,10 @@ export async function summarise(
     ['thumbnails', Buffer.from(thumbnailsVtt(sheet.tiles, videoFiles.storyboard.path))],
     ['scenes', Buffer.from(sceneJson(whole, info))],
     ['scenesCsv', Buffer.from(sceneCsv(whole))],
-    ['edl', Buffer.from(edl(whole, { filename, framesPerSecond: info.framesPerSecond }))],
+    [
+      'edl',
+      Buffer.from(edl(whole, { filename, framesPerSecond: info.framesPerSecond, timecode: info.timecode })),
+    ],
   ]);
   if (chosen !== undefined) files.set('poster', await poster(await frameOf(chosen)));
   return { files, labels: labelTimeline(scenes) };

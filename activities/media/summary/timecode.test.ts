@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { frameAt, timecode, timecodeRate } from './timecode.ts';
+import { frameAt, parseTimecode, shiftTimecode, timecode, timecodeRate } from './timecode.ts';
 
 const ntsc = timecodeRate(30_000 / 1001);
 const ntscDouble = timecodeRate(60_000 / 1001);
@@ -88,4 +88,18 @@ describe('timecode', () => {
       expect(frameAt((frame * 1001) / 30_000, ntsc)).toBe(frame);
     expect(frameAt(-0.02, ntsc)).toBe(0);
   });
+});
+
+it('reads what it writes, and a dropped number as the next one', () => {
+  const rates = [timecodeRate(24), timecodeRate(25), ntsc, ntscDouble, { ...ntsc, dropFrame: false }];
+  fc.assert(
+    fc.property(fc.nat(24 * 86_000), fc.constantFrom(...rates), (frame, rate) => {
+      expect(parseTimecode(timecode(frame, rate), { ...rate, dropFrame: rate.nominal % 30 === 0 })).toEqual({
+        frame,
+        rate,
+      });
+    }),
+  );
+  expect(parseTimecode('00:01:00;00', ntsc)?.frame).toBe(1800);
+  expect(timecode(shiftTimecode(0, -1, ntsc), ntsc)).toBe('23:59:59;29');
 });

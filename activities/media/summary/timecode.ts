@@ -61,6 +61,33 @@ export function timecode(frame: number, { nominal, dropFrame }: TimecodeRate): s
   return `${parts.join(':')}${dropFrame ? ';' : ':'}${two(number % nominal)}`;
 }
 
+/**
+ * The frame of a time code, counted from 0, and the rate it counts in: `;`, `.` or `,` before the frames says that numbers are dropped, which
+ * counts where the rate has such a count. A dropped number is taken as the next one. Undefined for what is no time code of the rate.
+ */
+export function parseTimecode(
+  text: string,
+  rate: TimecodeRate,
+): { readonly frame: number; readonly rate: TimecodeRate } | undefined {
+  const match = /^(\d{1,2}):(\d{2}):(\d{2})([:;.,])(\d{2,3})$/.exec(text.trim());
+  if (match === null) return undefined;
+  const [hours = 0, minutes = 0, seconds = 0, frames = 0] = [1, 2, 3, 5].map((n) => Number(match[n]));
+  const { nominal } = rate;
+  if (hours > 23 || minutes > 59 || seconds > 59 || frames >= nominal) return undefined;
+  const dropFrame = rate.dropFrame && match[4] !== ':';
+  const total = 60 * hours + minutes;
+  const aMinute = dropFrame ? nominal / 15 : 0;
+  const within = seconds === 0 && minutes % 10 !== 0 ? Math.max(frames, aMinute) : frames;
+  const frame = (60 * total + seconds) * nominal + within - aMinute * (total - Math.floor(total / 10));
+  return { frame, rate: { ...rate, dropFrame } };
+}
+
+/** The frame `by` frames later within a day of the time code, which begins again after it. */
+export function shiftTimecode(frame: number, by: number, { nominal, dropFrame }: TimecodeRate): number {
+  const aDay = 24 * 3600 * nominal - (dropFrame ? 24 * 54 * (nominal / 15) : 0);
+  return (((frame + by) % aDay) + aDay) % aDay;
+}
+
 /** Numbers left out before a frame. */
 function dropped(frame: number, nominal: number): number {
   const aMinute = nominal / 15;

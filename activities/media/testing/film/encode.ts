@@ -24,6 +24,7 @@ import {
   avGetPixFmtFromName,
   Codec,
   CodecContext,
+  Dictionary,
   FFmpegError,
   FormatContext,
   Frame,
@@ -53,6 +54,8 @@ export interface Encoding {
   readonly openGop?: boolean;
   /** Degrees clockwise that players turn the picture. */
   readonly rotation?: 0 | 90 | 180 | 270;
+  /** Tags of the container, as `timecode`. */
+  readonly metadata?: Readonly<Record<string, string>>;
   /** Shape of a pixel. */
   readonly sampleAspect?: { readonly num: number; readonly den: number };
   readonly colour?: {
@@ -151,6 +154,7 @@ export function openEncoder(
   if (options.rotation !== undefined)
     stream.codecpar.addCodedSideData(AV_PKT_DATA_DISPLAYMATRIX, displayMatrix(options.rotation));
   FFmpegError.throwIfError(output.openOutputSync(), path);
+  if (options.metadata !== undefined) output.metadata = Dictionary.fromObject({ ...options.metadata });
   set(output, { ...options.muxer });
   FFmpegError.throwIfError(output.writeHeaderSync(), path);
 
