@@ -23,6 +23,7 @@ export async function tellOfModel(
 ): Promise<() => Promise<void>> {
   let news = await newsOf(open);
   if ('problem' in news) logger.error({ code: news.problem.code }, `no recognition: ${news.problem.detail}`);
+  else logger.info({ model: news.opened.name, version: news.opened.version }, news.opened.understood);
   let isTold = false;
   let beats = 0;
   let beating: Promise<void> = Promise.resolve();

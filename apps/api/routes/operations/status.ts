@@ -79,7 +79,7 @@ export function registerStatus(api: Api, lookup: KeyLookup): void {
       verdictOf(() => dispatch.engine.ping()),
       verdictOf(() => records.ping()),
       verdictOf(() => storage.ping({ deadlineMs })),
-      verdictOf(() => requireServedModel(records.db)),
+      verdictOf(() => servedModel(records.db)),
       verdictOf(() => requireSandbox(records.db)),
     ]);
     const all = temporal.ready && postgres.ready && s3.ready;
@@ -100,11 +100,13 @@ async function requireSandbox(db: Db): Promise<string | undefined> {
   return missing === '' ? undefined : missing;
 }
 
-/** Throws why no worker has a model open. */
-async function requireServedModel(db: Db): Promise<void> {
-  if ((await servedModels(db)).length > 0) return;
-  const [first] = await modelProblems(db);
-  throw new Error(first?.problem.detail ?? 'No worker has told of its model; none may be running.');
+/** Throws why no worker has a model open; where some have, tells which others have not. */
+async function servedModel(db: Db): Promise<string | undefined> {
+  const [served, problems] = await Promise.all([servedModels(db), modelProblems(db)]);
+  const [first] = problems;
+  if (served.length === 0)
+    throw new Error(first?.problem.detail ?? 'No worker has told of its model; none may be running.');
+  return first && `${problems.length} of the workers have none. ${first.worker}: ${first.problem.detail}`;
 }
 
 /** While keys cannot be looked up, this is what tells why: then anybody may read it. */
