@@ -15,6 +15,7 @@ import {
   closeCapabilities,
   dieWithParent,
   dropCapabilities,
+  keepsUser,
   leaveNetwork,
   limitResources,
 } from './privileges.ts';
@@ -45,8 +46,9 @@ function giveUp(kernel: Kernel): SandboxReport {
   }
   const paths = readablePaths(plan);
   const network = plan.network || leaveNetwork(kernel);
+  const sameUser = keepsUser(kernel, paths);
   closeCapabilities(kernel);
-  const sameUser = becomeNobody(kernel, paths);
+  if (sameUser === undefined) becomeNobody(kernel);
   const capabilities = dropCapabilities(kernel);
   dieWithParent(kernel, plan.parent);
   const execute = [process.execPath, ...real(loaderOf(process.execPath) ?? '')];

@@ -63,28 +63,32 @@ export function dieWithParent(kernel: Kernel, parent: number): void {
 }
 
 /**
- * Becomes a user that nobody else is. Returns why not, where it cannot: then some of `paths` would not be readable any more, or this is
- * not root.
+ * Why this cannot become a user that nobody else is, if so: it is not root, or some of `paths` would not be readable any more. To be asked
+ * before `closeCapabilities`: with its bits the system answers for root, whoever the user is.
  */
-export function becomeNobody(kernel: Kernel, paths: readonly string[]): string | undefined {
+export function keepsUser(kernel: Kernel, paths: readonly string[]): string | undefined {
   if (process.getuid?.() !== 0) return 'a user of its own (only root gives it one)';
-  const user = FIRST_USER + (process.pid % USERS);
+  const user = userOfOwn();
   kernel.call('setgroups', 0, 0);
   // Whether a file may be read is asked for the real user.
   kernel.call('setresgid', user, SAME, SAME);
   if (kernel.call('setresuid', user, SAME, SAME) < 0)
     return 'a user of its own (this root may not change its user)';
   const closed = paths.find((path) => kernel.call('faccessat', AT_FDCWD, cString(path), wanted(path)) < 0);
-  if (closed !== undefined) {
-    kernel.call('setresuid', 0, SAME, SAME);
-    kernel.call('setresgid', 0, SAME, SAME);
-    return `a user of its own (${closed} is not readable to others)`;
-  }
+  kernel.call('setresuid', 0, SAME, SAME);
+  kernel.call('setresgid', 0, SAME, SAME);
+  return closed === undefined ? undefined : `a user of its own (${closed} is not readable to others)`;
+}
+
+const userOfOwn = (): number => FIRST_USER + (process.pid % USERS);
+
+/** Becomes a user that nobody else is, where nothing keeps it from that. */
+export function becomeNobody(kernel: Kernel): void {
+  const user = userOfOwn();
   const changed =
     kernel.call('setresgid', user, user, user) === 0 && kernel.call('setresuid', user, user, user) === 0;
   if (!changed) throw new Error('The change of user went half way.');
   setLimit(kernel, RLIMIT.NPROC, THREADS);
-  return undefined;
 }
 
 const wanted = (path: string): number => (statSync(path).isDirectory() ? READ | ENTER : READ);

@@ -83,6 +83,19 @@ describe.runIf(isLinux)('the sandbox', () => {
   });
 });
 
+it.runIf(isLinux && process.getuid?.() === 0)(
+  'keeps its user where others may not go where it is to read, and says so',
+  async () => {
+    const closed = mkdtempSync(join(tmpdir(), 'darkroom-closed-'));
+    writeFileSync(join(closed, 'open'), 'x', { mode: 0o644 });
+    const own = await openLane({ ...build, reads: [join(closed, 'open')] }, {});
+    expect(own.sandbox.user).toBe(false);
+    expect(own.sandbox.missing.join()).toContain('is not readable to others');
+    await own.close();
+    rmSync(closed, { recursive: true });
+  },
+);
+
 describe.runIf(isLinux && landlock > 0)('native code in a lane', () => {
   it.each([
     ['/etc/passwd', 0],
