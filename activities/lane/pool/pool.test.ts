@@ -1,0 +1,197 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, it } from 'vitest';
+import { openLane } from '../parent/lane.ts';
+import { trialBuild, type trialShape } from '../testing/trial.ts';
+import { LanePool, type PoolOptions } from './pool.ts';
+
+let pool: LanePool<typeof trialShape>;
+let started: number[];
+
+function poolOf(options: Partial<PoolOptions<typeof trialShape>> = {}) {
+  started = [];
+  pool = new LanePool({
+    open: () => openLane(trialBuild, { greeting: 'hello' }, { onStart: (pid) => started.push(pid) }),
+    lanes: 2,
+    inHand: 2,
+    itemSeconds: 60,
+    ...options,
+  });
+  return pool;
+}
+afterEach(() => pool.close());
+
+type Stage = (stage: string, pid: number) => void | Promise<void>;
+const reverse = (name: string, onStage: Stage = () => {}, signal?: AbortSignal) =>
+  pool.ask(
+    'reverse',
+    { name, params: { add: 0 }, bodies: [Buffer.from(name)] },
+    { onStage, ...(signal && { signal }) },
+  );
+const textOf = ({ bodies }: { bodies: readonly Uint8Array[] }) => Buffer.concat(bodies).toString();
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+it('shares lanes among those who ask, and opens another when all hands are full', async () => {
+  poolOf();
+  const names = ['ab', 'cd', 'ef', 'gh', 'ij', 'kl'];
+  await reverse('xy');
+  expect(started).toHaveLength(1);
+  const answers = await Promise.all(names.map((name) => reverse(name)));
+  expect(answers.map(textOf)).toEqual(['ba', 'dc', 'fe', 'hg', 'ji', 'lk']);
+  expect(started).toHaveLength(2);
+  expect([...pool.pids].sort()).toEqual([...started].sort());
+});
+
+it('names the one that ends its lane, and does the others again', async () => {
+  poolOf();
+  const entered = Promise.withResolvers<void>();
+  const dying = pool.ask('misbehave', { name: 'bad.jpg', params: { how: 'exit' } });
+  const beside = reverse('ab', () => entered.resolve());
+  await entered.promise;
+  await expect(dying).rejects.toMatchObject({
+    code: 'poisonous_item',
+    message: expect.stringMatching(/^bad\.jpg ended .* alone.*exit code 7.*going away/),
+  });
+  expect(textOf(await beside)).toBe('ba');
+  expect(textOf(await reverse('cd'))).toBe('dc');
+});
+
+it('blames nobody for a lane that somebody else killed', async () => {
+  poolOf({ lanes: 1, inHand: 3 });
+  let kills = 0;
+  const kill: Stage = (stage, pid) => {
+    if (stage === 'turn' && kills++ < 2) process.kill(pid, 'SIGKILL');
+  };
+  const answers = await Promise.all(['ab', 'cd', 'ef'].map((name) => reverse(name, kill)));
+  expect(answers.map(textOf)).toEqual(['ba', 'dc', 'fe']);
+});
+
+it('names one under which its lane is killed whenever it is alone there', async () => {
+  poolOf();
+  const kill: Stage = (_, pid) => void process.kill(pid, 'SIGKILL');
+  await expect(reverse('bad.jpg', kill)).rejects.toMatchObject({ code: 'poisonous_item' });
+});
+
+it.each([
+  ['memory', 'memory_limit', 60],
+  ['spin', 'item_timeout', 0.5],
+] as const)(
+  'says what the limit was where an item takes %s without end',
+  async (how, code, itemSeconds) => {
+    poolOf({ itemSeconds, memoryVariable: 'SOME_MEMORY' });
+    const asked = pool.ask('misbehave', { name: 'bad.jpg', params: { how } });
+    await expect(asked).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(how === 'memory' ? /^bad\.jpg: .*SOME_MEMORY/ : /^bad\.jpg: /),
+    });
+  },
+  30_000,
+);
+
+it('passes on what is wrong with an item, and keeps the lane', async () => {
+  poolOf();
+  const asked = pool.ask('misbehave', { name: 'half.jpg', params: { how: 'problem' } });
+  await expect(asked).rejects.toMatchObject({ code: 'truncated_image' });
+  await reverse('ab');
+  expect(started).toHaveLength(1);
+});
+
+it('ends the lane at once when nobody waits for anything in it any more', async () => {
+  poolOf();
+  const calling = new AbortController();
+  let lane = 0;
+  const asked = reverse(
+    'ab',
+    (_, pid) => {
+      lane = pid;
+      calling.abort(new Error('enough'));
+      return new Promise(() => {});
+    },
+    calling.signal,
+  );
+  await expect(asked).rejects.toThrow('enough');
+  expect(alive(lane)).toBe(false);
+  expect(textOf(await reverse('cd'))).toBe('dc');
+});
+
+it('leaves a lane alone in which others are still wanted', async () => {
+  poolOf({ lanes: 1 });
+  const calling = new AbortController();
+  const [entered, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const wanted = reverse('ab', async () => {
+    entered.resolve();
+    await go.promise;
+  });
+  await entered.promise;
+  const unwanted = reverse('cd', () => calling.abort(new Error('enough')), calling.signal);
+  await expect(unwanted).rejects.toThrow('enough');
+  go.resolve();
+  expect(textOf(await wanted)).toBe('ba');
+  expect(started).toHaveLength(1);
+});
+
+it('gives up waiting for a place when told to', async () => {
+  poolOf({ lanes: 1, inHand: 1 });
+  const calling = new AbortController();
+  const [entered, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const first = reverse('ab', async () => {
+    entered.resolve();
+    await go.promise;
+  });
+  await entered.promise;
+  const second = reverse('cd', () => {}, calling.signal);
+  calling.abort(new Error('enough'));
+  await expect(second).rejects.toThrow('enough');
+  go.resolve();
+  expect(textOf(await first)).toBe('ba');
+});
+
+it('ends a lane after so many items, and all when there is nothing to do', async () => {
+  poolOf({ lanes: 1, mostItems: 2, idleSeconds: 0.05 });
+  for (const name of ['ab', 'cd', 'ef']) await reverse(name);
+  expect(started).toHaveLength(2);
+  await expect.poll(() => started.filter(alive)).toEqual([]);
+  expect(textOf(await reverse('gh'))).toBe('hg');
+});
+
+it('gives nothing more to lanes that a new one differs from', async () => {
+  let greeting = 'hello';
+  poolOf({
+    inHand: 1,
+    open: () => openLane(trialBuild, { greeting }, { onStart: (pid) => started.push(pid) }),
+    key: (told) => told.greeting,
+  });
+  expect((await pool.told()).greeting).toBe('hello');
+  greeting = 'good day';
+  const [entered, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const first = reverse('ab', async () => {
+    entered.resolve();
+    await go.promise;
+  });
+  await entered.promise;
+  await reverse('cd');
+  expect((await pool.told()).greeting).toBe('good day');
+  go.resolve();
+  expect(textOf(await first)).toBe('ba');
+  await expect.poll(() => alive(started[0] ?? 0)).toBe(false);
+  const check = ({ greeting: now }: { greeting: string }) => {
+    if (now !== 'hello') throw new Error('another');
+  };
+  await expect(pool.ask('reverse', { name: 'x', params: { add: 0 } }, { check })).rejects.toThrow('another');
+  await sleep(0);
+  expect(pool.pids).toHaveLength(1);
+});
+
+it('tells what a lane cannot be opened for', async () => {
+  poolOf({ open: () => openLane(trialBuild, { greeting: 'no' }) });
+  await expect(Promise.allSettled([reverse('ab'), reverse('cd')])).resolves.toMatchObject(
+    Array(2).fill({ status: 'rejected', reason: { code: 'unsupported_model' } }),
+  );
+});
