@@ -2,12 +2,13 @@
 import { type ModelIdentity, ProblemError } from '@darkroom/contract';
 import { releaseMemory } from '@darkroom/platform';
 import sharp from 'sharp';
-import { type AnalyseOptions, type Hooks, recognise, type Stage } from './analyse.ts';
+import { type AnalyseOptions, type Hooks, recognise } from './analyse.ts';
 import { annotate } from './draw/annotate.ts';
 import type { Detection } from './model/detection.ts';
 import type { Model } from './model/session.ts';
 import { fit, type Size } from './picture/fit.ts';
 import { decode, normalise } from './picture/prepare.ts';
+import type { Stage } from './stages.ts';
 
 export interface Frame {
   /** Taken along, its memory given back. PNG of the size that `fit` lays a picture of `size` into the model's input with. */
@@ -36,7 +37,7 @@ export async function analyseFrame(
   const { model, signal } = options;
   const enter = async (stage: Stage): Promise<void> => {
     signal?.throwIfAborted();
-    await onStage?.(stage, process.pid);
+    await onStage?.(stage);
     signal?.throwIfAborted();
   };
   return model.room.run(async () => {

@@ -8,16 +8,10 @@ import type { Model } from './model/session.ts';
 import type { Fit, Size } from './picture/fit.ts';
 import { decode, type PhotoLimits, probe, type Raster, type Tensor, toTensor } from './picture/prepare.ts';
 import { type PhotoFormat, sniff } from './picture/sniff.ts';
+import type { Stage } from './stages.ts';
 
-export const stages = ['probe', 'prepare', 'recognise', 'annotate'] as const;
-export type Stage = (typeof stages)[number];
-
-/** Decodes a picture that libvips does not read: upright sRGB. Throws ProblemError, the signal's reason. */
-export type ForeignDecoder = (
-  bytes: Buffer,
-  limits: PhotoLimits,
-  signal: AbortSignal | undefined,
-) => Promise<Raster>;
+/** Decodes a picture that libvips does not read: upright sRGB. Throws ProblemError. */
+export type ForeignDecoder = (bytes: Buffer, limits: PhotoLimits) => Raster | Promise<Raster>;
 
 export interface AnalyseOptions extends Wanted {
   readonly annotate: boolean;
@@ -28,10 +22,8 @@ export interface AnalyseOptions extends Wanted {
 }
 
 export interface Hooks {
-  /**
-   * Called, and waited for, as each stage begins; what it throws ends the analysis. `pid` is the process that does the work.
-   */
-  readonly onStage?: (stage: Stage, pid: number) => void | Promise<void>;
+  /** Called, and waited for, as each stage begins; what it throws ends the analysis. */
+  readonly onStage?: (stage: Stage) => void | Promise<void>;
 }
 
 export interface Analysis {
@@ -62,7 +54,7 @@ export async function analyse(
   const timings: Partial<Record<Stage, number>> = {};
   const stage = async <T>(name: Stage, work: () => Promise<T>): Promise<T> => {
     signal?.throwIfAborted();
-    await hooks.onStage?.(name, process.pid);
+    await hooks.onStage?.(name);
     signal?.throwIfAborted();
     const start = performance.now();
     const result = await work();
@@ -75,7 +67,7 @@ export async function analyse(
   );
   return model.room.run(async () => {
     const { raster, tensor, placed } = await stage('prepare', async () => {
-      const decoded = await (foreign?.(bytes, limits, signal) ?? decode(bytes, limits));
+      const decoded = await (foreign?.(bytes, limits) ?? decode(bytes, limits));
       return { raster: decoded, ...(await toTensor(decoded, model.input)) };
     });
     try {
@@ -98,9 +90,9 @@ export async function recognise(
   tensor: Tensor,
   placed: Fit,
   source: Size,
-  options: Wanted & Pick<AnalyseOptions, 'signal'>,
+  options: Wanted,
 ): Promise<Detection[]> {
-  const outputs = await model.infer(tensor, options.signal);
+  const outputs = await model.infer(tensor);
   try {
     return detect(outputs, model, placed, source, options);
   } finally {

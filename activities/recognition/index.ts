@@ -4,13 +4,11 @@ export {
   type Analysis,
   analyse,
   type Hooks,
-  type Stage,
-  stages,
 } from './analyse.ts';
 export { ensureDefaultModel } from './converter/setup.ts';
 export { annotate, classColour } from './draw/annotate.ts';
-export { analyseIsolated, type IsolatedOptions } from './isolated/isolate.ts';
 export { cocoJson, csv, type ExportPhoto, type ExportPhotos } from './jobs/export.ts';
+export { openRecogniser, type RecogniseOptions, type Recogniser } from './lane/recogniser.ts';
 export {
   defaultModelPath,
   type ModelCard,
@@ -31,3 +29,4 @@ export {
   toTensor,
 } from './picture/prepare.ts';
 export { type PhotoFormat, SNIFF_BYTES, type Sniffed, sniff } from './picture/sniff.ts';
+export { type Stage, stages } from './stages.ts';

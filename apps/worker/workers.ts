@@ -57,17 +57,19 @@ export const queueDefinitions: {
   },
   [queues.recognition]: {
     activities: async (deps) => {
-      const [{ recognitionActivities, sharedModel }, { tellOfModel }, { pictureDecoder }] = await Promise.all(
-        [
-          import('@darkroom/recognition/jobs/activities.ts'),
-          import('@darkroom/recognition/jobs/tell-model.ts'),
-          import('@darkroom/media/process/picture-decoder.ts'),
-        ],
-      );
-      const model = sharedModel(deps.config.recognition);
+      const [{ recognitionActivities }, { openRecogniser }, { tellOfModel }] = await Promise.all([
+        import('@darkroom/recognition/jobs/activities.ts'),
+        import('@darkroom/recognition/lane/recogniser.ts'),
+        import('@darkroom/recognition/jobs/tell-model.ts'),
+      ]);
+      const foreign = import.meta.resolve('@darkroom/media/decode/foreign.ts');
+      const recogniser = openRecogniser(deps.config, foreign);
       // Without an end there is nobody to tell of either: a test of other things.
-      if (deps.atEnd) deps.atEnd(await tellOfModel(deps, model));
-      return recognitionActivities(deps, model, pictureDecoder(deps.config));
+      if (deps.atEnd) {
+        deps.atEnd(await tellOfModel(deps, () => recogniser.model()));
+        deps.atEnd(() => recogniser.close());
+      }
+      return recognitionActivities(deps, recogniser);
     },
     slots: (config) => config.worker.maxActivities,
     hasLanes: true,

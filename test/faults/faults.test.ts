@@ -1,5 +1,5 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { FailpointAct } from '@darkroom/platform';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -16,7 +16,7 @@ import {
   rowsOf,
   tablesWith,
 } from './ledger.ts';
-import { failpoints, type Platform, readJournal, startPlatform, until } from './platform.ts';
+import { busyChildren, failpoints, type Platform, readJournal, startPlatform, until } from './platform.ts';
 
 /** Whatever dies, stops or is called off: each item once, and nothing half-done to be seen. The long form is kills.ts. */
 
@@ -55,7 +55,8 @@ test('workers that are killed again and again: every item once, only what was in
     seed: 7,
     journal: journal('kills'),
     points: {
-      'photo.recognise': { kill: 0.1, times: 1 },
+      'item.claimed': { kill: 0.1, times: 1 },
+      'photo.recognise': { kill: 0.1, times: 2 },
       'item.before-publish': { kill: 0.2, times: 1 },
       'item.published': { kill: 0.2, times: 1 },
       'job.before-manifest': { kill: 1, times: 1 },
@@ -69,30 +70,62 @@ test('workers that are killed again and again: every item once, only what was in
   for (const { inFlight, redone } of deaths) expect(inFlight).toEqual(expect.arrayContaining([...redone]));
 }, 150_000);
 
-describe('a photo that kills its worker', () => {
-  const cases = [
-    { where: 'while it is worked on', point: 'photo.recognise', killWhen: 'photo-012.jpg' },
-    { where: 'when its result is written', point: 'item.before-write', killWhen: '12' },
-  ];
-  test.each(cases)(
-    '$where: it alone fails, by name',
-    async ({ point, killWhen }) => {
-      const id = await platform.submit(source);
-      const working = keepWorking(platform, {
-        ITEM_ATTEMPTS: '2',
-        ...failpoints({ points: { [point]: { killWhen } } }),
-      });
-      const job = await platform.ended(id, 120).finally(() => working.stop());
-      expect(job).toMatchObject({ state: 'succeeded_with_warnings', warnings: 1 });
-      const items = await itemsOf(platform, id);
-      const failed = items.filter(({ state }) => state !== 'succeeded');
-      expect(failed).toMatchObject([{ ordinal: 12, state: 'failed', code: 'poisonous_item' }]);
-      const rest = [...expected.digests].filter(([path]) => !path.startsWith('12_'));
-      expect(await digestsOf(platform, id)).toEqual(new Map(rest));
-    },
-    150_000,
-  );
+describe('a photo that kills', () => {
+  /** It alone has failed by name, and the others are what they are without it. */
+  const failedAlone = async (id: string): Promise<void> => {
+    const items = await itemsOf(platform, id);
+    const failed = items.filter(({ state }) => state !== 'succeeded');
+    expect(failed).toMatchObject([{ ordinal: 12, state: 'failed', code: 'poisonous_item' }]);
+    const rest = [...expected.digests].filter(([path]) => !path.startsWith('12_'));
+    expect(await digestsOf(platform, id)).toEqual(new Map(rest));
+    expect((await rowsOf(platform, id)).duplicates).toBe(0);
+  };
+  const oneWarning = { state: 'succeeded_with_warnings', warnings: 1 };
+
+  test('the lane that works on it: its worker lives, and nothing counts against those beside it', async () => {
+    const id = await platform.submit(source);
+    const worker = await workerOfTest(
+      failpoints({ points: { 'photo.recognise': { killWhen: 'photo-012.jpg' } } }),
+    );
+    expect(await platform.ended(id, 120)).toMatchObject(oneWarning);
+    await failedAlone(id);
+    expect(process.kill(worker.pid, 0)).toBe(true);
+    const attempts = await attemptsOf(platform, id);
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(attempts.map(() => 'succeeded'));
+    const deaths = (await itemsOf(platform, id)).map((item) => item.deaths);
+    expect(Math.max(...deaths)).toBe(0);
+  }, 150_000);
+
+  test('its worker, when its result is written', async () => {
+    const id = await platform.submit(source);
+    const working = keepWorking(platform, {
+      ITEM_ATTEMPTS: '2',
+      ...failpoints({ points: { 'item.before-write': { killWhen: '12' } } }),
+    });
+    const job = await platform.ended(id, 120).finally(() => working.stop());
+    expect(job).toMatchObject(oneWarning);
+    await failedAlone(id);
+  }, 150_000);
 });
+
+test('lanes that somebody kills at any time: every photo once, and its worker lives', async () => {
+  const id = await platform.submit(source);
+  const points = ['photo.probe', 'photo.prepare', 'photo.recognise', 'photo.annotate'];
+  const worker = await workerOfTest(
+    failpoints({
+      seed: 11,
+      journal: journal('lanes'),
+      points: Object.fromEntries(points.map((point) => [point, { kill: 0.06, times: 2 }])),
+    }),
+  );
+  expect(await platform.ended(id, 120)).toMatchObject({ state: 'succeeded', warnings: 0 });
+  const kills = await readJournal(journal('lanes'));
+  expect(kills.length).toBeGreaterThanOrEqual(4);
+  expect(kills.map(({ pid }) => pid)).not.toContain(worker.pid);
+  expect(await faultsOf(platform, id, expected)).toEqual([]);
+  const deaths = (await itemsOf(platform, id)).map((item) => item.deaths);
+  expect(Math.max(...deaths)).toBe(0);
+}, 150_000);
 
 test('a step whose worker dies under it every time, and no item of which is to blame, ends as an outage', async () => {
   const id = await platform.submit(source);
@@ -214,7 +247,7 @@ describe('cancel', () => {
       expect(await rowsOf(platform, id)).toMatchObject({ segments: finished.size / 2 });
       expect(await openUploadsOf(platform)).toEqual([]);
       expect(readdirSync(scratch('cancel'))).toEqual([]);
-      expect(await childrenOf(worker.pid)).toEqual([]);
+      expect(await busyChildren(worker.pid)).toEqual([]);
     },
     90_000,
   );
@@ -362,9 +395,3 @@ const isOf = ({ pid }: TestProcess, worker: string): boolean => worker.endsWith(
 /** Waits until failpoints have acted as wanted. */
 const acted = (name: string, wanted: (acts: readonly FailpointAct[]) => boolean): Promise<unknown> =>
   until(async () => wanted(await readJournal(journal(name))), { seconds: 60, what: `an act of ${name}` });
-
-/** The processes that a process has started and that still run; none where /proc does not tell. */
-async function childrenOf(pid: number): Promise<string[]> {
-  const list = `/proc/${pid}/task/${pid}/children`;
-  return existsSync(list) ? (await readFile(list, 'utf8')).split(' ').filter(Boolean) : [];
-}

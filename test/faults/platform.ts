@@ -167,3 +167,11 @@ export function failpoints(
 export async function readJournal(path: string): Promise<FailpointAct[]> {
   return parseJournal(await readFile(path, 'utf8').catch(() => ''));
 }
+
+/** Command lines of the processes that a process has started and that still run, but for warm lanes of recognition. */
+export async function busyChildren(pid: number): Promise<string[]> {
+  const read = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
+  const children = (await read(`/proc/${pid}/task/${pid}/children`)).split(' ').filter(Boolean);
+  const commands = await Promise.all(children.map((child) => read(`/proc/${child}/cmdline`)));
+  return commands.filter((command) => command !== '' && !command.includes('recognition/lane/main.ts'));
+}

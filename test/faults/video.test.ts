@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { hitWork, workThroughKills } from './killing.ts';
 import { digestsOf, faultsOf, itemsOf, objectsOf, type Rows, rowsOf, workersOf } from './ledger.ts';
-import { failpoints, type Platform, startPlatform, until } from './platform.ts';
+import { busyChildren, failpoints, type Platform, startPlatform, until } from './platform.ts';
 import { splitDeaths } from './video-killing.ts';
 
 /** A video through deaths, cancels and outages: each scene once. The long form is `kills.ts --video`. */
@@ -43,6 +42,7 @@ test('workers and decoders that are killed again and again: every scene once, a 
       'video.scene-written': { kill: 0.15, times: 2 },
       'video.scene-saved': { kill: 0.15, times: 1 },
       'video.recognise': { kill: 0.15, times: 1 },
+      'item.claimed': { kill: 0.15, times: 1 },
       'item.before-publish': { kill: 0.15, times: 1 },
       'job.before-finish': { kill: 1, times: 1 },
     },
@@ -70,7 +70,7 @@ describe('cancel', () => {
     await platform.ask('POST', `/v1/jobs/${id}/cancel`, { reason: 'enough' });
     expect(await platform.ended(id, 20)).toMatchObject({ state: 'cancelled' });
     expect(performance.now() - began).toBeLessThan(2000);
-    expect(await childrenOf(worker.pid)).toEqual([]);
+    expect(await busyChildren(worker.pid)).toEqual([]);
     const found = (await itemsOf(platform, id)).length;
     expect(found).toBeLessThan(shots);
     await worker.stop();
@@ -149,8 +149,3 @@ test('a video that ends its decoder every time fails by name, and the worker liv
     select attempts from job_stages where job_id = ${id} and name = 'split'`;
   expect(split?.attempts).toBe(1);
 }, 120_000);
-
-async function childrenOf(pid: number): Promise<string[]> {
-  const list = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
-  return list.split(' ').filter(Boolean);
-}

@@ -38,8 +38,6 @@ export interface ItemTools {
   readonly signal: AbortSignal;
   /** Reports that the item has been through a stage. */
   reached(stage: string): void;
-  /** The process died under this item before, or one that was in hand with it: work on it where it can harm nobody. */
-  readonly suspect: boolean;
 }
 
 export interface ItemWork {
@@ -133,8 +131,7 @@ export class ItemWorker {
         if (error instanceof Fenced) throw error;
         const problem = problemOfError(error);
         if (isOutage(problem)) throw error;
-        const mayTryAgain = problem.code === 'internal' || problem.code === 'poisonous_item';
-        if (!mayTryAgain || tries >= most) {
+        if (problem.code !== 'internal' || tries >= most) {
           await this.#end(item, { row: { ordinal: item.ordinal, state: 'failed', problem } });
           return;
         }
@@ -226,9 +223,9 @@ export class ItemWorker {
     });
   }
 
-  #toolsFor({ ordinal, deaths }: ItemRow): ItemTools {
+  #toolsFor({ ordinal }: ItemRow): ItemTools {
     const { progress, signal } = this.#attempt;
-    return { signal, suspect: deaths > 0, reached: (stage) => progress.reached(ordinal, stage) };
+    return { signal, reached: (stage) => progress.reached(ordinal, stage) };
   }
 
   /** Writes the objects of an item; the row that makes them count comes after them. */

@@ -145,7 +145,8 @@ const repository = fileURLToPath(new URL('../../../', import.meta.url));
 function configOf(env: Environment) {
   const home = resolve(repository, env.DARKROOM_HOME);
   const logDir = env.LOG_DIR ?? join(home, 'logs');
-  const lanes = env.RECOGNITION_LANES;
+  const cores = availableParallelism();
+  const lanes = env.RECOGNITION_LANES ?? Math.max(1, Math.min(4, Math.floor(cores / 2)));
   return {
     mode: modeOf(env),
     /** Folder of everything generated, absolute. */
@@ -219,7 +220,11 @@ function configOf(env: Environment) {
       device: env.RECOGNITION_DEVICE,
       lanes,
       /** Of one inference, at least 1. */
-      threads: env.RECOGNITION_THREADS || Math.max(1, Math.floor(availableParallelism() / lanes)),
+      threads: env.RECOGNITION_THREADS || Math.max(1, Math.floor(cores / lanes)),
+      /** Of one lane. */
+      memoryBytes: env.RECOGNITION_MEMORY_BYTES,
+      /** Of one picture. */
+      seconds: env.RECOGNITION_SECONDS,
     },
     media: {
       processes: env.DECODER_PROCESSES,

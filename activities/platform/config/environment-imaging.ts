@@ -65,12 +65,24 @@ export const recognition = {
     .enum(['cpu', 'cuda'])
     .default('cpu')
     .meta({ description: 'Where the model runs.', example: 'cuda' }),
-  RECOGNITION_LANES: whole(1, 64)
-    .default(2)
-    .meta({ description: 'Inferences of one worker at once.', example: '2' }),
+  RECOGNITION_LANES: whole(1, 64).optional().meta({
+    description: 'Processes of one worker that decode, recognise and draw; each holds the model in memory.',
+    example: '2',
+    absent: 'one for every two cores, 4 at most',
+  }),
   RECOGNITION_THREADS: whole(0, 256)
     .default(0)
     .meta({ description: 'Threads of one inference; 0 shares the cores among the lanes.', example: '0' }),
+  RECOGNITION_MEMORY_BYTES: whole(256 * MiB)
+    .default(2048 * MiB)
+    .meta({
+      description: 'Memory of one of these processes; it is ended beyond that.',
+      example: '2147483648',
+    }),
+  RECOGNITION_SECONDS: amount(1, 3600).default(120).meta({
+    description: 'Time that one picture may take there; its process is ended then.',
+    example: '120',
+  }),
 };
 
 export const lane = {

@@ -22,11 +22,16 @@ import {
 } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import type { ItemRow } from '@darkroom/records';
-import { type AnalyseOptions, analyse, type ForeignDecoder, type Stage, stages } from '../analyse.ts';
-import { analyseIsolated } from '../isolated/isolate.ts';
-import { type Model, type ModelOptions, openModel } from '../model/session.ts';
-import { sniff } from '../picture/sniff.ts';
-import { frameDigest, frameOf, recogniseFrame, recognitionOptions } from './frame-activities.ts';
+import type { RecogniseOptions, Recogniser } from '../lane/recogniser.ts';
+import type { Understanding } from '../model/understanding/understand.ts';
+import { type Stage, stages } from '../stages.ts';
+import {
+  frameDigest,
+  frameOf,
+  type Recognising,
+  recogniseFrame,
+  recognitionOptions,
+} from './frame-activities.ts';
 import { publishedExports } from './published.ts';
 import { type ModelInUse, outcomeOf, resultDigest, wantedOf } from './recognised.ts';
 import { openedModelOf } from './tell-model.ts';
@@ -41,28 +46,11 @@ const pageWork = {
   concurrency: 3,
 } as const;
 
-/** The model of a worker, opened when it is first asked for and shared by all: a model is megabytes and seconds. */
-export function sharedModel(options: ModelOptions): () => Promise<Model> {
-  let opening: Promise<Model> | undefined;
-  return () => {
-    opening ??= openModel(options).catch((error: unknown) => {
-      opening = undefined;
-      throw error;
-    });
-    return opening;
-  };
-}
-
-/** `decodeForeign` reads what libvips does not; where the machine has no such decoder, HEIC is refused. */
-export function recognitionActivities(
-  deps: FrameDeps,
-  model: () => Promise<Model>,
-  decodeForeign?: ForeignDecoder,
-) {
-  const modelFor = async (attempt: Attempt, options: AnalysisOptions): Promise<Model> => {
-    const opened = await model();
-    await requireModel(attempt, options, opened);
-    return opened;
+export function recognitionActivities(deps: FrameDeps, recogniser: Recogniser) {
+  const modelFor = async (attempt: Attempt, options: AnalysisOptions): Promise<Understanding> => {
+    const model = await recogniser.model();
+    await requireModel(attempt, options, model);
+    return model;
   };
 
   const publish = async (attempt: Attempt) => {
@@ -81,7 +69,8 @@ export function recognitionActivities(
       return workPage(attempt, page, {
         ...pageWork,
         inputDigest: (item) => photoDigest(photoOf(item), options, opened),
-        work: (item, tools) => analysePhoto(attempt, { model: opened, options, decodeForeign }, item, tools),
+        work: (item, tools) =>
+          analysePhoto(attempt, { recogniser, model: opened.identity, options }, item, tools),
         publish: () => publish(attempt),
       });
     }),
@@ -101,7 +90,8 @@ export function recognitionActivities(
         // The pages are two already, and the split that they run beside takes the cores: more in hand would only hold memory.
         concurrency: 1,
         inputDigest: (item) => frameDigest(frameOf(item), options, opened),
-        work: (item, tools) => recogniseFrame(attempt, opened, options, item, tools),
+        work: (item, tools) =>
+          recogniseFrame(attempt, { recogniser, model: opened.identity, options }, item, tools),
       });
     }),
 
@@ -117,7 +107,11 @@ export function recognitionActivities(
 }
 
 /** The model a job asks for must be this worker's, and stay the one its first attempt worked with. */
-async function requireModel(attempt: Attempt, options: AnalysisOptions, opened: Model): Promise<void> {
+async function requireModel(
+  attempt: Attempt,
+  options: AnalysisOptions,
+  opened: Understanding,
+): Promise<void> {
   const { identity } = opened;
   if (options.model !== 'default' && options.model !== identity.name) {
     throw new ProblemError(
@@ -147,11 +141,10 @@ const photoOf = (item: ItemRow): MediaSource => item.input as MediaSource;
 
 async function analysePhoto(
   attempt: Attempt,
-  how: { model: Model; options: AnalysisOptions; decodeForeign: ForeignDecoder | undefined },
+  { recogniser, model, options }: Recognising,
   item: ItemRow,
   tools: ItemTools,
 ): Promise<ItemOutcome> {
-  const { model, options, decodeForeign } = how;
   const photo = photoOf(item);
   const { storage, config } = attempt.deps;
   const bytes = await storage.getBytes(photo.uri, {
@@ -159,8 +152,9 @@ async function analysePhoto(
     maxBytes: config.limits.uploadBytes,
     signal: tools.signal,
   });
-  const request: AnalyseOptions = {
+  const request: RecogniseOptions = {
     ...wantedOf(options),
+    model,
     annotate: options.annotate,
     signal: tools.signal,
     limits: {
@@ -168,22 +162,14 @@ async function analysePhoto(
       pixels: config.limits.photoPixels,
       frames: config.limits.photoFrames,
     },
+    onStage: async (stage: Stage, pid: number): Promise<void> => {
+      // A stage begins when the one before it has ended.
+      const before = stages[stages.indexOf(stage) - 1];
+      if (before !== undefined) tools.reached(before);
+      await failpoint(`photo.${stage}`, photo.filename, pid);
+    },
   };
-  // A stage begins when the one before it has ended.
-  const onStage = async (stage: Stage, pid: number): Promise<void> => {
-    const before = stages[stages.indexOf(stage) - 1];
-    if (before !== undefined) tools.reached(before);
-    await failpoint(`photo.${stage}`, photo.filename, pid);
-  };
-  // A foreign decoder has a process of its own already.
-  const alone = tools.suspect && sniff(bytes).kind !== 'heic';
-  const analysis = alone
-    ? await analyseIsolated(
-        bytes,
-        { ...request, model: config.recognition, name: photo.filename },
-        { onStage },
-      )
-    : await analyse(bytes, { ...request, model, ...(decodeForeign && { decodeForeign }) }, { onStage });
+  const analysis = await recogniser.photo({ name: photo.filename, bytes }, request);
   const { filename, uri: sourceUri } = photo;
   const { scoreThreshold } = options;
   return outcomeOf(item, { ...analysis, filename, sourceUri, scoreThreshold }, storage.bucket);

@@ -1,11 +1,16 @@
 /** Recognition of a video's frames: each is an item that the split has found. */
-import { type AnalysisOptions, analysisOptions, type FrameSource, videoOptions } from '@darkroom/contract';
+import {
+  type AnalysisOptions,
+  analysisOptions,
+  type FrameSource,
+  type ModelIdentity,
+  videoOptions,
+} from '@darkroom/contract';
 import type { Attempt, ItemOutcome, ItemTools } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import type { ItemRow } from '@darkroom/records';
-import type { Stage } from '../analyse.ts';
-import { analyseFrame } from '../analyse-frame.ts';
-import type { Model } from '../model/session.ts';
+import type { Recogniser } from '../lane/recogniser.ts';
+import type { Stage } from '../stages.ts';
 import { type ModelInUse, outcomeOf, type Recognised, resultDigest, wantedOf } from './recognised.ts';
 
 export const frameOf = (item: ItemRow): FrameSource => item.input as FrameSource;
@@ -22,11 +27,17 @@ export function recognitionOptions(input: Record<string, unknown>): AnalysisOpti
 export const frameDigest = (frame: FrameSource, options: AnalysisOptions, model: ModelInUse): string =>
   resultDigest([frame.imageSha256, frame.inputSha256], options, model);
 
+/** What pictures are recognised with. */
+export interface Recognising {
+  readonly recogniser: Recogniser;
+  readonly model: ModelIdentity;
+  readonly options: AnalysisOptions;
+}
+
 /** Recognises the frame of one scene and draws into its picture. */
 export async function recogniseFrame(
   attempt: Attempt,
-  model: Model,
-  options: AnalysisOptions,
+  { recogniser, model, options }: Recognising,
   item: ItemRow,
   { signal, reached }: ItemTools,
 ): Promise<ItemOutcome> {
@@ -38,8 +49,14 @@ export async function recogniseFrame(
     if (stage === 'annotate') reached('recognise');
     await failpoint(`video.${stage}`, String(item.ordinal), pid);
   };
-  const { detections, annotated } = await analyseFrame(
-    { input: await read(source.inputUri), size: { width, height }, picture: () => read(imageUri) },
+  const input = await read(source.inputUri);
+  const { detections, annotated } = await recogniser.frame(
+    {
+      name: `Scene ${item.ordinal}`,
+      input,
+      size: { width, height },
+      ...(options.annotate && { picture: await read(imageUri) }),
+    },
     {
       model,
       ...wantedOf(options),
@@ -50,8 +67,8 @@ export async function recogniseFrame(
         pixels: config.limits.videoPixels,
         frames: config.limits.photoFrames,
       },
+      onStage,
     },
-    { onStage },
   );
   const { filename, imageBytes: bytes, imageSha256: sha256, imageCrc32: crc32 } = source;
   const recognised: Recognised = {
@@ -60,7 +77,7 @@ export async function recogniseFrame(
     width,
     height,
     format: 'jpeg',
-    model: model.identity,
+    model,
     scoreThreshold: options.scoreThreshold,
     detections,
     annotated,

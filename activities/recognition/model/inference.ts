@@ -1,20 +1,24 @@
-/** Inference beside the event loop: heartbeats, cancels and other photos go on while a model runs. */
-import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
-import { Worker } from 'node:worker_threads';
-import { Lanes } from '@darkroom/platform/lanes.ts';
-import type { Outputs } from './detection.ts';
+/** One ONNX Runtime session. `session.run` blocks the thread it is called on: whoever must not wait has it in a lane. */
+import { releaseMemory } from '@darkroom/platform/memory.ts';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { Output, Outputs } from './detection.ts';
 import type { Port } from './understanding/guess.ts';
 
-// ONNX Runtime has its maker's telemetry built in. It reads this when it is loaded, which is in the threads that begin here.
+// ONNX Runtime has its maker's telemetry built in, and reads this when it is loaded.
 process.env.ORT_DISABLE_TELEMETRY ??= '1';
+const runtime = await import('onnxruntime-node');
+
+/**
+ * ONNX Runtime's JavaScript makes float16 tensors of this where there is one, and its native part takes Uint16Array alone (1.30.0). It looks
+ * for it at the first tensor, and finds none.
+ */
+const Half = Float16Array;
+Reflect.deleteProperty(globalThis, 'Float16Array');
+new runtime.Tensor('bool', new Uint8Array(1), [1]);
+globalThis.Float16Array = Half;
 
 export interface SessionOptions {
   readonly path: string;
-  /** SHA-256 of the file as it was read, hexadecimal. */
-  readonly digest: string;
   readonly device: 'cpu' | 'cuda';
   /** Of one inference. */
   readonly threads: number;
@@ -29,127 +33,57 @@ export type Feed =
 /** Inputs of a model by name. */
 export type Feeds = Readonly<Record<string, Feed>>;
 
-/** What a thread says: first whether its session stands, then an answer to each message. */
-export type FromThread =
-  | { readonly type: 'ready'; readonly inputs: readonly Port[] }
-  | { readonly type: 'outputs'; readonly outputs: Outputs }
-  | { readonly type: 'failed'; readonly reason: string };
-
 export interface Inference {
   readonly inputs: readonly Port[];
-  /** Lanes that are open by now. */
-  readonly lanes: number;
-  /**
-   * Takes the memory of `feeds` along. Waits for a free lane first, and gives up waiting when the signal aborts. Throws when the model
-   * does not run on that.
-   */
-  run(feeds: Feeds, signal?: AbortSignal): Promise<Outputs>;
-  /** Ends the threads; runs under way never answer. */
+  /** Takes the memory of `feeds` along. Throws the runtime's reason when the model does not run on that. */
+  run(feeds: Feeds): Promise<Outputs>;
+  /** Ends the session; the process keeps most of its memory. */
   close(): Promise<void>;
 }
 
-/**
- * Opens the model in a thread of its own, and in further ones, `lanes` in all, when pictures queue: each holds the model in memory. A
- * file that was replaced since is not opened beside the old one; then it stays with the lanes there are. A thread that dies takes the
- * process with it, as a session in the process would. Throws the runtime's reason when it cannot open the file.
- */
-export async function openInference(options: SessionOptions, lanes: number): Promise<Inference> {
-  const threads = [startThread(options)];
-  const idle: Worker[] = [];
-  let opened = 0;
-  const room = new Lanes(1);
-  let closed = false;
-
-  const open = async (thread: Worker, check: () => Promise<void> = async () => {}): Promise<FromThread> => {
-    try {
-      const ready = await nextMessage(thread);
-      await check();
-      thread.once('exit', dieToo);
-      idle.push(thread);
-      opened++;
-      return ready;
-    } catch (error) {
-      await thread.terminate();
-      throw error;
-    }
-  };
-  const unchanged = async (): Promise<void> => {
-    if ((await digestOf(options.path)) !== options.digest || closed)
-      throw new Error('The model was replaced.');
-  };
-  const widen = (): void => {
-    if (threads.length >= lanes) return;
-    const thread = startThread(options);
-    // A lane that cannot be opened counts as one: it is not tried again with every picture.
-    threads.push(thread);
-    open(thread, unchanged).then(
-      () => room.widen(),
-      () => {},
-    );
-  };
-  const run = async (feeds: Feeds): Promise<Outputs> => {
-    const thread = idle.pop()!;
-    try {
-      thread.postMessage(feeds, memoryOf(feeds));
-      return outputsOf(await nextMessage(thread));
-    } finally {
-      idle.push(thread);
-    }
-  };
-  const inputs = inputsOf(await open(threads[0]!));
+/** Opens the model. Throws the runtime's reason when it cannot. */
+export async function openInference({ path, device, threads }: SessionOptions): Promise<Inference> {
+  const session = await runtime.InferenceSession.create(path, {
+    executionProviders: [device],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    logSeverityLevel: 3,
+    // Waiting threads that spin take the cores from other sessions and from the decoders.
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
+  });
   return {
-    inputs,
-    get lanes() {
-      return opened;
+    inputs: session.inputMetadata.map(portOf),
+    async run(feeds) {
+      const tensors = Object.entries(feeds).map(([name, feed]) => [name, tensorOf(feed)]);
+      const results = await session.run(Object.fromEntries(tensors));
+      for (const { data } of Object.values(feeds)) releaseMemory(data);
+      const outputs = Object.entries(results).map(([name, result]): [string, Output] => [
+        name,
+        { dims: result.dims, data: float32(result) },
+      ]);
+      return Object.fromEntries(outputs);
     },
-    run: (feeds, signal) => {
-      // One that waits while another is inferred costs less time than a second copy of the model costs memory.
-      if (room.queued > 0) widen();
-      return room.run(() => run(feeds), signal);
-    },
-    async close() {
-      closed = true;
-      await Promise.all(threads.map((thread) => thread.off('exit', dieToo).terminate()));
-    },
+    close: () => session.release(),
   };
 }
 
-/** SHA-256 of a file. */
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
+function tensorOf({ type, data, dims }: Feed): Tensor {
+  return type === 'float16'
+    ? new runtime.Tensor(type, new Uint16Array(new Half(data).buffer), dims)
+    : new runtime.Tensor(type, data, dims);
 }
 
-const memoryOf = (feeds: Feeds): ArrayBuffer[] =>
-  Object.values(feeds).flatMap(({ data }) => (data.buffer instanceof ArrayBuffer ? [data.buffer] : []));
-
-function dieToo(code: number): never {
-  throw new Error(`A thread that held a model ended with ${code}.`);
+function float32({ type, data }: Tensor): Float32Array {
+  if (data instanceof Float32Array) return data;
+  if (data instanceof Uint16Array && type === 'float16')
+    return new Float32Array(new Half(data.buffer, data.byteOffset, data.length));
+  if (!ArrayBuffer.isView(data)) throw new TypeError('an output of the model is text');
+  return Float32Array.from(data as Iterable<number | bigint> & ArrayLike<number>, Number);
 }
 
-function startThread(options: SessionOptions): Worker {
-  return new Worker(new URL('inference-thread.ts', import.meta.url), { workerData: options, execArgv: [] });
-}
-
-/** The next word of a thread. Only while somebody waits for it does a thread keep the process alive. */
-async function nextMessage(thread: Worker): Promise<FromThread> {
-  thread.ref();
-  try {
-    const [message] = (await once(thread, 'message')) as [FromThread];
-    if (message.type === 'failed') throw new Error(message.reason);
-    return message;
-  } finally {
-    thread.unref();
-  }
-}
-
-function inputsOf(message: FromThread | undefined): readonly Port[] {
-  if (message?.type !== 'ready') throw new TypeError('A thread begins by telling its inputs.');
-  return message.inputs;
-}
-
-function outputsOf(message: FromThread): Outputs {
-  if (message.type !== 'outputs') throw new TypeError('A thread answers with outputs.');
-  return message.outputs;
+function portOf(metadata: InferenceSession.ValueMetadata): Port {
+  return metadata.isTensor
+    ? { name: metadata.name, type: metadata.type, dims: metadata.shape }
+    : { name: metadata.name, type: 'not a tensor', dims: [] };
 }

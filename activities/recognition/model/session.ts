@@ -18,18 +18,20 @@ export interface ModelOptions {
   readonly modelsDir: string;
   /** `cuda` needs ONNX Runtime's CUDA files; without them it is an error, not the CPU. */
   readonly device: 'cpu' | 'cuda';
-  /** How many pictures are inferred at once, where so many wait; each lane holds the model in memory. */
-  readonly lanes: number;
-  /** Of one inference; lanes × threads should not exceed the cores. */
+  /** Of one inference. */
   readonly threads: number;
 }
 
 export interface Model extends Understanding {
-  /** Room for decoded pictures: those that are inferred, one that is prepared, one that is drawn into. */
+  /** Room for decoded pictures: one that is inferred, one that is prepared, one that is drawn into. */
   readonly room: Lanes;
-  /** Runs the model, taking the tensor's memory along; waits for a free lane first, and gives up waiting when the signal aborts. */
-  infer(tensor: Tensor, signal?: AbortSignal): Promise<Outputs>;
+  /** Runs the model, taking the tensor's memory along, and blocks this thread meanwhile. */
+  infer(tensor: Tensor): Promise<Outputs>;
+  /** Ends its session; the process keeps most of the memory. */
+  close(): Promise<void>;
 }
+
+const picturesInHand = 3;
 
 const opened = new Map<string, Promise<Model>>();
 
@@ -68,14 +70,15 @@ async function createModel(
   options: ModelOptions,
 ): Promise<Model> {
   const path = pathOf(options);
-  const inference = await open(path, digest, options);
+  const inference = await open(path, options);
   try {
     const understanding = await understand({ path, bytes, digest }, card, inference);
     const { feeds, first } = feeding(inference.inputs, understanding.input);
     return {
       ...understanding,
-      room: new Lanes(options.lanes + 2),
-      infer: async (tensor, signal) => first(await inference.run(feeds(tensor), signal)),
+      room: new Lanes(picturesInHand),
+      infer: async (tensor) => first(await inference.run(feeds(tensor))),
+      close: () => inference.close(),
     };
   } catch (error) {
     await inference.close();
@@ -83,13 +86,9 @@ async function createModel(
   }
 }
 
-async function open(
-  path: string,
-  digest: string,
-  { device, threads, lanes }: ModelOptions,
-): Promise<Inference> {
+async function open(path: string, { device, threads }: ModelOptions): Promise<Inference> {
   try {
-    return await openInference({ path, digest, device, threads }, lanes);
+    return await openInference({ path, device, threads });
   } catch (cause) {
     throw new ProblemError(
       'unsupported_model',

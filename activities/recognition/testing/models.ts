@@ -16,7 +16,7 @@ const modelsDir = join(home, 'models');
 /** The default detector, made when it is not there. */
 export async function defaultModelOptions(): Promise<ModelOptions> {
   await ensureDefaultModel(modelsDir);
-  return { modelPath: undefined, modelsDir, device: 'cpu', lanes: 2, threads: 1 };
+  return { modelPath: undefined, modelsDir, device: 'cpu', threads: 1 };
 }
 
 export async function defaultModel(): Promise<Model> {
@@ -25,7 +25,7 @@ export async function defaultModel(): Promise<Model> {
 
 /** Opens the model in that file. */
 export async function openFile(modelPath: string): Promise<Model> {
-  return openModel({ modelPath, modelsDir, device: 'cpu', lanes: 2, threads: 1 });
+  return openModel({ modelPath, modelsDir, device: 'cpu', threads: 1 });
 }
 
 /** Limits that no sample comes near. */

@@ -29,11 +29,7 @@ export async function bareInference(
   frames: readonly Buffer[],
 ): Promise<number> {
   const { recognition } = loadConfig({ ...env });
-  const model = await openModel({
-    ...recognition,
-    lanes: 1,
-    threads: recognition.lanes * recognition.threads,
-  });
+  const model = await openModel({ ...recognition, threads: recognition.lanes * recognition.threads });
   const tensors = await Promise.all(
     frames.map(async (frame) => {
       const { width, height } = await sharp(frame).metadata();

@@ -1,0 +1,57 @@
+/** The child of a recognition lane. Its event loop stands still while the model runs; libvips decodes and encodes beside it. */
+import { each, type Item, serve } from '@darkroom/lane/child/serve.ts';
+import { z } from 'zod';
+import { analyse, type ForeignDecoder } from '../analyse.ts';
+import { analyseFrame } from '../analyse-frame.ts';
+import { type Model, openModel } from '../model/session.ts';
+import type { recognitionShape } from './shape.ts';
+
+/** What the module of `setup.foreign` exports. It is loaded with the first file that is for it. */
+const foreignModule = z.object({
+  decodeForeign: z.custom<ForeignDecoder>((value) => typeof value === 'function'),
+});
+export type ForeignModule = z.infer<typeof foreignModule>;
+
+let model: Model;
+let decodeForeign: ForeignDecoder | undefined;
+
+serve<typeof recognitionShape>({
+  async open({ model: { modelPath, ...options }, foreign }) {
+    model = await openModel({ modelPath, ...options });
+    if (foreign !== undefined)
+      decodeForeign = async (bytes, limits) =>
+        foreignModule.parse(await import(foreign)).decodeForeign(bytes, limits);
+    const { identity, input, head, labels, suppress, guessed, understood } = model;
+    return { identity, input, head, labels, suppress, guessed, understood };
+  },
+  tasks: {
+    photo: each(async (item) => {
+      const options = { ...item.params, model, ...(decodeForeign && { decodeForeign }) };
+      const {
+        annotated,
+        model: _,
+        ...result
+      } = await analyse(bodyOf(item, 0), options, {
+        onStage: (stage) => item.stage(stage),
+      });
+      item.answer({ ...result, detections: [...result.detections] }, annotated ? [annotated] : []);
+    }),
+    frame: each(async (item) => {
+      const { size, ...options } = item.params;
+      const frame = { input: bodyOf(item, 0), size, picture: async () => bodyOf(item, 1) };
+      const { annotated, detections } = await analyseFrame(
+        frame,
+        { ...options, model },
+        { onStage: (stage) => item.stage(stage) },
+      );
+      item.answer({ detections: [...detections] }, annotated ? [annotated] : []);
+    }),
+  },
+});
+
+/** A body of an item, without a copy. */
+function bodyOf({ bodies }: Pick<Item<never>, 'bodies'>, index: number): Buffer {
+  const body = bodies[index];
+  if (body === undefined) throw new Error(`The item has no body ${index}.`);
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+}

@@ -1,0 +1,101 @@
+/** What a recognition lane is asked and answers. It holds one version of one model. */
+
+import { modelIdentity } from '@darkroom/contract';
+import { type LaneShape, laneShape } from '@darkroom/lane';
+import { z } from 'zod';
+import type { Analysis } from '../analyse.ts';
+import { modelInput, modelLabels } from '../model/card.ts';
+import type { Wanted } from '../model/detect.ts';
+import { headNames } from '../model/heads/index.ts';
+import type { ModelOptions } from '../model/session.ts';
+import type { Understanding } from '../model/understanding/understand.ts';
+import type { PhotoLimits } from '../picture/prepare.ts';
+import { stages } from '../stages.ts';
+
+const modelOptions = z.object({
+  modelPath: z.string().optional(),
+  modelsDir: z.string(),
+  device: z.enum(['cpu', 'cuda']),
+  threads: z.int(),
+}) satisfies z.ZodType<Partial<ModelOptions>>;
+
+const understanding = z.object({
+  identity: modelIdentity,
+  input: modelInput,
+  head: z.enum(headNames),
+  labels: modelLabels,
+  suppress: z.object({ iou: z.number(), iouAcrossClasses: z.number() }),
+  guessed: z.boolean(),
+  understood: z.string(),
+}) satisfies z.ZodType<Understanding>;
+
+const wanted = {
+  threshold: z.number(),
+  thresholds: z.record(z.string(), z.number()).optional(),
+  labels: z.array(z.string()).readonly().optional(),
+  iou: z.number().optional(),
+  classAgnostic: z.boolean().optional(),
+  maxDetections: z.int().optional(),
+} satisfies Record<keyof Wanted, z.ZodType>;
+
+const asked = {
+  ...wanted,
+  annotate: z.boolean(),
+  limits: z.strictObject({ bytes: z.number(), pixels: z.number(), frames: z.number() } satisfies Record<
+    keyof PhotoLimits,
+    z.ZodType
+  >),
+};
+
+const number = z.number();
+const detections = z.array(
+  z.object({
+    label: z.string(),
+    classId: z.int(),
+    score: number,
+    box: z.object({ x: number, y: number, width: number, height: number }),
+  }),
+);
+
+const formats = [
+  'jpeg',
+  'png',
+  'webp',
+  'tiff',
+  'gif',
+  'avif',
+  'heic',
+] as const satisfies Analysis['format'][];
+
+export const recognitionShape = laneShape({
+  setup: z.object({
+    model: modelOptions,
+    /** Module that decodes what libvips does not; see `ForeignModule`. */
+    foreign: z.url().optional(),
+  }),
+  told: understanding,
+  tasks: {
+    /** Body: the file. Answer's body: the picture with boxes, where that is asked for. */
+    photo: {
+      // What is not listed above is refused, and not left out.
+      params: z.strictObject(asked),
+      result: z.object({
+        width: z.int().positive(),
+        height: z.int().positive(),
+        format: z.enum(formats),
+        detections,
+        timings: z.partialRecord(z.enum(stages), number),
+      }),
+      stages,
+    },
+    /** Bodies: the model's input as PNG, and the picture of `size` to be drawn into, where that is asked for. */
+    frame: {
+      params: z.strictObject({
+        ...asked,
+        size: z.object({ width: z.int().positive(), height: z.int().positive() }),
+      }),
+      result: z.object({ detections }),
+      stages,
+    },
+  },
+} satisfies LaneShape);
