@@ -3,9 +3,13 @@ import { problemCode } from '@darkroom/contract/problem.ts';
 import { sandboxReport } from '@darkroom/contract/sandbox.ts';
 import { z } from 'zod';
 
+/** Characters kept of what a child says of its failure: whose words they are, nobody knows. */
+const MOST_DETAIL = 2000;
+const cut = (text: string): string => text.slice(0, MOST_DETAIL);
+
 /** Which item of which run. */
 const item = { run: z.int().nonnegative(), item: z.int().nonnegative() };
-const failure = { code: problemCode.optional(), detail: z.string() };
+const failure = { code: problemCode.optional(), detail: z.string().transform(cut) };
 
 /** Child → parent. */
 export const toParent = z.discriminatedUnion('type', [

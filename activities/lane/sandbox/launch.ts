@@ -23,9 +23,10 @@ import { filterCalls } from './seccomp.ts';
 
 const F_SETFD = 2;
 const plan: LaunchPlan = JSON.parse(process.argv[2] ?? '');
-const kernel = openKernel();
-if ('reason' in kernel) {
-  held.report = nothing(kernel.reason);
+const { execve } = process;
+const kernel = execve === undefined ? { reason: 'Node 22.15 or later is needed' } : openKernel();
+if (execve === undefined || 'reason' in kernel) {
+  held.report = nothing('reason' in kernel ? kernel.reason : '');
   await import(plan.main);
 } else {
   const report = giveUp(kernel);
@@ -35,7 +36,7 @@ if ('reason' in kernel) {
   // All but the one call that is still to come, so that the next program never has what it would be refused later.
   if (report.seccomp) filterCalls(kernel, ['execve']);
   const args = [process.execPath, ...process.execArgv, enter, plan.main, JSON.stringify(report)];
-  process.execve?.(process.execPath, args, process.env);
+  execve(process.execPath, args, process.env);
 }
 
 function giveUp(kernel: Kernel): SandboxReport {
