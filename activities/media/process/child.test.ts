@@ -86,6 +86,8 @@ describe('the decoder’s process', () => {
     const stalling: RangeSource = {
       size: source.size,
       async read(offset, length, signal) {
+        // The wait has begun when the clock goes on.
+        await Promise.resolve();
         ms += 35_000;
         // Until somebody has looked at the clock, as the watch does.
         for (const seen = looks; looks < seen + 3; ) await new Promise((resolve) => setTimeout(resolve, 20));
