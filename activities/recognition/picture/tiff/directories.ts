@@ -22,6 +22,12 @@ const WANTED: ReadonlySet<number> = new Set(Object.values(TAGS));
 /** Of one tag; more SubIFDs than that, no program writes. */
 const MOST_VALUES = 64;
 
+/**
+ * Of one file, in all its directories. Programs write some dozens in each, and each has a place of its own in the file; in a file that was
+ * made to keep its reader busy, thousands of directories share the same bytes.
+ */
+const MOST_ENTRIES = 2_000_000;
+
 export interface Directory {
   readonly tags: ReadonlyMap<number, readonly number[]>;
   /** Offset of the next one; 0 where there is none. */
@@ -54,6 +60,7 @@ export class Reader {
   readonly #view: DataView;
   readonly #little: boolean;
   readonly #big: boolean;
+  #entries = 0;
 
   constructor(bytes: Buffer) {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -68,11 +75,18 @@ export class Reader {
     this.#need(at, counted);
     const count = this.#big ? this.#offset(at) : this.#view.getUint16(at, this.#little);
     this.#need(at + counted, count * entry);
+    this.#entries += count;
+    if (this.#entries > MOST_ENTRIES)
+      throw new ProblemError(
+        'truncated_image',
+        `The TIFF’s directories have more than ${MOST_ENTRIES} entries.`,
+      );
     const tags = new Map<number, readonly number[]>();
     for (let i = 0; i < count; i++) {
       const start = at + counted + i * entry;
       const tag = this.#view.getUint16(start, this.#little);
-      if (!WANTED.has(tag)) continue;
+      // Of a tag that is there again, which none may be, the first counts.
+      if (!WANTED.has(tag) || tags.has(tag)) continue;
       const type = this.#view.getUint16(start + 2, this.#little);
       const size = SIZES[type];
       if (size === undefined) continue;

@@ -106,6 +106,43 @@ describe('the picture of a TIFF', () => {
     }
   });
 
+  it('is not looked for in directories that lie on each other', async () => {
+    const below = 64;
+    const first = 400;
+    const bytes = Buffer.alloc(first + 2 * below + 65_535 * 12 + 4, 0xff);
+    // One page of one entry: 64 SubIFDs, whose offsets are told from byte 30 on. Each of them goes on to nearly the end.
+    bytes.set([
+      ...Buffer.from('II*\0'),
+      8,
+      0,
+      0,
+      0,
+      1,
+      0,
+      0x4a,
+      1,
+      4,
+      0,
+      below,
+      0,
+      0,
+      0,
+      30,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+    ]);
+    for (let i = 0; i < below; i++) bytes.writeUInt32LE(first + 2 * i, 30 + 4 * i);
+    bytes.fill(0, bytes.length - 4 - 2 * below);
+    await expect(probe(bytes, { ...limits, frames: 10_000 })).rejects.toEqual(
+      reason('truncated_image', /entries/),
+    );
+  });
+
   it('is found, or a problem, whatever the bytes are', async () => {
     const bytes = tiff([{ ...small, subifds: [small] }, small]);
     await fc.assert(
