@@ -47,6 +47,7 @@ describe('a request', () => {
     ],
     ['an overlap', { iou: 0.75 }, ['person 0.9', 'cat 0.5', 'dog 0.25']],
     ['an overlap of all labels', { iou: 0.6, classAgnostic: true }, ['person 0.9', 'dog 0.25']],
+    ['all, whatever their labels', { iou: 1, classAgnostic: true }, all],
     ['no two labels in one place', { classAgnostic: true }, ['person 0.9', 'cat 0.5', 'dog 0.25']],
     ['the best two', { maxDetections: 2 }, all.slice(0, 2)],
     ['the best one of a label', { maxDetections: 1, labels: ['cat'] }, ['cat 0.5']],
@@ -66,6 +67,16 @@ describe('a request', () => {
     const count = (maxDetections?: number) =>
       detect(output, model, placed, size, { threshold: 0, maxDetections }).length;
     expect([count(), count(350), count(1000)]).toEqual([300, 350, 400]);
+  });
+
+  it('for the best two of a label gets them from behind 300 of another', () => {
+    const crowd = Array.from({ length: 320 }, (_, n) => [n % 20, 0, (n % 20) + 1, 1, 0.9 - n / 1000, 0]);
+    const few = [0.3, 0.29, 0.28].map((score) => [50, 50, 60, 60, score, 1]);
+    const data = Float32Array.from([...crowd, ...few].flat());
+    const model = { head: 'end-to-end', input, labels, suppress: { iou: 1, iouAcrossClasses: 1 } } as const;
+    const wanted = { threshold: 0.1, labels: ['cat'], maxDetections: 2 };
+    const found = detect({ output0: { dims: [1, 323, 6], data } }, model, placed, size, wanted);
+    expect(found.map(({ score }) => score)).toEqual([0.3, 0.29]);
   });
 });
 

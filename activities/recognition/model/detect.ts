@@ -44,7 +44,8 @@ export function detect(
     .decode(outputs, { width, height, threshold: lowest })
     .filter((candidate) => candidate.score >= (thresholdOf.get(nameOf(candidate)) ?? threshold));
   const only = new Set(labels);
-  const most = Math.max(maxDetections, MAX_DETECTIONS);
+  // Where nobody says how many, the labels wanted are looked for among so many of all, as ever.
+  const most = wanted.maxDetections === undefined ? MAX_DETECTIONS : Number.POSITIVE_INFINITY;
   return suppress(candidates, suppression(model.suppress, wanted), most)
     .flatMap((candidate) => {
       const { classId, score } = candidate;
@@ -71,10 +72,12 @@ export function detect(
 /** How a request's wishes change what a model is suppressed with. */
 export function suppression(
   model: SuppressOptions,
-  { iou = model.iou, classAgnostic }: Pick<Wanted, 'iou' | 'classAgnostic'>,
+  wanted: Pick<Wanted, 'iou' | 'classAgnostic'>,
 ): SuppressOptions {
+  const { iou = model.iou, classAgnostic } = wanted;
   if (classAgnostic === false) return { iou, iouAcrossClasses: 1 };
-  if (classAgnostic === true) return { iou, iouAcrossClasses: iou < 1 ? iou : PLAIN_IOU };
+  // 1 that was asked for keeps all; a model's own 1 only says that its boxes need no suppression within a label.
+  if (classAgnostic === true) return { iou, iouAcrossClasses: wanted.iou ?? (iou < 1 ? iou : PLAIN_IOU) };
   // Across classes is among one class too: it must not be stricter than what was asked for.
   const isAcross = model.iouAcrossClasses < 1;
   return { iou, iouAcrossClasses: isAcross ? Math.max(model.iouAcrossClasses, iou) : 1 };
