@@ -1,19 +1,27 @@
 import { type AnalysisOptions, analysisOptions } from '@darkroom/contract';
 import { expect, it } from 'vitest';
+import { heads } from '../model/heads/index.ts';
 import { recognitionOptions } from './frame-activities.ts';
 import { resultDigest } from './recognised.ts';
 
 const identity = { name: 'm', version: '1', digest: 'd'.repeat(64) };
-const digest = (options: Partial<AnalysisOptions>, head: 'ssdlite' | 'yolov8' = 'ssdlite') =>
+const digest = (
+  options: Partial<AnalysisOptions>,
+  head: 'ssdlite' | 'yolov8' = 'ssdlite',
+  suppress = heads[head].suppress,
+) =>
   resultDigest(['etag', 7], analysisOptions.parse({ labels: ['dog', 'cat'], ...options }), {
     identity,
     head,
+    suppress,
   });
 
 it('a digest without anything new is that of before, and everything new changes it', () => {
   const before = digest({});
   expect(before).toBe('ec7d02b4d01c67ab4895a74a8f7d5c42352bcc47509d7eb0eab37c979d46f31a');
   expect(digest({ thresholds: {} })).toBe(before);
+  // A card that says what the family was suppressed at before leaves the results as they were.
+  expect(digest({}, 'yolov8', { iou: 0.45, iouAcrossClasses: 1 })).toBe(before);
   const others = [
     digest({}, 'yolov8'),
     digest({ iou: 0.5 }),

@@ -7,26 +7,26 @@ import type { ItemFile, ItemRow } from '@darkroom/records';
 import { formatUri } from '@darkroom/storage';
 import type { Wanted } from '../model/detect.ts';
 import type { Detection } from '../model/detection.ts';
-import { familyOf, type HeadName } from '../model/heads/index.ts';
+import { familyOf } from '../model/heads/index.ts';
 import type { Model } from '../model/session.ts';
 
 /** What of a model the bytes of a result are a function of. */
-export type ModelInUse = Pick<Model, 'identity' | 'head'>;
+export type ModelInUse = Pick<Model, 'identity' | 'head' | 'suppress'>;
 
 /** What the bytes of a result are a function of: `source` says what the picture is. */
 export function resultDigest(
   source: readonly (string | number)[],
   options: AnalysisOptions,
-  { identity, head }: ModelInUse,
+  model: ModelInUse,
 ): string {
   const { scoreThreshold, annotate } = options;
   const labels = [...options.labels].sort();
-  const parts = [1, ...source, identity.digest, scoreThreshold, labels, annotate];
+  const parts = [1, ...source, model.identity.digest, scoreThreshold, labels, annotate];
   // Absent where there is nothing of it, so that digests of before stay equal.
   const { iou, classAgnostic, maxDetections } = options;
   const thresholds = Object.entries(options.thresholds ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   const more = {
-    ...familyRevision(head),
+    ...familyRevision(model),
     ...(thresholds.length > 0 && { thresholds }),
     ...(iou !== undefined && { iou }),
     ...(classAgnostic !== undefined && { classAgnostic }),
@@ -37,9 +37,10 @@ export function resultDigest(
     .digest('hex');
 }
 
-function familyRevision(head: HeadName): { revision?: number } {
-  const { revision } = familyOf(head);
-  return revision === undefined ? {} : { revision };
+/** All revisions so far are of what boxes are suppressed at: a card that says it itself gives what it gave before. */
+function familyRevision({ head, suppress }: ModelInUse): { revision?: number } {
+  const { revision, suppress: own } = familyOf(head);
+  return revision === undefined || suppress.iou !== own.iou ? {} : { revision };
 }
 
 /** What a job's options want reported. */
