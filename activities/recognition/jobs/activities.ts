@@ -1,5 +1,5 @@
 /** The activities of recognition, in photos and in the frames of videos: what gives the pure core its storage, ledger, heartbeat and cancellation. */
-import { labelSummary, pinModel, requireLabels } from '@darkroom/analysis';
+import { labelSummary, pinModel } from '@darkroom/analysis';
 import {
   type AnalysisOptions,
   analysisOptions,
@@ -8,7 +8,6 @@ import {
   type ModelRoom,
   modelIdentity,
   type Page,
-  ProblemError,
 } from '@darkroom/contract';
 import {
   type Attempt,
@@ -34,7 +33,7 @@ import {
 } from './frame-activities.ts';
 import { publishedExports } from './published.ts';
 import { type ModelInUse, outcomeOf, resultDigest, wantedOf } from './recognised.ts';
-import { openedModelOf } from './tell-model.ts';
+import { requireModel } from './require-model.ts';
 
 export type RecognitionActivities = ReturnType<typeof recognitionActivities>;
 
@@ -49,7 +48,10 @@ const pageWork = {
 export function recognitionActivities(deps: FrameDeps, recogniser: Recogniser) {
   const modelFor = async (attempt: Attempt, options: AnalysisOptions): Promise<Understanding> => {
     const model = await recogniser.model();
-    await requireModel(attempt, options, model);
+    const begun = modelIdentity.optional().parse(attempt.job.pinned?.model);
+    await requireModel(model, options, begun, (identity) =>
+      pinModel(deps.records.db, attempt.fence, identity),
+    );
     return model;
   };
 
@@ -104,33 +106,6 @@ export function recognitionActivities(deps: FrameDeps, recogniser: Recogniser) {
 
     publishPhotos: jobActivity(deps, publish),
   };
-}
-
-/** The model a job asks for must be this worker's, and stay the one its first attempt worked with. */
-async function requireModel(
-  attempt: Attempt,
-  options: AnalysisOptions,
-  opened: Understanding,
-): Promise<void> {
-  const { identity } = opened;
-  if (options.model !== 'default' && options.model !== identity.name) {
-    throw new ProblemError(
-      'unknown_model',
-      `There is no model ${options.model}; this worker has ${identity.name} (default).`,
-    );
-  }
-  requireLabels(options, [openedModelOf(opened)]);
-  const known = attempt.job.pinned?.model;
-  const pinned =
-    known === undefined
-      ? await pinModel(attempt.deps.records.db, attempt.fence, identity)
-      : modelIdentity.parse(known);
-  if (pinned.digest !== identity.digest) {
-    throw new ProblemError(
-      'unknown_model',
-      `The job began with ${pinned.name} ${pinned.version}, this worker has ${identity.name} ${identity.version}. Run the job again with rerun.`,
-    );
-  }
 }
 
 /** What the bytes of a photo's result are a function of. */
