@@ -72,6 +72,25 @@ describe('HEIC', () => {
     expect(Buffer.compare(read.rgb, readPicture(bytesSource(bytes), limits).rgb)).toBe(0);
   });
 
+  it.each([
+    // Code values of 10 and 203 nits (ITU-R BT.2100), as in the test of videos.
+    ['PQ', 16, [83, 143]],
+    ['HLG', 18, [65, 180]],
+  ])('of HDR is mapped: %s', (_, transfer, [dark, white]) => {
+    const grey = planes(128, 64);
+    paint(grey, { x: 0, y: 0, width: 64, height: 64 }, [dark!, 128, 128]);
+    paint(grey, { x: 64, y: 0, width: 64, height: 64 }, [white!, 128, 128]);
+    const told = (numbers: readonly number[]) =>
+      ['nclx', ...numbers.map(u16)].map((piece) => Buffer.from(piece));
+    const [plain, hdr] = [told([6, 6, 6]), told([9, transfer, 9])].map((pieces) => Buffer.concat(pieces));
+    const read = readPicture(bytesSource(patch(makeHeic(grey), plain!, hdr!)), limits);
+    const [below, above] = [at(read, 30, 30)[1]!, at(read, 96, 30)[1]!];
+    expect(below).toBeGreaterThan(50);
+    expect(below).toBeLessThan(110);
+    expect(above).toBeGreaterThan(195);
+    expect(above).toBeLessThan(240);
+  });
+
   it('that is broken off, too large or points nowhere is refused', () => {
     const whole = makeHeic(picture(), { tile: 128 });
     const refused = (bytes: Uint8Array, pixels = 1e6) =>

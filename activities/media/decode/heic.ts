@@ -5,14 +5,16 @@ import {
   AV_PIX_FMT_RGB24,
   AVCOL_RANGE_JPEG,
   AVCOL_RANGE_MPEG,
+  type AVColorPrimaries,
   type AVColorSpace,
+  type AVColorTransferCharacteristic,
   AVMEDIA_TYPE_VIDEO,
 } from 'node-av/constants';
 import { Codec, CodecParameters, Frame, Packet, Rational } from 'node-av/lib';
 import { Decoder } from './decoder.ts';
 import { type CodedPicture, type HeifPicture, readHeif, type Transform } from './heif.ts';
 import type { ByteSource, VideoLimits } from './reader.ts';
-import { filtered, scaleToRgb } from './render.ts';
+import { filtered, toRgb } from './render.ts';
 
 export interface RgbPicture {
   readonly width: number;
@@ -22,7 +24,8 @@ export interface RgbPicture {
 }
 
 /**
- * The primary picture of a HEIC file as it is to be seen. Colour profiles are not applied. Throws ProblemError `truncated_image`,
+ * The primary picture of a HEIC file as it is to be seen. HDR (PQ, HLG) and wide gamuts that it tells by
+ * numbers become sRGB; colour profiles are not applied, nor is transparency. Throws ProblemError `truncated_image`,
  * `unsupported_media`, `too_many_pixels`.
  */
 export function readPicture(source: ByteSource, limits: Pick<VideoLimits, 'pixels'>): RgbPicture {
@@ -53,6 +56,8 @@ function shown(source: ByteSource, { pixels }: Pick<VideoLimits, 'pixels'>): Rgb
   try {
     if (picture.colour !== undefined)
       for (const tile of tiles) {
+        tile.colorPrimaries = picture.colour.primaries as AVColorPrimaries;
+        tile.colorTrc = picture.colour.transfer as AVColorTransferCharacteristic;
         tile.colorSpace = picture.colour.matrix as AVColorSpace;
         tile.colorRange = picture.colour.full ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
       }
@@ -161,7 +166,7 @@ function compose(tiles: readonly Frame[], { columns, width, height }: HeifPictur
   for (const [n, tile] of tiles.entries()) {
     if (tile.width !== across || tile.height !== down)
       throw new ProblemError('truncated_image', 'The tiles of the picture do not fit together.');
-    const rgb = scaleToRgb(tile, tile);
+    const rgb = toRgb(tile);
     try {
       place(rgb, whole, (n % columns) * across, Math.floor(n / columns) * down);
     } finally {

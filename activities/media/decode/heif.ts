@@ -32,7 +32,14 @@ export interface HeifPicture {
   /** In the order they are to be done. */
   readonly transforms: readonly Transform[];
   /** Numbers of ITU-T H.273, where the file tells them. */
-  readonly colour: { readonly matrix: number; readonly full: boolean } | undefined;
+  readonly colour:
+    | {
+        readonly primaries: number;
+        readonly transfer: number;
+        readonly matrix: number;
+        readonly full: boolean;
+      }
+    | undefined;
 }
 
 const MOST_META_BYTES = 16 << 20;
@@ -274,8 +281,8 @@ function cropOf(
 function colourOf(properties: readonly Box[]): HeifPicture['colour'] {
   for (const { type, content } of properties) {
     if (type !== 'colr' || content.text(4) !== 'nclx') continue;
-    content.skip(4);
-    return { matrix: content.u16(), full: content.u8() >= 128 };
+    const [primaries, transfer, matrix] = [content.u16(), content.u16(), content.u16()];
+    return { primaries, transfer, matrix, full: content.u8() >= 128 };
   }
   return undefined;
 }

@@ -68,11 +68,8 @@ const FINE = 'flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexac
 
 /** Filters to the colours of JPEG: sRGB as BT.601, full range, 8-bit 4:2:0. */
 function recoloured(frame: Frame): string[] {
-  const hdr = isHdr(frame.colorTrc);
-  const translation = translationOf(frame);
-  const space = hdr || translation !== undefined ? AVCOL_SPC_BT709 : coloursOf(frame).space;
-  const toned = hdr || translation?.transfer === 'smpte2084' ? [TONE_MAPPING] : [];
-  const before = [...(translation === undefined ? [] : translated(frame, translation)), ...toned];
+  const before = readable(frame);
+  const space = before.length > 0 ? AVCOL_SPC_BT709 : coloursOf(frame).space;
   const from = quick[space];
   const even = frame.width % 2 === 0 && frame.height % 2 === 0;
   if (from !== undefined && even && quickFormats.test(formatName(frame)))
@@ -81,6 +78,13 @@ function recoloured(frame: Frame): string[] {
       `colorspace=iall=bt709:ispace=${from}:all=bt709:space=smpte170m:range=pc:format=yuv420p:fast=1`,
     ];
   return [...before, `scale=${FINE}:out_color_matrix=smpte170m:out_range=full`, 'format=yuv420p'];
+}
+
+/** Filters to BT.709, where a frame is not of SDR that the scaler reads. */
+function readable(frame: Frame): string[] {
+  const translation = translationOf(frame);
+  const toned = isHdr(frame.colorTrc) || translation?.transfer === 'smpte2084' ? [TONE_MAPPING] : [];
+  return [...(translation === undefined ? [] : translated(frame, translation)), ...toned];
 }
 
 /** To BT.709 from what the scaler does not read; HDR only to BT.2020, as it is told by its own name then. Whole chroma, so that odd sizes pass. */
@@ -112,6 +116,14 @@ const CAMERA =
 /** Scaled to `size` and made RGB. The caller frees it. */
 export function scaleToRgb(frame: Frame, size: Size): Frame {
   return filtered(frame, [`scale=${size.width}:${size.height}:${SCALING}`, 'format=rgb24']);
+}
+
+/** The same in size, as RGB of sRGB. The caller frees it. */
+export function toRgb(frame: Frame): Frame {
+  const before = readable(frame);
+  return before.length === 0
+    ? scaleToRgb(frame, frame)
+    : filtered(frame, [...before, `scale=${SCALING}`, 'format=rgb24']);
 }
 
 /** A picture of `setUpright` as JPEG. */
