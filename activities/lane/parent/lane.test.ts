@@ -115,11 +115,15 @@ describe('a lane ends', () => {
 
   it('by itself, and tells all it had in hand how', async () => {
     const lane = await open();
-    const beside = lane.ask('read', {
-      params: { size: 1, step: 1 },
-      source: { size: 1, read: () => new Promise(() => {}) },
-    });
+    const asked = Promise.withResolvers<void>();
+    const read = (): Promise<never> => {
+      asked.resolve();
+      return new Promise(() => {});
+    };
+    const beside = lane.ask('read', { params: { size: 1, step: 1 }, source: { size: 1, read } });
     const others = beside.catch((error: unknown) => error);
+    // Its parent waits for bytes that do not come, and hears of its end all the same.
+    await asked.promise;
     process.kill(lane.pid, 'SIGSEGV');
     expect(await others).toBeInstanceOf(LaneDied);
     expect(await others).toMatchObject({ signal: 'SIGSEGV', exitCode: null });

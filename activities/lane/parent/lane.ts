@@ -4,6 +4,7 @@ import { type SandboxReport, sandboxLacks } from '@darkroom/contract/sandbox.ts'
 import { LaneEnded, LaneStalled } from '../errors.ts';
 import { SandboxLacking } from '../sandbox/report.ts';
 import type { LaneBuild, LaneShape, Setup, TaskName, Told } from '../shape.ts';
+import { unlessAborted } from '../waiting.ts';
 import { frameMessage, MessageParser, type ToChild } from '../wire.ts';
 import { Child, untilBroken } from './child.ts';
 import { failureOf, type LaneAnswer, type LaneItem, type RangeSource, Run, type RunOptions } from './run.ts';
@@ -94,6 +95,8 @@ class OpenLane<S extends LaneShape> implements Lane<S> {
   readonly #runs = new Map<number, Run<S['tasks'][string]>>();
   readonly #watch: Watch;
   readonly #ending = new AbortController();
+  /** Aborted when the child is no more: what it asked for is nobody's then, and what it still said is heard. */
+  readonly #gone = new AbortController();
   #opened: { readonly told: Told<S>; readonly sandbox: SandboxReport } | undefined;
   #opening: { resolve(): void; reject(error: unknown): void } | undefined;
   #lastRun = 0;
@@ -116,6 +119,7 @@ class OpenLane<S extends LaneShape> implements Lane<S> {
         }
       },
     });
+    void child.gone.then(() => this.#gone.abort());
     void this.#listen().catch((error) => this.end(error));
   }
 
@@ -262,8 +266,10 @@ class OpenLane<S extends LaneShape> implements Lane<S> {
     else if (said.type === 'read') {
       const { source } = run.items[said.item] ?? {};
       const bytes = await this.#watch
-        .pausedFor(this.#read(source, said))
-        .catch((error) => this.end(error, [run]));
+        .pausedFor(unlessAborted(this.#read(source, said), this.#gone.signal))
+        .catch((error) => {
+          if (!this.#gone.signal.aborted) this.end(error, [run]);
+        });
       if (bytes === undefined) return;
       const length = Buffer.alloc(4);
       length.writeUInt32LE(bytes.length);

@@ -1,4 +1,4 @@
-/** What is said of an item that ended a lane in which it was alone, and waiting that can be given up. */
+/** What is said of an item that ended a lane in which it was alone. */
 import { ProblemError } from '@darkroom/contract/problem.ts';
 import { LaneStalled } from '../errors.ts';
 
@@ -14,18 +14,4 @@ export function blamed(name: string, how: unknown, memoryVariable?: string): Pro
     : new ProblemError('poisonous_item', `${name} ended the process that worked on it alone. ${detail}`, {
         cause: how,
       });
-}
-
-/** `work`, or the signal's reason as soon as that aborts; the work goes on then, and what comes of it is nobody's. */
-export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  const { promise, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  if (signal.aborted) abort();
-  else signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

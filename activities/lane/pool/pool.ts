@@ -8,7 +8,8 @@ import type { Lane } from '../parent/lane.ts';
 import type { LaneAnswer, LaneItem } from '../parent/run.ts';
 import { residentBytes } from '../parent/watch.ts';
 import type { LaneShape, StageName, TaskName, Told } from '../shape.ts';
-import { blamed, unlessAborted } from './blame.ts';
+import { unlessAborted } from '../waiting.ts';
+import { blamed } from './blame.ts';
 
 export interface PoolOptions<S extends LaneShape> {
   /** Opens a lane; throws what `openLane` throws. */
