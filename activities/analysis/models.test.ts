@@ -1,7 +1,7 @@
 import { type OpenedModel, problemOf } from '@darkroom/contract';
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { editDistance, nearestTo, requireLabels } from './labels.ts';
+import { requireLabels } from './labels.ts';
 import { forgetWorker, modelProblems, seenWorker, servedModels, tellModel } from './models.ts';
 
 const input = {
@@ -126,9 +126,9 @@ describe('a label that no model has', () => {
     });
   });
 
-  it('is near by the edits between them', () => {
-    expect(editDistance('', 'abc')).toBe(3);
-    expect(editDistance('kitten', 'sitting')).toBe(3);
-    expect(nearestTo('Persn', ['cat', 'person', 'parson'])).toEqual(['person', 'parson', 'cat']);
+  it('is told of a model that has no labels, too', () => {
+    expect(() => requireLabels({ labels: ['cat'] }, [{ name: 'bare', labels: [] }])).toThrow(
+      '"cat" is no label of bare, which has none',
+    );
   });
 });
