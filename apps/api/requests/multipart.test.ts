@@ -161,6 +161,24 @@ describe('readParts', () => {
       ]);
   });
 
+  it.each([
+    ['folded after its colon', 'Content-Disposition:\r\n form-data; name="file"; filename="a.jpg"'],
+    ['folded twice', 'content-disposition: \r\n\t\r\n form-data; name="file"; filename="a.jpg"'],
+    ['folded before a semicolon', 'Content-Disposition: form-data\r\n ; name="file"\r\n\t; filename="a.jpg"'],
+    ['spaced', 'Content-Disposition :\t  form-data ; name="file"; filename="a.jpg"'],
+    ['not spaced at all', 'Content-Disposition:form-data;name="file";filename="a.jpg"'],
+    [
+      'the last of several',
+      'X-A: b\r\nContent-Type:\r\n image/jpeg\r\nContent-Disposition:\r\n form-data; name="file"; filename="a.jpg"',
+    ],
+  ])('takes a part whose header is %s', async (_what, header) => {
+    const body = Buffer.from(`--cut-here\r\n${header}\r\n\r\nx\r\n--cut-here--\r\n`);
+    for (const size of [1, 7, body.length])
+      expect(await collect(readParts(inChunks(body, size), type, limits))).toEqual([
+        { name: 'file', filename: 'a.jpg', bytes: new Uint8Array(Buffer.from('x')) },
+      ]);
+  });
+
   it('names a part that says not what it is', async () => {
     const body = Buffer.from('--cut-here\r\nContent-Type: image/jpeg\r\n\r\nx\r\n--cut-here--\r\n');
     await expect(collect(readParts(inChunks(body, 9), type, limits))).rejects.toMatchObject({

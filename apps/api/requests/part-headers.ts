@@ -7,7 +7,9 @@ const HEADERS_END = Buffer.from('\r\n\r\n');
 /** A line break that ends a header, continues it (RFC 5322, folding) or ends the block; any other is part of a value. */
 const LINE_BREAK = /(\r\n(?=[\t ]|[!#$%&'*+.^_`|~\w-]+[\t ]*:|\r\n|$))|[\r\n]/g;
 const ENCODED_NAME = /filename\*\s*=[^;\r\n]*/gi;
-const FORM_DATA = /^content-disposition[\t ]*:[\t ]*form-data[\t ]*;/im;
+/** The parser takes the name right before the colon, and one blank at most after it. */
+const DISPOSITION = /^content-disposition[\t ]*:(?:[\t ]|\r\n(?=[\t ]))*/gim;
+const FORM_DATA = /^content-disposition: form-data(?:[\t ]|\r\n(?=[\t ]))*;/im;
 
 /**
  * The same body, but for line breaks within the values of part headers, plain or percent-encoded in `filename*`: these are left out, as
@@ -66,6 +68,7 @@ function cleaned(headers: Buffer, part: number): Buffer {
   const text = headers.toString('latin1');
   const plain = text
     .replaceAll(LINE_BREAK, '$1')
+    .replaceAll(DISPOSITION, 'Content-Disposition: ')
     .replaceAll(ENCODED_NAME, (name) => name.replaceAll(/%0[ad]/gi, ''));
   if (!FORM_DATA.test(plain))
     throw new ProblemError(
