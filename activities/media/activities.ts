@@ -30,17 +30,18 @@ import {
   openCheckpoint,
   readPage,
 } from '@darkroom/records';
+import { formatUri } from '@darkroom/storage';
 import { z } from 'zod';
 import { probeVideo } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
 import { publishedFiles } from './published.ts';
 import { KeptPasses } from './split/kept-passes.ts';
-import { reportStanding, requireFewFrames, splitInto } from './split-activity.ts';
+import { reportStanding, requireFewFrames, splitInto, statisticsPart } from './split-activity.ts';
 
 export type MediaActivities = ReturnType<typeof mediaActivities>;
 
 /** What the last checkpoint of a split tells. */
-const splitEnd = z.object({ warnings: z.array(z.string()) });
+const splitEnd = z.object({ warnings: z.array(z.string()), statisticsParts: z.int().default(0) });
 
 /** Raised whenever the same video with the same options would give other scenes or other bytes. */
 const splitVersion = 2;
@@ -113,16 +114,19 @@ export function mediaActivities(deps: FrameDeps) {
       // The frames are read for what is published of them all.
       const missing = await redoMissing(attempt, written);
       if (missing > 0) return { missing };
-      const { objects, result } = await publishedFiles(attempt, { info });
-      const ended = splitEnd.parse(split.cursor);
+      const { warnings, statisticsParts } = splitEnd.parse(split.cursor);
+      const { objects, result } = await publishedFiles(attempt, { info, statisticsParts });
       /** Of scenes that are done nobody needs the model's inputs any more. */
       const tidy = async (): Promise<void> => {
         const keep = new ObjectTable();
         for await (const uri of allNeeded(records.db, jobId)) keep.add(uri);
+        // A resume publishes them again.
+        for (let n = 1; n <= statisticsParts; n++)
+          keep.add(formatUri({ bucket: storage.bucket, key: statisticsPart(jobId, n) }));
         const { assertHeld, signal } = attempt;
         await storage.removePrefix(`frame-inputs/${jobId}/`, { keep, assertHeld, signal });
       };
-      return publishJob(attempt, { stage: 'recognise', objects, written, result, tidy, ...ended });
+      return publishJob(attempt, { stage: 'recognise', objects, written, result, tidy, warnings });
     }),
   };
 }
@@ -156,10 +160,11 @@ async function sourceOf({ deps, call }: Attempt): Promise<MediaSource> {
 
 /** The options that scenes and their frames depend on. */
 function optionsOfSplit(options: VideoOptions) {
-  const { mode, from, to, shortestScene, longestScene, cutThreshold, gradual, sampleEvery } = options;
-  // Absent where it is not asked for, so that digests of before stay equal.
+  const { mode, from, to, shortestScene, longestScene, cutThreshold, gradual, sampleEvery, statistics } =
+    options;
+  // Absent where they are not asked for, so that digests of before stay equal.
   const samples = sampleEvery !== null && { sampleEvery };
-  return { mode, from, to, shortestScene, longestScene, cutThreshold, gradual, ...samples };
+  return { mode, from, to, shortestScene, longestScene, cutThreshold, gradual, ...samples, statistics };
 }
 
 function digestOf(what: string, { etag, bytes }: MediaSource, ...more: readonly unknown[]): string {

@@ -9,14 +9,20 @@ import {
   videoFiles,
   videoKind,
 } from '@darkroom/contract';
-import type { Attempt, ItemObject } from '@darkroom/frame';
+import type { Attempt, ItemObject, StreamedObject } from '@darkroom/frame';
 import { type Db, getStage } from '@darkroom/records';
+import { formatUri } from '@darkroom/storage';
+import { statisticsHeader } from './scenes/statistics.ts';
+import { statisticsPart } from './split-activity.ts';
 import type { FoundScene } from './summary/found-scene.ts';
 import { summarise } from './summary/summary.ts';
 import { wholeScenes } from './summary/whole-scenes.ts';
 
 /** A frame as JPEG at full size; 8K at high quality has a fifth of this. */
 const frameBytes = 100 * 1024 * 1024;
+
+/** Half a minute of pictures has a hundredth of this. */
+const partBytes = 100 * 1024 * 1024;
 
 interface StoredScene extends FoundScene {
   readonly source: FrameSource;
@@ -25,8 +31,11 @@ interface StoredScene extends FoundScene {
 /** Poster, storyboard, thumbnails and lists of a task whose scenes have ended, as objects beside its results; and its labels over time. */
 export async function publishedFiles(
   attempt: Attempt,
-  { info }: { readonly info: VideoInfo },
-): Promise<{ objects: ItemObject[]; result: { labels: LabelOverTime[]; scenes: number } }> {
+  { info, statisticsParts }: { readonly info: VideoInfo; readonly statisticsParts: number },
+): Promise<{
+  objects: (ItemObject | StreamedObject)[];
+  result: { labels: LabelOverTime[]; scenes: number };
+}> {
   const { deps, call, signal } = attempt;
   const scenes = await storedScenes(deps.records.db, call.jobId);
   const frames = new Map(scenes.map(({ number, source }) => [number, source]));
@@ -39,7 +48,7 @@ export async function publishedFiles(
   const filename = scenes[0]?.source.filename ?? '';
   const { files, labels } = await summarise(scenes, { filename, info }, frameOf);
   const [home] = videoKind.outputs(call.jobId);
-  const objects: ItemObject[] = [...files].map(([name, body]) => {
+  const objects: (ItemObject | StreamedObject)[] = [...files].map(([name, body]) => {
     const { path, contentType } = videoFiles[name];
     return { key: home + path, path, body, contentType };
   });
@@ -49,7 +58,21 @@ export async function publishedFiles(
     const body = Buffer.from(JSON.stringify(info));
     objects.push({ key: home + path, path, body, contentType: 'application/json' });
   }
+  if (statisticsParts > 0) {
+    const { path, contentType } = videoFiles.statistics;
+    objects.push({ key: home + path, path, pieces: statistics(attempt, statisticsParts), contentType });
+  }
   return { objects, result: { labels, scenes: wholeScenes(scenes).length } };
+}
+
+/** The file of a job's statistics, part by part. */
+async function* statistics({ deps, call, signal }: Attempt, parts: number): AsyncGenerator<string> {
+  const { storage } = deps;
+  yield statisticsHeader;
+  for (let n = 1; n <= parts; n++) {
+    const uri = formatUri({ bucket: storage.bucket, key: statisticsPart(call.jobId, n) });
+    yield String(await storage.getBytes(uri, { maxBytes: partBytes, signal }));
+  }
 }
 
 /** All scenes of a task in order, also those whose frame could not be analysed. */

@@ -7,7 +7,7 @@ import {
   type VideoInfo,
   type VideoOptions,
 } from '@darkroom/contract';
-import { type Attempt, saveFound } from '@darkroom/frame';
+import { type Attempt, folderOf, saveFound } from '@darkroom/frame';
 import { LaneEnded } from '@darkroom/lane';
 import { failpoint, releaseMemory } from '@darkroom/platform';
 import { type CheckpointRow, type FoundItem, getCheckpoint, getJob } from '@darkroom/records';
@@ -18,6 +18,10 @@ import { type SplitCursor, splitCursor } from './split/cursor.ts';
 import { type KeptPasses, SplitPass } from './split/kept-passes.ts';
 import { PageTime } from './split/page-time.ts';
 import type { SplitEvent, SplitRequest } from './split/split.ts';
+
+/** Where part `n` of a job's statistics lies until it is published, and as long as it may be again. */
+export const statisticsPart = (jobId: string, n: number): string =>
+  `frame-inputs/${jobId}/statistics/${folderOf(n)}${n}.csv`;
 
 /** Deaths of the child at one place before it is the video's own fault. */
 const mostDeaths = 3;
@@ -142,11 +146,15 @@ class SplitPageWork {
         await storing;
         if (event.type === 'end') {
           for (const warning of event.warnings) this.#attempt.log.line('warn', `split: ${warning}`);
-          await this.#save([], { ...this.#cursor, reached: event.at, warnings: event.warnings }, true);
+          const { warnings, statistics } = event;
+          const before = this.#cursor?.statistics?.parts ?? 0;
+          const statisticsParts = statistics === undefined ? before : before + 1;
+          await this.#storePart(statistics, statisticsParts);
+          await this.#save([], { ...this.#cursor, reached: event.at, warnings, statisticsParts }, true);
           this.#report(event.at, true);
           return true;
         }
-        storing = event.type === 'scene' ? this.#store(event, pass.pid) : this.#save([], event.cursor, false);
+        storing = event.type === 'scene' ? this.#store(event, pass.pid) : this.#storePlace(event);
         // Awaited before the next event; until then its failure is nobody's.
         storing.catch(() => {});
         this.#report(event.cursor.reached);
@@ -193,6 +201,7 @@ class SplitPageWork {
         contentType: 'image/png',
         signal,
       }),
+      this.#storePart(event.statistics, event.cursor.statistics?.parts),
     ]);
     await failpoint('video.scene-written', String(number));
     const imageCrc32 = crc32(image);
@@ -213,6 +222,20 @@ class SplitPageWork {
     const needs = [stored.uri, placed.uri];
     await this.#save([{ ordinal: number, key: String(number), input: source, needs }], event.cursor, false);
     await failpoint('video.scene-saved', String(number), child);
+  }
+
+  async #storePlace({ cursor, statistics }: Extract<SplitEvent, { type: 'checkpoint' }>): Promise<void> {
+    await this.#storePart(statistics, cursor.statistics?.parts);
+    await this.#save([], cursor, false);
+  }
+
+  /** Before the cursor that counts it: another attempt that goes on from the one before writes the same again. */
+  async #storePart(text: string | undefined, number = 0): Promise<void> {
+    if (text === undefined) return;
+    const { deps, call, signal } = this.#attempt;
+    await this.#attempt.assertHeld();
+    const options = { contentType: 'text/csv', signal };
+    await deps.storage.putBytes(statisticsPart(call.jobId, number), Buffer.from(text), options);
   }
 
   async #save(items: readonly FoundItem[], cursor: object, done: boolean): Promise<void> {

@@ -64,7 +64,7 @@ describe('a video', () => {
   let task: string;
 
   test('is split into its scenes, of each the frame in the middle is recognised', async () => {
-    task = await ada.analyse([await sample('film.mp4')]);
+    task = await ada.analyse([await sample('film.mp4')], { statistics: 'true' });
     const job = await ada.ended(task, 80_000);
     expect(job).toMatchObject({ kind: 'video', state: 'succeeded', problem: null, warnings: 0 });
     expect(job.progress.percent).toBe(100);
@@ -101,10 +101,11 @@ describe('a video', () => {
     expect(await keysUnder(storage, `scene-images/${task}/`)).toEqual(
       numbers.map((n) => `scene-images/${task}/image_${n}.jpg`),
     );
-    expect(await keysUnder(storage, `frame-inputs/${task}/`)).toEqual([]);
+    const kept = await keysUnder(storage, `frame-inputs/${task}/`);
+    expect(kept.filter((key) => !key.startsWith(`frame-inputs/${task}/statistics/`))).toEqual([]);
     const home = `recognition-results/${task}/`;
     const own = ['coco.json', 'manifest.json', 'poster.jpg', 'results.csv', 'scenes.csv', 'scenes.edl'];
-    const rest = ['scenes.json', 'storyboard.jpg', 'thumbnails.vtt', 'video.json'];
+    const rest = ['scenes.json', 'statistics.csv', 'storyboard.jpg', 'thumbnails.vtt', 'video.json'];
     expect(await keysUnder(storage, home)).toEqual(
       [...numbers.flatMap((n) => [`${n}_result.jpg`, `${n}_result.json`]), ...own, ...rest]
         .map((name) => home + name)
@@ -133,6 +134,14 @@ describe('a video', () => {
     expect(track).toMatch(/^WEBVTT\n/);
     expect(track.match(/storyboard\.jpg\S*#xywh=/g)).toHaveLength(shots.length);
     expect(String(await bytesOf(links.edl))).toMatch(/^TITLE: /);
+    const [header, ...lines] = String(await bytesOf(links.statistics))
+      .trimEnd()
+      .split('\r\n');
+    expect(header).toMatch(/^time,change,ratio,/);
+    const times = lines.map((line) => Number(line.split(',')[0]));
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    expect(times.length).toBeGreaterThan(20 * 21);
+    expect(lines.filter((line) => line.split(',').includes('cut'))).toHaveLength(3);
   });
 
   test('shows each frame at full size, and drawn into', async () => {

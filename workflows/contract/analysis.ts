@@ -76,6 +76,7 @@ export const analysisLinks = z
     scenes: videoLink('The scenes as JSON.'),
     scenesCsv: videoLink('The scenes as CSV.'),
     edl: videoLink('The scenes as an edit decision list, CMX 3600.'),
+    statistics: videoLink('What was measured of each picture, CSV; where it was asked for.'),
   })
   .meta({
     id: 'AnalysisLinks',

@@ -46,6 +46,11 @@ export const videoOptions = z
       .boolean()
       .default(true)
       .meta({ description: 'Whether fades, dissolves and wipes are looked for.' }),
+    // What a job of before does not have stays absent: its digests and fingerprints are what they were.
+    statistics: z.boolean().optional().meta({
+      description:
+        'Whether the task has statistics.csv: of each picture that was looked at what was measured and what it speaks for, to choose cutThreshold by.',
+    }),
   })
   .refine(({ from, to }) => to === null || to > from, { message: 'has to lie after from', path: ['to'] })
   .meta({ id: 'VideoOptions' });
@@ -185,6 +190,7 @@ export const videoFiles = {
   scenes: { path: 'scenes.json', contentType: 'application/json' },
   scenesCsv: { path: 'scenes.csv', contentType: 'text/csv' },
   edl: { path: 'scenes.edl', contentType: 'text/plain' },
+  statistics: { path: 'statistics.csv', contentType: 'text/csv' },
 } as const;
 export type VideoFile = keyof typeof videoFiles;
 

@@ -9,6 +9,9 @@ import type { SplitRequest } from '../split/split.ts';
 /** Of a file that the process reads through its parent. */
 const file = { size: z.int().nonnegative(), limits: z.custom<VideoLimits>() };
 
+/** Lines of a part of the statistics. */
+const statistics = z.string().optional();
+
 /** A split tells a scene with its two pictures as bodies: the image, then the input of the model. */
 const splitEvent = z.discriminatedUnion('type', [
   z.object({
@@ -18,10 +21,11 @@ const splitEvent = z.discriminatedUnion('type', [
     width: z.int().positive(),
     height: z.int().positive(),
     cursor: splitCursor,
+    statistics,
   }),
-  z.object({ type: z.literal('checkpoint'), at: z.number(), cursor: splitCursor }),
+  z.object({ type: z.literal('checkpoint'), at: z.number(), cursor: splitCursor, statistics }),
   z.object({ type: z.literal('progress'), at: z.number() }),
-  z.object({ type: z.literal('end'), at: z.number(), warnings: z.array(z.string()) }),
+  z.object({ type: z.literal('end'), at: z.number(), warnings: z.array(z.string()), statistics }),
 ]);
 
 export const decoderShape = laneShape({

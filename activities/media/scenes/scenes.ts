@@ -6,7 +6,7 @@
  * (`wipes.ts`), and those that go to one colour by and by to a fade (`fades.ts`). All reasoning is in seconds or, where pictures are few, in
  * pictures, and every verdict rests on those around it alone. The numbers are in `thresholds.ts`.
  */
-import { judgeCut } from './evidence/cuts.ts';
+import { type CutEvidence, judgeCut } from './evidence/cuts.ts';
 import { dissolveStrength, endsOf, fallsInDetail, mixture } from './evidence/dissolves.ts';
 import { FadeWatch } from './evidence/fades.ts';
 import { History } from './evidence/history.ts';
@@ -20,6 +20,16 @@ export interface SceneOptions {
   readonly threshold: number;
   /** Whether fades, dissolves and wipes are looked for. */
   readonly gradual: boolean;
+  /** Whether the evidence of each picture is kept for `takeEvidence`. */
+  readonly evidence?: boolean;
+}
+
+/** What was measured of a picture, and what it speaks for; what was not looked at is absent. */
+export interface PictureEvidence
+  extends Partial<CutEvidence>,
+    Pick<Sample, 'at' | 'change' | 'brightness' | 'contrast' | 'detail'> {
+  /** What begins with it. */
+  readonly boundary?: FoundBoundary['kind'];
 }
 
 export interface FoundBoundary {
@@ -53,6 +63,7 @@ export class SceneDetector {
   /** Fades of the last seconds: what else seems to be there is part of them. */
   #faded: Span[] = [];
   #pending: FoundBoundary[] = [];
+  #evidence: PictureEvidence[] = [];
   /** When something gradual was last suspected. */
   #suspected = Number.NEGATIVE_INFINITY;
   #settled = Number.NEGATIVE_INFINITY;
@@ -92,6 +103,19 @@ export class SceneDetector {
     return this.#release();
   }
 
+  /** The evidence of the pictures that were judged since it was last taken, in order; those still open at the end are judged by `end`. */
+  takeEvidence(): PictureEvidence[] {
+    const taken = this.#evidence;
+    this.#evidence = [];
+    return taken;
+  }
+
+  #note(index: number, evidence: Partial<CutEvidence>): void {
+    if (this.#options.evidence !== true) return;
+    const { at, change, brightness, contrast, detail } = this.#samples[index]!;
+    this.#evidence.push({ at, change, brightness, contrast, detail, ...evidence });
+  }
+
   get #samples(): readonly Sample[] {
     return this.#history.samples;
   }
@@ -107,10 +131,14 @@ export class SceneDetector {
 
   /** Judges the samples whose surroundings are known at the time `now`. */
   #findCuts(now: number): void {
-    if (this.#judged === 0) this.#judged = 1;
+    if (this.#judged === 0 && this.#samples.length > 0) {
+      this.#note(0, {});
+      this.#judged = 1;
+    }
     for (; this.#judged < this.#samples.length; this.#judged++) {
       const evidence = judgeCut(this.#samples, this.#judged, now, this.#options.threshold);
       if (evidence === undefined) return;
+      this.#note(this.#judged, evidence);
       if (evidence.score < 1) continue;
       const { at } = this.#samples[this.#judged]!;
       this.#pending.push({ at, kind: 'cut', score: evidence.score, transition: { from: at, to: at } });

@@ -15,6 +15,10 @@ export const splitCursor = z.object({
   candidates: z.array(z.tuple([z.int(), z.number()])),
   /** Seconds; the picture from which on the detector is fed again, so that it knows what it knew. */
   fedFrom: z.number(),
+  /** Of the statistics: parts and lines that were told with cursors, and seconds of the last line; null unless asked for. */
+  statistics: z
+    .object({ parts: z.int().nonnegative(), lines: z.int().nonnegative(), until: z.number() })
+    .nullable(),
   /** Of `fast`, see there. */
   fast: fastState.nullable(),
 });

@@ -96,8 +96,10 @@ export class KeyFramesFirst implements Steps {
     return step;
   }
 
-  finish(): { found: readonly FoundBoundary[]; end: number } {
-    return { found: this.#run?.watch.end() ?? [], end: this.#frames.end };
+  finish(): ReturnType<Steps['finish']> {
+    const watch = this.#run?.watch;
+    const found = watch?.end() ?? [];
+    return { found, end: this.#frames.end, evidence: watch?.takeEvidence() ?? [] };
   }
 
   interrupt(): void {
@@ -135,12 +137,12 @@ export class KeyFramesFirst implements Steps {
         // The first frame of a range need not be a key frame, but stands for one.
         this.#before = this.#frames;
         this.#frames = this.#keyFrames(at);
-        return { frame, found: [], settled: at };
+        return { frame, found: [], settled: at, evidence: [] };
       }
-      if (at - keys.last.at < apart) return { frame, found: [], settled: keys.before.at };
+      if (at - keys.last.at < apart) return { frame, found: [], settled: keys.before.at, evidence: [] };
       const change = this.#pass(keys, keyFrame(at, frame));
       if (change !== undefined) return this.#start(change, at);
-      return { frame, found: [], settled: keys.last.at };
+      return { frame, found: [], settled: keys.last.at, evidence: [] };
     }
   }
 
@@ -176,14 +178,15 @@ export class KeyFramesFirst implements Steps {
       if (frame.at <= this.#told) continue;
       run.changed ||= found.length > 0;
       const { settled } = run.watch;
-      if (run.until === null) return { frame, found, settled };
+      const evidence = run.watch.takeEvidence();
+      if (run.until === null) return { frame, found, settled, evidence };
       const keys = this.#keys!;
       if (settled > (run.changed ? Math.min(run.until, run.alike) : run.until)) {
         this.#run = undefined;
         this.#before = this.#frames;
         this.#frames = this.#keyFrames(keys.last.at);
       }
-      return { frame, found, settled: Math.min(settled, keys.before.at) };
+      return { frame, found, settled: Math.min(settled, keys.before.at), evidence };
     }
   }
 

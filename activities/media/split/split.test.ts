@@ -1,6 +1,7 @@
 import { type VideoOptions, videoOptions } from '@darkroom/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { statisticsHeader } from '../scenes/statistics.ts';
 import { FakeReader, type FakeVideo, fakeFrames } from '../testing/fake-reader.ts';
 import { type SplitCursor, splitCursor } from './cursor.ts';
 import { type SplitEvent, type SplitRequest, split } from './split.ts';
@@ -144,6 +145,7 @@ const anyOptions = fc.record({
   longestScene: fc.constantFrom(5, 12.5, 60),
   sampleEvery: fc.constantFrom(null, null, 0.3, 1, 2.5, 30),
   gradual: fc.boolean(),
+  statistics: fc.boolean(),
 });
 
 it('goes on behind any of its events as if it had not been stopped', () => {
@@ -170,6 +172,25 @@ it('goes on behind any of its events as if it had not been stopped', () => {
     ),
     { numRuns: 25 },
   );
+});
+
+it('has a line of statistics for each picture, in order, and what begins where', () => {
+  const video: FakeVideo = { shots: shots([100, 900, 50]), steps: [0.04], gop: 50 };
+  const all = events(new FakeReader(video), request({ statistics: true }));
+  const text = all.flatMap((event) => ('statistics' in event ? [event.statistics] : [])).join('');
+  const lines = text.split('\r\n').slice(0, -1);
+  const cells = lines.map((line) => line.split(','));
+  const names = statisticsHeader.trim().split(',');
+  const column = (name: string) => cells.map((line) => line[names.indexOf(name)]);
+  expect(column('time')).toEqual(fakeFrames(video).map(({ at }) => String(Number(at.toFixed(6)))));
+  expect(column('begins').flatMap((kind, n) => (kind === '' ? [] : [[n, kind]]))).toEqual([
+    [100, 'cut'],
+    [1000, 'cut'],
+  ]);
+  expect(Number(column('score')[100])).toBeGreaterThan(1);
+  expect(Number(column('ratio')[100])).toBeGreaterThan(5);
+  for (const n of [50, 500, 1020]) expect(Number(column('score')[n])).toBeLessThan(1);
+  expect(events(new FakeReader(video), request()).some((event) => 'statistics' in event)).toBe(false);
 });
 
 it('counts the damaged pictures of the whole video, those before a stop too', () => {

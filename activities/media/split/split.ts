@@ -6,6 +6,7 @@ import { Candidates } from './candidates.ts';
 import type { SplitCursor } from './cursor.ts';
 import { KeyFramesFirst } from './fast.ts';
 import { type ClosedScene, Segmenter } from './segmenter.ts';
+import { MOST_LINES, Statistics } from './statistics.ts';
 import { EveryFrame, type Step, type Steps } from './steps.ts';
 
 export type { SplitCursor } from './cursor.ts';
@@ -30,10 +31,22 @@ export type SplitEvent =
       readonly width: number;
       readonly height: number;
       readonly cursor: SplitCursor;
+      readonly statistics?: string | undefined;
     }
-  | { readonly type: 'checkpoint'; readonly at: number; readonly cursor: SplitCursor }
+  | {
+      readonly type: 'checkpoint';
+      readonly at: number;
+      readonly cursor: SplitCursor;
+      /** Lines of the statistics, CSV, since the last event that had some: the part of the cursor's number. Absent where there are none. */
+      readonly statistics?: string | undefined;
+    }
   | { readonly type: 'progress'; readonly at: number }
-  | { readonly type: 'end'; readonly at: number; readonly warnings: string[] };
+  | {
+      readonly type: 'end';
+      readonly at: number;
+      readonly warnings: string[];
+      readonly statistics?: string | undefined;
+    };
 
 /** Seconds of video, or milliseconds of work, after which the place is told, scenes or not. */
 const checkpointEvery = 30;
@@ -68,6 +81,7 @@ class Pass {
   readonly #steps: Steps;
   readonly #segmenter: Segmenter;
   readonly #candidates: Candidates<KeptFrame>;
+  readonly #statistics: Statistics;
   /** Frames passed, pictures damaged among them, and the last of them. */
   #frames: number;
   #damaged: number;
@@ -98,6 +112,7 @@ class Pass {
       samples: { every, frameFrom: (time: number) => candidates.held.find(({ at }) => at >= time)?.at },
     };
     this.#segmenter = new Segmenter({ shortest, longest, ...samples }, cursor?.scenes);
+    this.#statistics = new Statistics(cursor?.statistics);
     this.#frames = cursor?.frames ?? 0;
     this.#damaged = cursor?.damaged ?? 0;
     this.#reached = cursor?.reached ?? options.from;
@@ -119,11 +134,13 @@ class Pass {
       yield { type: 'progress', at: this.#reached };
     }
     const before = this.#standing();
-    const { found, end } = this.#steps.finish();
+    const { found, end, evidence } = this.#steps.finish();
     const warnings = this.#warnings();
     this.#steps.interrupt();
     for (const scene of this.#segmenter.finish(found, end)) yield this.#deliver(scene, before);
-    yield { type: 'end', at: this.#frames === 0 ? this.#reached : end, warnings };
+    this.#statistics.add(evidence);
+    if (this.#statistics.full) warnings.push(`The statistics have the first ${MOST_LINES} pictures.`);
+    yield { type: 'end', at: this.#frames === 0 ? this.#reached : end, warnings, ...this.#statistics.take() };
   }
 
   close(): void {
@@ -131,7 +148,10 @@ class Pass {
     this.#candidates.release();
   }
 
-  *#pass({ frame, found, settled }: Step, before: Standing): Generator<SplitEvent, void, undefined> {
+  *#pass(
+    { frame, found, settled, evidence }: Step,
+    before: Standing,
+  ): Generator<SplitEvent, void, undefined> {
     const { at, bytes, damaged } = frame;
     this.#told ??= at;
     this.#segmenter.pass(at);
@@ -141,6 +161,7 @@ class Pass {
       if (this.#candidates.nearest(scene.at, scene.end)?.frame === undefined) kept ??= frame.keep();
       yield this.#deliver(scene, before);
     }
+    this.#statistics.add(evidence);
     const candidate = { index: this.#frames, at, frame: kept ?? frame.keep() };
     this.#candidates.add(candidate, bytes, this.#segmenter.outlook(settled)!);
     this.#frames++;
@@ -149,7 +170,8 @@ class Pass {
     if (at - this.#told < checkpointEvery && this.#now() - this.#toldMs < checkpointEveryMs) return;
     this.#told = at;
     this.#toldMs = this.#now();
-    yield { type: 'checkpoint', at, cursor: this.#cursor(this.#standing()) };
+    const part = this.#statistics.take();
+    yield { type: 'checkpoint', at, cursor: this.#cursor(this.#standing()), ...part };
   }
 
   /** Of the whole video, at its end. */
@@ -189,7 +211,9 @@ class Pass {
     again?.release();
     this.#told = this.#reached;
     this.#toldMs = this.#now();
-    return { type: 'scene', number, scene, image, input, width, height, cursor: this.#cursor(before) };
+    const part = this.#statistics.take();
+    const cursor = this.#cursor(before);
+    return { type: 'scene', number, scene, image, input, width, height, cursor, ...part };
   }
 
   /** Decodes a frame of a scene again: the one of the time `at`, or the nearest to the middle. */
@@ -220,6 +244,7 @@ class Pass {
       damaged: this.#damaged,
       scenes: this.#segmenter.state,
       candidates: this.#candidates.held.map(({ index, at }) => [index, at]),
+      statistics: this.#request.options.statistics === true ? this.#statistics.state : null,
       ...standing,
     };
   }

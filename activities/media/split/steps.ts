@@ -2,7 +2,13 @@
 import type { VideoOptions } from '@darkroom/contract';
 import type { VideoFrame, VideoReader } from '../decode/reader.ts';
 import type { SmallPicture } from '../scenes/picture.ts';
-import { type FoundBoundary, memoryPictures, memorySeconds, SceneDetector } from '../scenes/scenes.ts';
+import {
+  type FoundBoundary,
+  memoryPictures,
+  memorySeconds,
+  type PictureEvidence,
+  SceneDetector,
+} from '../scenes/scenes.ts';
 import type { FastState } from './fast.ts';
 
 export interface Step {
@@ -12,13 +18,15 @@ export interface Step {
   readonly found: readonly FoundBoundary[];
   /** Seconds before which all boundaries have been told. */
   readonly settled: number;
+  /** Evidence of pictures before `settled`, in order; some may have been told before. Empty unless asked for. */
+  readonly evidence: readonly PictureEvidence[];
 }
 
 export interface Steps {
   /** Undefined when the video or range is over; `again` for a frame that an earlier pass was done with. */
   next(): Step | 'again' | undefined;
   /** After the last step: what became certain with the end, and the end, seconds. */
-  finish(): { readonly found: readonly FoundBoundary[]; readonly end: number };
+  finish(): Pick<Step, 'found' | 'evidence'> & { readonly end: number };
   /** Seconds; the picture from which on a detector has to be fed to go on as this one does. */
   readonly fedFrom: number;
   /** Lets go of the reader, so that something else can be read with it; the next step takes it up again. */
@@ -86,9 +94,15 @@ export class Watch {
   #open: number[] = [];
   /** Seconds of the last frames. */
   readonly #last: number[] = [];
+  /** Of pictures at which a boundary may still be found. */
+  #evidence: PictureEvidence[] = [];
 
-  constructor({ cutThreshold, gradual }: Pick<VideoOptions, 'cutThreshold' | 'gradual'>) {
-    this.#detector = new SceneDetector({ threshold: cutThreshold, gradual });
+  constructor({
+    cutThreshold,
+    gradual,
+    statistics = false,
+  }: Pick<VideoOptions, 'cutThreshold' | 'gradual' | 'statistics'>) {
+    this.#detector = new SceneDetector({ threshold: cutThreshold, gradual, evidence: statistics });
   }
 
   get settled(): number {
@@ -116,11 +130,24 @@ export class Watch {
     return this.#place(this.#detector.end());
   }
 
+  /** The evidence that has become certain since it was last taken. */
+  takeEvidence(): PictureEvidence[] {
+    const { settled } = this.#detector;
+    const open = this.#evidence.findIndex(({ at }) => at >= settled);
+    return this.#evidence.splice(0, open === -1 ? this.#evidence.length : open);
+  }
+
   #place(found: FoundBoundary[]): FoundBoundary[] {
-    return found.map((boundary) => ({
+    const placed = found.map((boundary) => ({
       ...boundary,
       at: this.#open.find((time) => time >= boundary.at) ?? boundary.at,
     }));
+    this.#evidence.push(...this.#detector.takeEvidence());
+    for (const { at, kind, score } of placed) {
+      const n = this.#evidence.findIndex((evidence) => evidence.at >= at);
+      if (n !== -1) this.#evidence[n] = { ...this.#evidence[n]!, boundary: kind, score };
+    }
+    return placed;
   }
 }
 
@@ -149,11 +176,14 @@ export class EveryFrame implements Steps {
     const frame = this.#frames.next();
     if (frame === undefined) return undefined;
     const found = this.#watch.push(frame.at, frame.small());
-    return frame.at > this.#reached ? { frame, found, settled: this.#watch.settled } : 'again';
+    if (frame.at <= this.#reached) return 'again';
+    const { settled } = this.#watch;
+    return { frame, found, settled, evidence: this.#watch.takeEvidence() };
   }
 
-  finish(): { found: FoundBoundary[]; end: number } {
-    return { found: this.#watch.end(), end: this.#frames.end };
+  finish(): ReturnType<Steps['finish']> {
+    const found = this.#watch.end();
+    return { found, end: this.#frames.end, evidence: this.#watch.takeEvidence() };
   }
 
   get fedFrom(): number {

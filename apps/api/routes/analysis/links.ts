@@ -6,6 +6,7 @@ import {
   type VideoFile,
   videoFiles,
   videoKind,
+  videoOptions,
 } from '@darkroom/contract';
 import type { Storage } from '@darkroom/storage';
 import type { ApiContext } from '../../context.ts';
@@ -67,7 +68,9 @@ export async function taskLinks(c: ApiContext, task: Task): Promise<AnalysisLink
   const links = linksOf(config.api.publicUrl, job.id);
   if (task.media !== 'video' || !hasSucceeded(job.state as JobState) || job.resultsRemovedAt !== null)
     return links;
-  const files = ['poster', 'storyboard', 'scenes', 'scenesCsv', 'edl'] as const;
+  const { statistics = false } = videoOptions.parse(job.input);
+  const files: VideoFile[] = ['poster', 'storyboard', 'scenes', 'scenesCsv', 'edl'];
+  if (statistics) files.push('statistics');
   const stored = await Promise.all(
     files.map(async (file) => [file, await fileLink(c, job.id, file)] as const),
   );

@@ -64,6 +64,7 @@ const readers: Readonly<Record<keyof VideoOptions, Read>> = {
   cutThreshold: once(number),
   sampleEvery: once(numberOrNull),
   gradual: once(flag),
+  statistics: once(flag),
 };
 
 /**
