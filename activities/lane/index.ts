@@ -3,6 +3,6 @@ export { LaneDied, LaneEnded, LaneStalled } from './errors.ts';
 export { type Lane, type OpenOptions, openLane } from './parent/lane.ts';
 export type { LaneAnswer, LaneItem, RangeSource, RunOptions } from './parent/run.ts';
 export { type AskOptions, LanePool, type PoolItem, type PoolOptions } from './pool/pool.ts';
-export { probeSandbox } from './sandbox/probe.ts';
+export { type Holding, probeSandbox } from './sandbox/probe.ts';
 export { SandboxLacking, type SandboxMode } from './sandbox/report.ts';
 export { type LaneBuild, type LaneShape, laneBuild, laneShape, type TaskShape } from './shape.ts';

@@ -10,6 +10,7 @@ import {
 } from '@darkroom/contract';
 import { type Dispatch, maintenanceActivities, standaloneActivities } from '@darkroom/dispatch';
 import { type FrameDeps, frameActivities, keepAlive, offerSlots } from '@darkroom/frame';
+import type { Holding } from '@darkroom/lane';
 import { type Config, failpoint, type Telemetry } from '@darkroom/platform';
 import type { QueueActivities } from '@darkroom/workflows/queues.ts';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
@@ -40,8 +41,8 @@ export interface QueueDefinition<Activities extends object = object> {
   slots(config: Config): number;
   /** Its kinds have groups of items that are worth keeping open: each of its workers serves a queue of its own besides. */
   readonly keepsGroups?: boolean;
-  /** Its work is done in lanes. */
-  readonly hasLanes?: boolean;
+  /** Its work is done in lanes, which are held so. */
+  lanes?(config: Config): Promise<Holding>;
 }
 
 /** The activities of each queue, as stories ask for them; a new capability is one entry. */
@@ -72,13 +73,13 @@ export const queueDefinitions: {
       return recognitionActivities(deps, recogniser);
     },
     slots: (config) => config.worker.maxActivities,
-    hasLanes: true,
+    lanes: async (config) => (await import('@darkroom/recognition/lane/recogniser.ts')).holdingOf(config),
   },
   [queues.media]: {
     activities: async (deps) => (await import('@darkroom/media/activities.ts')).mediaActivities(deps),
     // Each decodes on all cores.
     slots: (config) => config.media.processes,
-    hasLanes: true,
+    lanes: async ({ lane: { sandbox } }) => ({ sandbox }),
   },
 };
 

@@ -2,8 +2,7 @@
 import type { SandboxReport } from '@darkroom/contract/sandbox.ts';
 import { z } from 'zod';
 import { openLane } from '../parent/lane.ts';
-import { laneBuild } from '../shape.ts';
-import type { SandboxMode } from './report.ts';
+import { type LaneBuild, type LaneShape, laneBuild } from '../shape.ts';
 
 export const probe = laneBuild({
   name: 'probing',
@@ -13,9 +12,12 @@ export const probe = laneBuild({
   stallSeconds: 60,
 });
 
+/** What lanes of a build are held by goes by this of it. */
+export type Holding = Pick<LaneBuild<LaneShape>, 'sandbox' | 'reads'>;
+
 /** What a lane would be held by. Throws SandboxLacking where it is required and there is not enough of it. */
-export async function probeSandbox(sandbox: SandboxMode): Promise<SandboxReport> {
-  const lane = await openLane({ ...probe, sandbox }, {});
+export async function probeSandbox({ sandbox, reads }: Holding): Promise<SandboxReport> {
+  const lane = await openLane({ ...probe, ...(sandbox && { sandbox }), ...(reads && { reads }) }, {});
   await lane.close();
   return lane.sandbox;
 }

@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { type ModelIdentity, ProblemError } from '@darkroom/contract';
-import { type LaneBuild, LaneEnded, LanePool, openLane } from '@darkroom/lane';
+import { type Holding, type LaneBuild, LaneEnded, LanePool, openLane } from '@darkroom/lane';
 import { type Config, releaseMemory } from '@darkroom/platform';
 import type { AnalyseOptions, Analysis } from '../analyse.ts';
 import type { FrameAnalysis } from '../analyse-frame.ts';
@@ -125,14 +125,12 @@ function requireSame(wanted: ModelIdentity, has: ModelIdentity): void {
 }
 
 async function buildOf(config: RecogniserConfig): Promise<LaneBuild<typeof recognitionShape>> {
-  const { modelPath, modelsDir, memoryBytes, seconds, device } = config.recognition;
+  const { memoryBytes, seconds, device } = config.recognition;
   return {
     name: 'recognition',
     shape: recognitionShape,
     main: new URL('main.ts', import.meta.url),
-    reads: await filesOf(modelPath ?? defaultModelPath(modelsDir)),
-    // The driver opens devices, to write to them as well.
-    sandbox: device === 'cuda' && config.lane.sandbox === 'auto' ? 'off' : config.lane.sandbox,
+    ...(await holdingOf(config)),
     memoryBytes,
     // The loop of events stands still while a model runs.
     stallSeconds: seconds,
@@ -143,6 +141,15 @@ async function buildOf(config: RecogniserConfig): Promise<LaneBuild<typeof recog
       MALLOC_MMAP_THRESHOLD_: '4194304',
       ...(device === 'cuda' && ofCuda(process.env)),
     },
+  };
+}
+
+/** What the lanes are held by goes by this: with a GPU by nothing, as its driver opens devices, to write to them as well. */
+export async function holdingOf({ recognition, lane: { sandbox } }: RecogniserConfig): Promise<Holding> {
+  const { modelPath, modelsDir, device } = recognition;
+  return {
+    reads: await filesOf(modelPath ?? defaultModelPath(modelsDir)),
+    sandbox: device === 'cuda' && sandbox === 'auto' ? 'off' : sandbox,
   };
 }
 
