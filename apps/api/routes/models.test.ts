@@ -1,6 +1,7 @@
 import { forgetWorker, tellModel } from '@darkroom/analysis';
 import { modelList, type OpenedModel, problemOf } from '@darkroom/contract';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { z } from 'zod';
 import { engineAway, startTestApi, type TestApi } from '../testing.ts';
 
 const model: OpenedModel = {
@@ -108,4 +109,30 @@ it('a label that the model does not know is 422 with the nearest, and leaves not
   expect(await submit(...good.map(([name, value]): [string, string] => [name, value]))).toMatchObject({
     status: 202,
   });
+});
+
+it('an upload is not copied for labels that the model does not know', async () => {
+  await tellModel(api.records.db, 'b/1', { opened: model });
+  const post = async (path: string, body: object) => {
+    const headers = { authorization: `Bearer ${ann}`, 'content-type': 'application/json' };
+    const reply = await fetch(`${api.url}${path}`, { method: 'POST', body: JSON.stringify(body), headers });
+    return z
+      .looseObject({ id: z.string(), parts: z.array(z.object({ url: z.string() })) })
+      .partial()
+      .parse(await reply.json());
+  };
+  const { id, parts } = await post('/v1/uploads', { filename: 'a.jpg', bytes: photo.size });
+  await fetch(parts?.[0]?.url ?? '', { method: 'PUT', body: photo });
+  await post(`/v1/uploads/${id}/complete`, {});
+  const copy = vi.spyOn(api.storage, 'copy');
+  const before = await jobs();
+  expect(await post('/v1/analysis', { upload: id, labels: ['robbin'] })).toMatchObject({
+    status: 422,
+    code: 'unknown_label',
+  });
+  expect(copy).not.toHaveBeenCalled();
+  expect(await jobs()).toBe(before);
+  expect(await post('/v1/analysis', { upload: id, labels: ['robin'] })).toMatchObject({ state: 'queued' });
+  expect(copy).toHaveBeenCalledOnce();
+  copy.mockRestore();
 });

@@ -47,10 +47,10 @@ export async function submitFiles(
   const earlier = await findEarlier(deps, call);
   if (earlier !== undefined)
     return sameAs(earlier, fingerprintOfFiles(await takeFiles(parts, limits, digestOnly)));
-  return received(deps, call, async (open) => {
+  return received(deps, call, async (open, check) => {
     const request = await takeFiles(parts, limits, async (file, soFar) => {
       // Before a byte is stored, where the fields came first.
-      if (file.segmentId === 1) await requireKnown(deps, soFar);
+      if (file.segmentId === 1) await check(soFar);
       return store(deps, call, await open(file.media), file);
     });
     const { media, options, files } = request;
@@ -105,7 +105,9 @@ function submitUpload(
     const uri = `s3://${storage.bucket}/${key}`;
     const { media, source: object } = await pinObject(storage, uri, config.limits);
     const options = optionsOf(media, given);
-    const copyTo = async (open: Open): Promise<Collected> => {
+    const copyTo = async (open: Open, check: Check): Promise<Collected> => {
+      // Before a byte is copied.
+      await check(options);
       const target = inputKey(await open(media), { media, field: 'file', segmentId: 1, filename });
       const copied = await storage.copy(object.uri, target, { ifMatch: object.etag, signal: call.signal });
       const source = { uri: copied.uri, etag: copied.etag, bytes: copied.size, filename };
@@ -127,11 +129,14 @@ interface Collected {
 /** Makes the row of the job, when it is known what kind of job it is; returns the id, the same one every time. */
 type Open = (media: Media) => Promise<string>;
 
+/** See {@link requireKnown}; asked again of the same it does nothing. */
+type Check = (options: AnalysisOptions) => Promise<void>;
+
 /** Lets `collect` make the row where there are objects to hang on it, and gather what belongs to it, and makes it a job; on any failure all of it is taken back. */
 async function received(
   deps: IntakeDeps,
   { caller, idempotencyKey }: IntakeCall,
-  collect: (open: Open) => Promise<Collected>,
+  collect: (open: Open, check: Check) => Promise<Collected>,
   alsoRecord: (tx: Db) => Promise<void> = async () => {},
 ): Promise<Accepted> {
   const { dispatch } = deps;
@@ -140,9 +145,15 @@ async function received(
     opened ??= (await dispatch.receive(kindOf[media].kind, caller, { input: {} })).id;
     return opened;
   };
+  let checked: string | undefined;
+  const check: Check = async (options) => {
+    const asked = JSON.stringify([options.model, options.labels, options.thresholds]);
+    if (asked !== checked) await requireKnown(deps, options);
+    checked = asked;
+  };
   try {
-    const { media, options, sources, fingerprint, sourceJobId } = await collect(open);
-    await requireKnown(deps, options);
+    const { media, options, sources, fingerprint, sourceJobId } = await collect(open, check);
+    await check(options);
     const submission: Submission = {
       idempotencyKey,
       fingerprint,
