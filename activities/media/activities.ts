@@ -163,7 +163,7 @@ function optionsOfSplit(options: VideoOptions) {
   const { mode, from, to, shortestScene, longestScene, cutThreshold, gradual, sampleEvery, statistics } =
     options;
   // Absent where they are not asked for, so that digests of before stay equal.
-  const samples = sampleEvery !== null && { sampleEvery };
+  const samples = typeof sampleEvery === 'number' && { sampleEvery };
   return { mode, from, to, shortestScene, longestScene, cutThreshold, gradual, ...samples, statistics };
 }
 

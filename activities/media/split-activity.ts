@@ -264,12 +264,12 @@ class SplitPageWork {
  */
 export function requireFewFrames(options: VideoOptions, info: VideoInfo, most: number): void {
   const seconds = secondsOf(info, options);
-  const { sampleEvery } = options;
+  const { sampleEvery = null } = options;
   if (sampleEvery === null || seconds === undefined || seconds / sampleEvery <= most) return;
   throw new ProblemError('too_many_items', tooMany(options, most));
 }
 
-const tooMany = ({ sampleEvery }: VideoOptions, most: number): string =>
+const tooMany = ({ sampleEvery = null }: VideoOptions, most: number): string =>
   sampleEvery === null
     ? `The video has more than ${most} scenes (LIMIT_VIDEO_SCENES).`
     : `A frame every ${sampleEvery} s makes more than ${most} of the video (LIMIT_VIDEO_SCENES). Ask for fewer: a larger sampleEvery.`;

@@ -38,9 +38,10 @@ export const videoOptions = z
       description:
         'How much more than its neighbours a picture must change for a cut; lower finds more, higher fewer.',
     }),
-    sampleEvery: z.number().min(0.01).max(3600).nullable().default(null).meta({
+    // Absent, not a default, for the reason that the options of photos say; null takes it away where a job runs again.
+    sampleEvery: z.number().min(0.01).max(3600).nullable().optional().meta({
       description:
-        'Seconds after which another frame of a scene is analysed: a long scene then gives several, each of them a segment with its own time and the number of its scene. Null means one frame a scene.',
+        'Seconds after which another frame of a scene is analysed: a long scene then gives several, each of them a segment with its own time and the number of its scene. Absent or null: one frame a scene.',
     }),
     gradual: z
       .boolean()

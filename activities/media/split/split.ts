@@ -107,7 +107,7 @@ class Pass {
     const remembered = cursor?.candidates.map(([index, at]) => ({ index, at }));
     const candidates = new Candidates<KeptFrame>(candidateBytes, remembered);
     this.#candidates = candidates;
-    const { shortestScene: shortest, longestScene: longest, sampleEvery: every } = options;
+    const { shortestScene: shortest, longestScene: longest, sampleEvery: every = null } = options;
     const samples = every !== null && {
       samples: { every, frameFrom: (time: number) => candidates.held.find(({ at }) => at >= time)?.at },
     };

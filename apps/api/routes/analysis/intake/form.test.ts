@@ -55,10 +55,9 @@ describe('AnalysisForm', () => {
       longestScene: 60,
       cutThreshold: 3,
       gradual: true,
-      sampleEvery: null,
     });
     expect(readAs('video', ['sampleEvery', '2.5'])).toMatchObject({ sampleEvery: 2.5 });
-    expect(readAs('video', ['sampleEvery', 'null'])).toMatchObject({ sampleEvery: null });
+    expect(readAs('video', ['sampleEvery', 'null'], ['statistics', 'false'])).toEqual(readAs('video'));
     expect(() => readAs('video', ['sampleEvery', '0'])).toThrow();
     const fields: [string, string][] = [
       ['mode', 'fast'],
@@ -83,7 +82,14 @@ describe('AnalysisForm', () => {
   });
 
   it('takes the options of videos with a photo where they are the defaults, which generated clients send', () => {
-    const defaults = read(['mode', 'exact'], ['from', '0'], ['gradual', 'true'], ['to', 'null']);
+    const defaults = read(
+      ['mode', 'exact'],
+      ['from', '0'],
+      ['gradual', 'true'],
+      ['to', 'null'],
+      ['sampleEvery', 'null'],
+      ['statistics', 'false'],
+    );
     expect(defaults).toEqual(read());
   });
 

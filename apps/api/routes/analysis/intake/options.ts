@@ -16,13 +16,13 @@ const forVideosAlone = new Set(
   Object.keys(videoOptions.shape).filter((name) => !Object.hasOwn(analysisOptions.shape, name)),
 );
 
-/** The defaults of the options of videos. */
-const defaults: OptionValues = videoOptions.parse({});
+/** Values of the options of videos that say no more than their absence. */
+const absence: OptionValues = { ...videoOptions.parse({}), sampleEvery: null, statistics: false };
 
-/** Without the options of videos that say no more than their absence: clients that were generated send every default. */
+/** Without the options of videos that say nothing: clients that were generated send every default. */
 const significant = (given: OptionValues): OptionValues =>
   Object.fromEntries(
-    Object.entries(given).filter(([name, value]) => !forVideosAlone.has(name) || value !== defaults[name]),
+    Object.entries(given).filter(([name, value]) => !forVideosAlone.has(name) || value !== absence[name]),
   );
 
 /**
@@ -30,8 +30,8 @@ const significant = (given: OptionValues): OptionValues =>
  * and ZodError for wrong values.
  */
 export function optionsOf(media: Media, given: OptionValues): AnalysisOptions | VideoOptions {
-  if (media === 'video') return videoOptions.parse(given);
   const options = significant(given);
+  if (media === 'video') return videoOptions.parse(options);
   const foreign = Object.keys(options).filter((name) => forVideosAlone.has(name));
   if (foreign.length === 0) return analysisOptions.parse(options);
   const detail = 'is an option of videos alone, and this is a photo';

@@ -332,7 +332,6 @@ describe('the OpenAPI document', () => {
       shortestScene: told(0.5),
       longestScene: told(60),
       cutThreshold: told(3),
-      sampleEvery: told(null),
       gradual: told(true),
     };
     expect(AnalysisForm.properties).toMatchObject(defaults);
