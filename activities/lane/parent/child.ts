@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { LaneDied } from '../errors.ts';
+import { LaneDied, LaneEnded } from '../errors.ts';
 import type { LaunchPlan } from '../sandbox/plan.ts';
 import type { LaneBuild, LaneShape } from '../shape.ts';
 import { TALK, TASKS } from '../wire.ts';
@@ -42,6 +42,7 @@ export class Child {
     });
   }
 
+  /** Throws LaneEnded where the system starts no process. */
   static async start(build: LaneBuild<LaneShape>): Promise<Child> {
     const { main, reads = [], memoryBytes, sandbox = 'auto', environment } = build;
     const wrapper = sandbox === 'off' ? [] : await networkWrapper();
@@ -66,7 +67,10 @@ export class Child {
       env: { ...environment },
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
     });
-    if (child.pid === undefined) throw await new Promise<Error>((resolve) => child.once('error', resolve));
+    if (child.pid === undefined) {
+      const cause = await new Promise<Error>((resolve) => child.once('error', resolve));
+      throw new LaneEnded(`The ${build.name} process could not be started: ${cause.message}`, { cause });
+    }
     return new Child(build.name, child, child.pid);
   }
 

@@ -53,7 +53,7 @@ export interface OpenOptions {
 
 /**
  * Starts a child of `build` and opens it with `setup`. Throws ProblemError with the child's code when it cannot be opened, LaneDied,
- * LaneEnded when it takes too long, the signal's reason.
+ * LaneEnded when it takes too long or no process can be started, the signal's reason.
  */
 export async function openLane<S extends LaneShape>(
   build: LaneBuild<S>,

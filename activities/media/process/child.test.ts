@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { videoOptions } from '@darkroom/contract';
 import { LaneDied, LaneStalled, type RangeSource } from '@darkroom/lane';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { SplitEvent } from '../split/split.ts';
 import { rangesOf } from '../testing/bytes-source.ts';
 import { makeFilm } from '../testing/film/film.ts';
@@ -153,6 +153,21 @@ describe('the decoder’s process', () => {
     await expect(all(events)).rejects.toMatchObject({ name: 'ProblemError', code: 'unsupported_video' });
   });
 });
+
+it.each(['/nowhere/node', '/bin/false'])(
+  'is no fault of the video where no process of the decoder can be opened: %s',
+  async (program) => {
+    const { execPath } = process;
+    onTestFinished(() => {
+      process.execPath = execPath;
+    });
+    process.execPath = program;
+    const problem = { name: 'ProblemError', code: 'outage' };
+    const signal = new AbortController().signal;
+    await expect(probeVideo(rangesOf(film), { limits, signal })).rejects.toMatchObject(problem);
+    await expect(all(run(rangesOf(film)).events)).rejects.toMatchObject(problem);
+  },
+);
 
 describe('the end of the decoder’s process', () => {
   it('comes when nobody wants more', async () => {

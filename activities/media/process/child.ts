@@ -1,10 +1,10 @@
 /** The parent's side of the decoder's process: a lane for one file, which is ended when that is done. */
-import type { VideoInfo } from '@darkroom/contract';
+import { ProblemError, type VideoInfo } from '@darkroom/contract';
 import {
   type Lane,
+  LaneEnded,
   type LaneItem,
   laneBuild,
-  type OpenOptions,
   openLane,
   type RangeSource,
   type SandboxMode,
@@ -25,6 +25,7 @@ export interface DecoderLimits extends VideoLimits {
 export interface ChildOptions {
   readonly limits: DecoderLimits;
   readonly signal: AbortSignal;
+  /** Told when it is open. */
   readonly onChild?: (pid: number) => void;
   /** Milliseconds of a clock that never goes back; by default the system's. */
   readonly now?: () => number;
@@ -42,8 +43,8 @@ const messageBytes = ({ pixels }: VideoLimits): number => 3 * pixels + (64 << 20
 type DecoderLane = Lane<typeof decoderShape>;
 
 /**
- * What a video says of itself. Throws ProblemError (codes: see `openVideo`; `memory_limit`, `item_timeout`), LaneDied, LaneStalled,
- * the signal's reason, what the source throws. The process is gone when this settles.
+ * What a video says of itself. Throws ProblemError (codes: see `openVideo`; `memory_limit`, `item_timeout`; `outage` where no process can be opened), LaneDied,
+ * LaneStalled, the signal's reason, what the source throws. The process is gone when this settles.
  */
 export function probeVideo(source: RangeSource, options: ChildOptions): Promise<VideoInfo> {
   return inLane(options, async (lane) => {
@@ -103,7 +104,7 @@ const fileOf = (
   keptBytes = 0,
 ) => ({ size, limits: { pixels, seconds, memoryBytes, keptBytes } });
 
-function openDecoder({ limits, signal, onChild, now }: ChildOptions): Promise<DecoderLane> {
+async function openDecoder({ limits, signal, onChild, now }: ChildOptions): Promise<DecoderLane> {
   const { memoryBytes, stallSeconds, sandbox = 'auto' } = limits;
   const build = laneBuild({
     name: 'decoding',
@@ -115,12 +116,18 @@ function openDecoder({ limits, signal, onChild, now }: ChildOptions): Promise<De
     messageBytes: messageBytes(limits),
     environment,
   });
-  const options: OpenOptions = {
-    signal,
-    ...(onChild && { onStart: onChild }),
-    ...(now && { now }),
-  };
-  return openLane(build, {}, options);
+  let lane: DecoderLane;
+  try {
+    lane = await openLane(build, {}, { signal, ...(now && { now }) });
+  } catch (error) {
+    // Nothing of the file was in it by then.
+    if (!(error instanceof LaneEnded)) throw error;
+    throw new ProblemError('outage', `No process could be opened to decode in. ${error.message}`, {
+      cause: error,
+    });
+  }
+  onChild?.(lane.pid);
+  return lane;
 }
 
 async function inLane<R>(options: ChildOptions, work: (lane: DecoderLane) => Promise<R>): Promise<R> {

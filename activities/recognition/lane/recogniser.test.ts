@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { copyFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
-import { afterEach, beforeAll, expect, it } from 'vitest';
+import { afterEach, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { analyse } from '../analyse.ts';
 import { analyseFrame } from '../analyse-frame.ts';
 import type { Model } from '../model/session.ts';
@@ -141,6 +141,19 @@ it('says what is wrong with the model', async () => {
   await expect(recogniser.model()).rejects.toMatchObject({
     code: 'unsupported_model',
     message: expect.stringContaining('/nowhere/model.onnx'),
+  });
+});
+
+it('takes a system that starts no process for an outage, and for no fault of a photo', async () => {
+  recogniser = openRecogniser(await config());
+  const { execPath } = process;
+  onTestFinished(() => {
+    process.execPath = execPath;
+  });
+  process.execPath = '/nowhere/node';
+  await expect(photo('cat.jpg')).rejects.toMatchObject({
+    code: 'unsupported_model',
+    problem: { retryable: true },
   });
 });
 
