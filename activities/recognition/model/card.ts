@@ -25,7 +25,8 @@ export type ModelInput = z.infer<typeof modelInput>;
 
 export const modelLabels = z.union([
   z.array(z.string()).min(1),
-  z.record(z.string().regex(/^\d+$/, 'a class id'), z.string()),
+  // As a class is looked up by: `007` would be found by nobody.
+  z.record(z.string().regex(/^(0|[1-9]\d{0,8})$/, 'a class id, as 7'), z.string()),
 ]);
 export type ModelLabels = z.infer<typeof modelLabels>;
 
