@@ -10,6 +10,18 @@ export const storableText = (most: number) =>
     .max(most)
     .refine((value) => storable(value) === value, 'has NUL or broken Unicode');
 
+/** Scores by label. A record leaves `__proto__` out without a word. */
+const scoresByLabel = z.preprocess(
+  (scores, context) => {
+    if (typeof scores === 'object' && scores !== null && Object.hasOwn(scores, '__proto__'))
+      context.addIssue({ code: 'custom', path: ['__proto__'], message: 'is not taken as a label' });
+    return scores;
+  },
+  z
+    .record(storableText(100).min(1), z.number().min(0).max(1))
+    .refine((scores) => Object.keys(scores).length <= 200, 'has more than 200 labels'),
+);
+
 export const analysisOptions = z
   .strictObject({
     model: storableText(100)
@@ -29,14 +41,10 @@ export const analysisOptions = z
       .meta({ description: 'Labels wanted; empty means all.', example: ['cat', 'dog'] }),
     annotate: z.boolean().default(true).meta({ description: 'Whether to draw boxes and labels.' }),
     // What a job of before does not have stays absent, not a default: its digests and fingerprints are what they were.
-    thresholds: z
-      .record(storableText(100).min(1), z.number().min(0).max(1))
-      .refine((scores) => Object.keys(scores).length <= 200, 'has more than 200 labels')
-      .optional()
-      .meta({
-        description: 'Lowest score of some labels, in place of scoreThreshold.',
-        example: { person: 0.6 },
-      }),
+    thresholds: scoresByLabel.optional().meta({
+      description: 'Lowest score of some labels, in place of scoreThreshold.',
+      example: { person: 0.6 },
+    }),
     iou: z.number().min(0).max(1).optional().meta({
       description:
         'Of two boxes of one label that overlap by more (intersection over union), the better one stays; 1 keeps all. Absent: as the model has it.',

@@ -42,6 +42,10 @@ describe('AnalysisForm', () => {
       maxDetections: 7,
     });
     expect(() => read(['thresholds', 'person'])).toThrow(/label=score/);
+    const twice = /is given twice for "cat"/;
+    expect(() => read(['thresholds', 'cat=0.5,dog=0.5,cat=0.5'])).toThrow(twice);
+    expect(() => read(['thresholds', '{"cat":0.5}'], ['thresholds', 'cat=0.6'])).toThrow(twice);
+    expect(() => read(['thresholds', 'cat=0.5'], ['thresholds', '{"dog":0.6}'])).toThrow(/is given twice/);
     expect(() => read(['thresholds', '{"person":'])).toThrow(/no JSON/);
   });
 
@@ -135,6 +139,8 @@ describe('AnalysisForm', () => {
     ['thresholds', 'person=2'],
     ['thresholds', 'person=high'],
     ['thresholds', '{"person":"0.5"}'],
+    ['thresholds', '{"cat":0.5,"__proto__":0.5}'],
+    ['thresholds', '__proto__=0.5'],
     ['iou', '1.5'],
     ['maxDetections', '0'],
     ['maxDetections', '1.5'],

@@ -29,14 +29,16 @@ const list: Read = (value, before) => [
 /** `{"person":0.6}`, or `person=0.6` as often as needed, separated by commas. */
 const scores: Read = (value, before) => {
   if (value.startsWith('{')) return once(json)(value, before);
-  const pairs = value.split(',').flatMap((pair) => {
-    if (pair.trim() === '') return [];
+  const all = new Map<string, unknown>(Object.entries(before ?? {}));
+  for (const pair of value.split(',')) {
+    if (pair.trim() === '') continue;
     const at = pair.lastIndexOf('=');
     const [label, score] = [pair.slice(0, Math.max(at, 0)).trim(), pair.slice(at + 1).trim()];
     if (label === '' || score === '') throw new RangeError('has the form label=score, or is JSON');
-    return [[label, number(score)] as const];
-  });
-  return Object.fromEntries([...Object.entries(before ?? {}), ...pairs]);
+    if (all.has(label)) throw new RangeError(`is given twice for ${JSON.stringify(label)}`);
+    all.set(label, number(score));
+  }
+  return Object.fromEntries(all);
 };
 
 function json(value: string): unknown {

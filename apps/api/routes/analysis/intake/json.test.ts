@@ -64,6 +64,18 @@ describe('POST /analysis with JSON', () => {
     expect(body.segments.map((s: { filename: string }) => s.filename)).toEqual(['a.jpg', 'b.jpg']);
   });
 
+  it.each(['/analysis', 'rerun'])('refuses __proto__ as a label: %s', async (path) => {
+    const thresholds = JSON.parse('{"cat":0.5,"__proto__":0.5}');
+    const { body: task } = await post('/analysis', source('samples/one.jpg'));
+    const { status, body } = await (path === 'rerun'
+      ? post(`/v1/jobs/${task.task_id}/rerun`, JSON.stringify({ thresholds }))
+      : post(path, source('samples/one.jpg', { thresholds })));
+    expect([status, body.errors]).toEqual([
+      422,
+      [{ pointer: '/thresholds/__proto__', detail: expect.any(String) }],
+    ]);
+  });
+
   it('takes a threshold that is nearly nothing', async () => {
     const { status, body } = await post('/analysis', source('samples/one.jpg', { scoreThreshold: 1e-320 }));
     expect(status).toBe(202);

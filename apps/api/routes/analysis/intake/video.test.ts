@@ -336,6 +336,12 @@ describe('the OpenAPI document', () => {
     };
     expect(AnalysisForm.properties).toMatchObject(defaults);
     expect(AnalysisRequest.properties).toMatchObject(defaults);
+    expect(AnalysisRequest.properties.thresholds).toMatchObject({
+      type: 'object',
+      additionalProperties: { type: 'number', minimum: 0, maximum: 1 },
+      description: 'Lowest score of some labels, in place of scoreThreshold.',
+      examples: [{ person: 0.6 }],
+    });
     const codes = Object.keys(
       document.paths['/analysis'].post.responses['415'].content['application/problem+json'].examples,
     );
