@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
+import { LaneEnded } from '../errors.ts';
 import { openLane } from '../parent/lane.ts';
 import { trialBuild, type trialShape } from '../testing/trial.ts';
 import { LanePool, type PoolOptions } from './pool.ts';
@@ -187,6 +188,73 @@ it('gives nothing more to lanes that a new one differs from', async () => {
   await expect(pool.ask('reverse', { name: 'x', params: { add: 0 } }, { check })).rejects.toThrow('another');
   await sleep(0);
   expect(pool.pids).toHaveLength(1);
+});
+
+it('does not mix lanes that differ where one of them was opened for an item alone', async () => {
+  let greeting = 'hello';
+  poolOf({
+    inHand: 1,
+    open: () => openLane(trialBuild, { greeting }, { onStart: (pid) => started.push(pid) }),
+    key: (told) => told.greeting,
+  });
+  const [entered, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const first = reverse('ab', async () => {
+    entered.resolve();
+    await go.promise;
+  });
+  await entered.promise;
+  const die: Stage = (_, pid) => {
+    greeting = 'good day';
+    if (started.indexOf(pid) === 1) process.kill(pid, 'SIGKILL');
+  };
+  expect(textOf(await reverse('cd', die))).toBe('dc');
+  go.resolve();
+  await first;
+  expect(pool.pids).toEqual([started[0]]);
+  expect((await pool.told()).greeting).toBe('hello');
+});
+
+it('is closed with all it has in hand, alone or not, and opens nothing for that', async () => {
+  poolOf({ lanes: 1 });
+  const [beside, alone] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const stay = (entered: { resolve(): void }) => () => {
+    entered.resolve();
+    return new Promise<void>(() => {});
+  };
+  const hang = stay(alone);
+  const killed = reverse('ab', (_, pid) => (pid === started[0] ? void process.kill(pid, 'SIGKILL') : hang()));
+  const ends = [killed.catch((error: unknown) => error)];
+  await alone.promise;
+  ends.push(reverse('cd', stay(beside)).catch((error: unknown) => error));
+  await beside.promise;
+  const opened = started.length;
+  await pool.close();
+  for (const end of await Promise.all(ends)) expect(end).toBeInstanceOf(LaneEnded);
+  expect(started).toHaveLength(opened);
+  expect(started.filter(alive)).toEqual([]);
+  expect(textOf(await reverse('ef'))).toBe('fe');
+});
+
+it('is closed with a lane that is being opened for an item alone', async () => {
+  const [opening, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  poolOf({
+    open: async () => {
+      if (started.length === 1) {
+        opening.resolve();
+        await go.promise;
+      }
+      return openLane(trialBuild, { greeting: 'hello' }, { onStart: (pid) => started.push(pid) });
+    },
+  });
+  const end = reverse('ab', (_, pid) => void (pid === started[0] && process.kill(pid, 'SIGKILL'))).catch(
+    (error: unknown) => error,
+  );
+  await opening.promise;
+  const closing = pool.close();
+  go.resolve();
+  await closing;
+  expect(await end).toBeInstanceOf(LaneEnded);
+  expect(started.filter(alive)).toEqual([]);
 });
 
 it('tells what a lane cannot be opened for', async () => {

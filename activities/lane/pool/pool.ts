@@ -78,7 +78,12 @@ export class LanePool<S extends LaneShape> {
   readonly #opening = new Set<Promise<unknown>>();
   /** A lane in which nothing has been but items that were alone there, for the next of them. */
   #aside: Held<S> | undefined;
+  /** The one in which an item is alone now, and that which is being opened for one. */
+  #lonely: Held<S> | undefined;
+  #openingAlone: Promise<Held<S>> | undefined;
   #asked = 0;
+  /** How often all were ended. */
+  #closed = 0;
   #idle: NodeJS.Timeout | undefined;
 
   constructor(options: PoolOptions<S>) {
@@ -111,20 +116,30 @@ export class LanePool<S extends LaneShape> {
   ): Promise<ResultOf<S, K>> {
     this.#asked++;
     clearTimeout(this.#idle);
+    const closed = this.#closed;
+    const goOn = (error: unknown): void => {
+      if (this.#closed !== closed) throw error;
+    };
     try {
       const beside = await this.#askBeside(task, item, options);
       if (beside.answer !== undefined) return beside.answer;
-      return await this.#alone.run(() => this.#askAlone(task, item, options), options.signal);
+      const { error } = beside;
+      const alone = () => {
+        goOn(error);
+        return this.#askAlone(task, item, options, goOn);
+      };
+      return await this.#alone.run(alone, options.signal);
     } finally {
       this.#asked--;
       this.#rest();
     }
   }
 
-  /** Ends all lanes; what they have in hand fails. Whoever asks later has others opened. */
+  /** Ends all lanes; what they have in hand fails by LaneEnded. Whoever asks later has others opened. */
   async close(): Promise<void> {
     clearTimeout(this.#idle);
-    await Promise.allSettled(this.#opening);
+    this.#closed++;
+    await Promise.allSettled([...this.#opening, this.#openingAlone]);
     const all = this.#all();
     this.#held.clear();
     this.#aside = undefined;
@@ -132,7 +147,7 @@ export class LanePool<S extends LaneShape> {
   }
 
   #all(): Held<S>[] {
-    return [...this.#held, ...(this.#aside === undefined ? [] : [this.#aside])];
+    return [...this.#held, ...[this.#aside, this.#lonely].flatMap((held) => held ?? [])];
   }
 
   #living(): Held<S>[] {
@@ -221,21 +236,24 @@ export class LanePool<S extends LaneShape> {
     return { outcome, settled };
   }
 
-  /** Does it in a lane of its own, and names it where it ends that. */
+  /** Does it in a lane of its own, and names it where it ends that; `goOn` throws what ended a lane where all were. */
   async #askAlone<K extends TaskName<S>>(
     task: K,
     item: PoolItem<S, K>,
     options: AskOptions<S, K>,
+    goOn: (error: unknown) => void,
   ): Promise<ResultOf<S, K>> {
     for (let tries = 1; ; ) {
       const kept = this.#aside?.lane.ended === undefined ? this.#aside : undefined;
       this.#aside = undefined;
-      const held = kept ?? (await this.#open());
+      const held = kept ?? (await this.#openAlone());
+      this.#lonely = held;
       held.inHand++;
       const { outcome, settled } = this.#begin(held, task, item, options);
       try {
         const { answer, error } = await outcome;
         if (answer !== undefined) return answer;
+        goOn(error);
         // One in which others were before, alone as well, may have ended of what they left behind.
         if (kept !== undefined) continue;
         const killed = error instanceof LaneDied && error.signal === 'SIGKILL';
@@ -243,17 +261,31 @@ export class LanePool<S extends LaneShape> {
         tries++;
       } finally {
         await settled;
+        this.#lonely = undefined;
         this.#keep(held);
       }
     }
+  }
+
+  #openAlone(): Promise<Held<S>> {
+    const opening = this.#open();
+    this.#openingAlone = opening;
+    return opening;
   }
 
   /** A lane in which an item was alone: it is for the next of those, or for everybody, or for nobody. */
   #keep(held: Held<S>): void {
     if (held.lane.ended !== undefined) return;
     if (this.#alone.queued > 0) this.#aside = held;
-    else if (this.#living().length + this.#opening.size < this.#options.lanes) this.#held.add(held);
+    else if (this.#living().length + this.#opening.size < this.#options.lanes && !this.#differs(held))
+      this.#held.add(held);
     else void held.lane.close();
+  }
+
+  /** Whether there are lanes that say something else of themselves. */
+  #differs({ lane }: Held<S>): boolean {
+    const { key } = this.#options;
+    return key !== undefined && this.#living().some((other) => key(other.lane.told) !== key(lane.told));
   }
 
   /** The lane has done with one item. */
