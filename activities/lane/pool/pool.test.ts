@@ -104,6 +104,16 @@ it('passes on what is wrong with an item, and keeps the lane', async () => {
   expect(started).toHaveLength(1);
 });
 
+it('believes an item that it lacks memory only where it was alone', async () => {
+  poolOf({ memoryVariable: 'SOME_MEMORY' });
+  const asked = pool.ask('misbehave', { name: 'large.jpg', params: { how: 'lack' } });
+  await expect(asked).rejects.toMatchObject({
+    code: 'memory_limit',
+    message: 'large.jpg: There was no more. (SOME_MEMORY)',
+  });
+  expect(started).toHaveLength(2);
+});
+
 it('ends the lane at once when nobody waits for anything in it any more', async () => {
   poolOf();
   const calling = new AbortController();

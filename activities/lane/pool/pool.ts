@@ -2,6 +2,7 @@
  * Warm lanes of one build, shared by whoever asks. A lane that ends under what it has in hand costs nobody but the item that ended it: each
  * is done again by itself, in a lane where nothing else is, and what ends that one too is named.
  */
+import { ProblemError } from '@darkroom/contract/problem.ts';
 import { Lanes } from '@darkroom/platform/lanes.ts';
 import { LaneDied, LaneEnded } from '../errors.ts';
 import type { Lane } from '../parent/lane.ts';
@@ -224,7 +225,9 @@ export class LanePool<S extends LaneShape> {
           if (signal?.aborted) throw signal.reason;
           const endedUnderIt =
             error instanceof LaneEnded || (lane.ended !== undefined && error === lane.ended);
-          if (!endedUnderIt) throw error;
+          // Others in the lane may have taken what it lacked.
+          const lacked = error instanceof ProblemError && error.code === 'memory_limit';
+          if (!endedUnderIt && !lacked) throw error;
           return { error };
         },
       )
@@ -254,6 +257,7 @@ export class LanePool<S extends LaneShape> {
         const { answer, error } = await outcome;
         if (answer !== undefined) return answer;
         goOn(error);
+        await held.lane.close();
         // One in which others were before, alone as well, may have ended of what they left behind.
         if (kept !== undefined) continue;
         const killed = error instanceof LaneDied && error.signal === 'SIGKILL';

@@ -43,6 +43,7 @@ serve<typeof trialShape>({
       } else if (how === 'abort') process.kill(process.pid, 'SIGSEGV');
       else if (how === 'throw') throw new Error('nobody foresaw this');
       else if (how === 'problem') throw new ProblemError('truncated_image', 'Half of it is missing.');
+      else if (how === 'lack') throw new ProblemError('memory_limit', 'There was no more.');
       else if (how === 'memory') for (;;) hoard.push(new Uint8Array(4 << 20).fill(1));
       // What the types forbid.
       else if (how === 'lie') item.answer(JSON.parse('{"number":"ten"}'));

@@ -23,7 +23,7 @@ export const trialShape = laneShape({
     /** What hostile bytes might make it do. */
     misbehave: {
       params: z.object({
-        how: z.enum(['spin', 'exit', 'throw', 'problem', 'memory', 'lie', 'garbage', 'abort']),
+        how: z.enum(['spin', 'exit', 'throw', 'problem', 'memory', 'lie', 'garbage', 'abort', 'lack']),
         begun: z.boolean().optional(),
       }),
       result: z.object({ number: z.number() }),

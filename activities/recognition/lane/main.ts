@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { analyse, type ForeignDecoder } from '../analyse.ts';
 import { analyseFrame } from '../analyse-frame.ts';
 import { type Model, openModel } from '../model/session.ts';
+import { toldMemory } from '../picture/open.ts';
 import type { recognitionShape } from './shape.ts';
 
 /** What the module of `setup.foreign` exports. It is loaded with the first file that is for it. */
@@ -33,6 +34,8 @@ serve<typeof recognitionShape>({
         ...result
       } = await analyse(bodyOf(item, 0), options, {
         onStage: (stage) => item.stage(stage),
+      }).catch((error: unknown) => {
+        throw toldMemory(error);
       });
       item.answer({ ...result, detections: [...result.detections] }, annotated ? [annotated] : []);
     }),
@@ -43,7 +46,9 @@ serve<typeof recognitionShape>({
         frame,
         { ...options, model },
         { onStage: (stage) => item.stage(stage) },
-      );
+      ).catch((error: unknown) => {
+        throw toldMemory(error);
+      });
       item.answer({ detections: [...detections] }, annotated ? [annotated] : []);
     }),
   },

@@ -93,11 +93,23 @@ function supportedFormat(bytes: Buffer): PhotoFormat {
 const UNSUPPORTED =
   /unsupported (feature|color|colour|codec|image type|data version)|not supported|(not|isn't) (implemented|configured|built)|no known route|not a whole number of bytes|samples out of range|No 'meta' box/i;
 
-/** Runs `read`; what it throws becomes `unsupported_media` or `truncated_image`, with the `part` named that could not be read. */
+/** What libvips, its codecs and V8 say when the process gets no more memory. */
+const NO_MEMORY = /insufficient memory|out of memory|cannot allocate memory|bad_alloc|allocation failed/i;
+
+/** `error`, as `memory_limit` where it is that there was no more memory: it is no word about the picture. */
+export function toldMemory(error: unknown): unknown {
+  if (error instanceof ProblemError || !(error instanceof Error) || !NO_MEMORY.test(error.message))
+    return error;
+  const [first = ''] = error.message.split('\n');
+  return new ProblemError('memory_limit', `The process got no more memory: ${first}`, { cause: error });
+}
+
+/** Runs `read`; what it throws becomes `memory_limit`, `unsupported_media` or `truncated_image`, with the `part` named that could not be read. */
 export async function named<T>(part: string, format: PhotoFormat, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
-  } catch (error) {
+  } catch (caught) {
+    const error = toldMemory(caught);
     if (error instanceof ProblemError) throw error;
     const message = error instanceof Error ? error.message : String(error);
     const [first = ''] = message.split('\n');
