@@ -32,7 +32,7 @@ import {
 } from '@darkroom/records';
 import { formatUri } from '@darkroom/storage';
 import { z } from 'zod';
-import { probeVideo } from './process/child.ts';
+import { probeNamed } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
 import { publishedFiles } from './published.ts';
 import { KeptPasses } from './split/kept-passes.ts';
@@ -50,8 +50,10 @@ const scenesInPage = 24;
 /** Milliseconds that a decoder waits for the next page of its video, and between two questions whether there will be one. */
 const keptMs = { idleMs: 60_000, askMs: 1000 };
 
-export function mediaActivities(deps: FrameDeps) {
+/** `atEnd` takes what is to be done when the worker has stopped. */
+export function mediaActivities(deps: FrameDeps, atEnd?: (work: () => Promise<void>) => void) {
   const kept = new KeptPasses({ most: deps.config.media.keptProcesses, ...keptMs });
+  atEnd?.(() => kept.close());
   return {
     /** Reads what the file says of itself; a file that cannot be analysed fails the job by its own reason. */
     probeVideo: jobActivity(deps, async (attempt): Promise<void> => {
@@ -61,7 +63,8 @@ export function mediaActivities(deps: FrameDeps) {
         work: async ({ input, signal }) => {
           const source = input as MediaSource;
           await failpoint('video.probe', source.filename);
-          return probeVideo(rangeSource(deps.storage, source), { limits: limitsOf(deps), signal });
+          const bytes = rangeSource(deps.storage, source);
+          return probeNamed(source.filename, bytes, { limits: limitsOf(deps), signal });
         },
         record: async (tx, info) => {
           await pinVideo(tx, attempt.fence, info);

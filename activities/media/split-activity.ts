@@ -12,7 +12,7 @@ import { LaneEnded } from '@darkroom/lane';
 import { failpoint, releaseMemory } from '@darkroom/platform';
 import { type CheckpointRow, type FoundItem, getCheckpoint, getJob } from '@darkroom/records';
 import { z } from 'zod';
-import { type DecoderLimits, splitVideo } from './process/child.ts';
+import { type DecoderLimits, mostDeaths, splitVideo } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
 import { type SplitCursor, splitCursor } from './split/cursor.ts';
 import { type KeptPasses, SplitPass } from './split/kept-passes.ts';
@@ -22,9 +22,6 @@ import type { SplitEvent, SplitRequest } from './split/split.ts';
 /** Where part `n` of a job's statistics lies until it is published, and as long as it may be again. */
 export const statisticsPart = (jobId: string, n: number): string =>
   `frame-inputs/${jobId}/statistics/${folderOf(n)}${n}.csv`;
-
-/** Deaths of the child at one place before it is the video's own fault. */
-const mostDeaths = 3;
 
 export interface SplitWork {
   readonly source: MediaSource;

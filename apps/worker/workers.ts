@@ -76,7 +76,8 @@ export const queueDefinitions: {
     lanes: async (config) => (await import('@darkroom/recognition/lane/recogniser.ts')).holdingOf(config),
   },
   [queues.media]: {
-    activities: async (deps) => (await import('@darkroom/media/activities.ts')).mediaActivities(deps),
+    activities: async (deps) =>
+      (await import('@darkroom/media/activities.ts')).mediaActivities(deps, deps.atEnd),
     // Each decodes on all cores.
     slots: (config) => config.media.processes,
     lanes: async ({ lane: { sandbox } }) => ({ sandbox }),

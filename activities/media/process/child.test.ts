@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import type { SplitEvent } from '../split/split.ts';
 import { rangesOf } from '../testing/bytes-source.ts';
 import { makeFilm } from '../testing/film/film.ts';
-import { type DecoderLimits, probeVideo, splitVideo } from './child.ts';
+import { type DecoderLimits, probeNamed, probeVideo, splitVideo } from './child.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'child-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -236,5 +236,28 @@ describe('the end of the decoder’s process', () => {
     await new Promise((resolve) => setTimeout(resolve, 3500));
     goOn();
     expect((await taken).at(-1)).toMatchObject({ type: 'end' });
+  });
+});
+
+describe('a file under which its decoder ends before anything is known of it', () => {
+  const { signal } = new AbortController();
+  /** Kills the first so many processes that look at the film. */
+  function looked(kills: number) {
+    let left = kills;
+    const onChild = (pid: number): void => {
+      if (left-- > 0) process.kill(pid, 'SIGKILL');
+    };
+    return probeNamed('film.mp4', rangesOf(film), { limits, signal, onChild });
+  }
+
+  it('is looked at again', async () => {
+    expect(await looked(2)).toMatchObject({ width: 320 });
+  });
+
+  it('is named where that happens each time', async () => {
+    await expect(looked(3)).rejects.toMatchObject({
+      code: 'poisonous_item',
+      message: expect.stringContaining('film.mp4'),
+    });
   });
 });

@@ -9,6 +9,7 @@ import {
   type RangeSource,
   type SandboxMode,
 } from '@darkroom/lane';
+import { blamed } from '@darkroom/lane/pool/blame.ts';
 import type { VideoLimits } from '../decode/reader.ts';
 import type { SplitCursor, SplitEvent, SplitRequest } from '../split/split.ts';
 import { decoderShape } from './shape.ts';
@@ -52,6 +53,28 @@ export function probeVideo(source: RangeSource, options: ChildOptions): Promise<
     const { result } = await lane.ask('probe', item, short(options));
     return result.info;
   });
+}
+
+/** Deaths of a decoder at one place before they are the file's own fault. */
+export const mostDeaths = 3;
+
+/**
+ * `probeVideo` of the file called `name`, again where the process ends under it. Throws as that does, and, when it ends each time,
+ * ProblemError `poisonous_item` or `item_timeout` with that name.
+ */
+export async function probeNamed(
+  name: string,
+  source: RangeSource,
+  options: ChildOptions,
+): Promise<VideoInfo> {
+  for (let deaths = 1; ; deaths++) {
+    try {
+      return await probeVideo(source, options);
+    } catch (error) {
+      if (!(error instanceof LaneEnded) || options.signal.aborted) throw error;
+      if (deaths >= mostDeaths) throw blamed(name, error);
+    }
+  }
 }
 
 /**
