@@ -32,13 +32,15 @@ async function jobOf(kind: string, items = 1): Promise<string> {
 interface Page {
   readonly from?: number;
   readonly items?: number;
+  /** Waited for in the transaction that writes the end of an item. */
+  readonly record?: (row: ItemRow) => Promise<void> | undefined;
   readonly workPage?: typeof workPage;
 }
 
 async function work(
   fence: Fence,
   item: (row: ItemRow) => Promise<void>,
-  { from = 1, items = 1, workPage: walk = workPage }: Page = {},
+  { from = 1, items = 1, record = () => undefined, workPage: walk = workPage }: Page = {},
 ): Promise<PageReport> {
   const job = (await getJobRow(house.records.db, fence.jobId))!;
   const attempt = {
@@ -62,7 +64,7 @@ async function work(
         inputDigest: () => 'd',
         work: async (row) => {
           await item(row);
-          return { objects: [] };
+          return { objects: [], record: async () => await record(row) };
         },
       },
     ),
@@ -93,6 +95,31 @@ test('nobody who has to be alone waits for them, and they wait for nobody', asyn
   expect(report.next).toBe(null);
   release();
   expect((await slow).next).toBe(null);
+}, 30_000);
+
+test('who has to be alone begins once what was done before is written: its death is none of theirs', async () => {
+  const id = await jobOf('toy', 2);
+  for (let attempt = 1; attempt <= deps.config.items.attempts; attempt++)
+    await claimItems(house.records.db, await attemptAt(house.records, id, { attempt }), 'work', [1, 2]);
+  const stateOf = async (ordinal: number) =>
+    (await readPage(house.records.db, id, 'work', ordinal, ordinal + 1))[0]?.state;
+  const next = Promise.withResolvers<void>();
+  let first: string | undefined;
+  const attempt = await attemptAt(house.records, id, { attempt: deps.config.items.attempts + 1 });
+  await work(
+    attempt,
+    async ({ ordinal }) => {
+      if (ordinal === 1) return;
+      next.resolve();
+      first = await stateOf(1);
+    },
+    // The end of the first is not written until the second begins, or could have for long.
+    {
+      items: 2,
+      record: ({ ordinal }) => (ordinal === 1 ? Promise.race([next.promise, sleep(500)]) : undefined),
+    },
+  );
+  expect(first).toBe('succeeded');
 }, 30_000);
 
 test('those of such a kind that have to be alone have a page each: what waited for hours would run out of its time', async () => {

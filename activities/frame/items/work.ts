@@ -123,8 +123,7 @@ export class ItemWorker {
     const { attempts: most } = deps.config.items;
     for (let tries = 1; ; tries++) {
       try {
-        const end = await this.#inHand(item, claimed && tries === 1);
-        if (end !== undefined) await this.#end(item, end);
+        await this.#inHand(item, claimed && tries === 1);
         return;
       } catch (error) {
         signal.throwIfAborted();
@@ -143,8 +142,11 @@ export class ItemWorker {
     }
   }
 
-  /** What of an item takes a place: it is claimed if it is not yet, worked on, and its objects are written. Undefined where it has ended. */
-  async #inHand(found: ItemRow, claimed: boolean): Promise<End | undefined> {
+  /**
+   * What of an item takes a place: it is claimed if it is not yet, worked on, and its objects are written. Its end is written without a place,
+   * but before anybody is alone: a death under that one is none of an item that is done.
+   */
+  async #inHand(found: ItemRow, claimed: boolean): Promise<void> {
     const { deps, fence, job, signal } = this.#attempt;
     const { attempts: most } = deps.config.items;
     const suspect = this.#isSuspect(found, claimed);
@@ -182,12 +184,21 @@ export class ItemWorker {
     };
     const solitude = solitudes.get(circle) ?? new Solitude();
     solitudes.set(circle, solitude);
+    let holding = true;
+    const leave = (): void => {
+      if (holding) this.#hands.leave();
+      holding = false;
+    };
     try {
-      return await solitude.run(suspect, signal, () => company.run({ circle, hours, suspect, joined }, work));
+      await solitude.run(suspect, signal, async () => {
+        const end = await company.run({ circle, hours, suspect, joined }, work);
+        leave();
+        if (end !== undefined) await this.#end(found, end);
+      });
     } finally {
       // Nobody who begins beside it waits for a claim that was not made.
       settled.resolve();
-      this.#hands.leave();
+      leave();
     }
   }
 
