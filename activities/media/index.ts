@@ -5,7 +5,6 @@
 export {
   type ChildOptions,
   type DecoderLimits,
-  decodePicture,
   probeVideo,
   splitVideo,
 } from './process/child.ts';

@@ -3,7 +3,6 @@ import { each, type Item, serve } from '@darkroom/lane/child/serve.ts';
 import type { TaskShape } from '@darkroom/lane/shape.ts';
 import { AV_LOG_ERROR } from 'node-av/constants';
 import { Log } from 'node-av/lib';
-import { readPicture } from '../decode/heic.ts';
 import { type ByteSource, openVideo } from '../decode/reader.ts';
 import { split } from '../split/split.ts';
 import type { decoderShape } from './shape.ts';
@@ -38,11 +37,6 @@ serve<typeof decoderShape>({
         } else item.event(event);
       }
       item.answer({});
-    }),
-    picture: each((item) => {
-      const { size, limits } = item.params;
-      const { rgb, width, height } = readPicture(sourceOf(item, size), limits);
-      item.answer({ width, height }, [rgb]);
     }),
   },
 });

@@ -32,13 +32,13 @@ export interface ChildOptions {
   readonly now?: () => number;
 }
 
-/** Of probe and picture, seconds without those spent waiting for bytes: they look at little of a file. */
+/** Of a probe, seconds without those spent waiting for bytes: they look at little of a file. */
 const deadlineSeconds = 30;
 /** Until a file is open, seconds of computing: some few bytes stand for work without end. */
 const beginSeconds = 3;
 /** glibc gives what is freed back to the system sooner, and sets no heap of its own aside for each of the decoder's threads. */
 const environment = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '1048576' };
-/** Of one message: a picture as RGB, or one coded twice, and what is told of it. */
+/** Of one message: a picture coded twice, and what is told of it. */
 const messageBytes = ({ pixels }: VideoLimits): number => 3 * pixels + (64 << 20);
 
 type DecoderLane = Lane<typeof decoderShape>;
@@ -97,26 +97,6 @@ export async function* splitVideo(
   } finally {
     await lane.close();
   }
-}
-
-/** A picture that only FFmpeg reads (HEIC): upright, 8-bit RGB, rows from the top without padding. Throws as `probeVideo`. */
-export function decodePicture(
-  bytes: Uint8Array,
-  options: ChildOptions,
-): Promise<{ rgb: Uint8Array; width: number; height: number }> {
-  const source = {
-    size: bytes.length,
-    read: async (offset: number, length: number) => bytes.subarray(offset, offset + length),
-  };
-  return inLane(options, async (lane) => {
-    const { result, bodies } = await lane.ask(
-      'picture',
-      { params: fileOf(source, options), source },
-      short(options),
-    );
-    const [rgb = new Uint8Array(0)] = bodies;
-    return { rgb, ...result };
-  });
 }
 
 const short = ({ signal }: ChildOptions) => ({ signal, deadlineSeconds, beginSeconds });

@@ -38,10 +38,5 @@ export const decoderShape = laneShape({
       result: z.object({}),
       event: splitEvent,
     },
-    /** Answered with a body of 8-bit RGB, rows from the top. */
-    picture: {
-      params: z.object(file),
-      result: z.object({ width: z.int().positive(), height: z.int().positive() }),
-    },
   },
 });
