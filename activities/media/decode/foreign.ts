@@ -1,7 +1,7 @@
 /** Pictures that only FFmpeg reads (HEIC), as a recognition lane decodes them: loaded there with the first of them. */
 import { AV_LOG_ERROR } from 'node-av/constants';
 import { Log } from 'node-av/lib';
-import { readPicture } from './heic.ts';
+import { readPicture } from './heif/heic.ts';
 
 Log.setLevel(AV_LOG_ERROR);
 

@@ -20,11 +20,11 @@ import {
 } from 'node-av/constants';
 import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
-import { bytesSource } from '../testing/bytes-source.ts';
-import { type Encoding, openEncoder } from '../testing/film/encode.ts';
-import { type Planes, paint, planes } from '../testing/film/planes.ts';
-import { remux } from '../testing/film/remux.ts';
-import { type KeptFrame, openVideo } from './reader.ts';
+import { bytesSource } from '../../testing/bytes-source.ts';
+import { type Encoding, openEncoder } from '../../testing/film/encode.ts';
+import { type Planes, paint, planes } from '../../testing/film/planes.ts';
+import { remux } from '../../testing/film/remux.ts';
+import { type KeptFrame, openVideo } from '../reader.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'colours-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -32,7 +32,7 @@ import {
   type AVColorSpace,
   type AVColorTransferCharacteristic,
 } from 'node-av/constants';
-import { formatName } from './refusal.ts';
+import { formatName } from '../refusal.ts';
 
 /** Of these the scaler knows all. */
 export interface Colours {

@@ -2,8 +2,8 @@
 import { type ModelRoom, ProblemError, placedSize } from '@darkroom/contract';
 import { AV_FRAME_DATA_DISPLAYMATRIX, AV_FRAME_FLAG_INTERLACED } from 'node-av/constants';
 import { avImageGetBufferSize, Frame } from 'node-av/lib';
+import type { KeptFrame, VideoLimits } from '../reader.ts';
 import { type Orientation, orientationOf, type Size, shownSize, upright } from './geometry.ts';
-import type { KeptFrame, VideoLimits } from './reader.ts';
 import { encodeJpeg, encodePng, scaleToRgb, setUpright } from './render.ts';
 
 /** How the frames of a stream are to be shown, unless one says otherwise of itself. */

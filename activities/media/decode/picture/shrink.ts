@@ -8,10 +8,10 @@ import {
   AVCOL_TRC_UNSPECIFIED,
 } from 'node-av/constants';
 import { FFmpegError, Frame, SoftwareScaleContext } from 'node-av/lib';
-import { type SmallPicture, smallSize } from '../scenes/picture.ts';
+import { type SmallPicture, smallSize } from '../../scenes/picture.ts';
+import { requireMade } from '../refusal.ts';
 import { coloursOf, isHdr } from './colour.ts';
 import { refer } from './reference.ts';
-import { requireMade } from './refusal.ts';
 
 export class Shrinker {
   readonly #scaler = new SoftwareScaleContext();

@@ -1,8 +1,8 @@
 /** Decoded frames on their way into FFmpeg's scaler and filters, with no tag that those do not take. */
 import { AV_FRAME_FLAG_INTERLACED, AV_FRAME_FLAG_TOP_FIELD_FIRST } from 'node-av/constants';
 import { avGetPixFmtFromName, FFmpegError, type Frame, Rational } from 'node-av/lib';
+import { formatName } from '../refusal.ts';
 import type { Colours } from './colour.ts';
-import { formatName } from './refusal.ts';
 
 /**
  * Makes `to`, which refers to nothing yet, a reference to the memory of `from`: progressive, with square pixels and without a time of

@@ -1,11 +1,11 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { patch, patchBox, u16 } from '../testing/boxes.ts';
-import { bytesSource } from '../testing/bytes-source.ts';
-import { drawBars, readBars } from '../testing/film/bars.ts';
-import { paint, planes } from '../testing/film/planes.ts';
-import { cropBox, type HeicOptions, makeHeic, mirrorBox, turnBox } from '../testing/heic.ts';
-import { decodeForeign } from './foreign.ts';
+import { patch, patchBox, u16 } from '../../testing/boxes.ts';
+import { bytesSource } from '../../testing/bytes-source.ts';
+import { drawBars, readBars } from '../../testing/film/bars.ts';
+import { paint, planes } from '../../testing/film/planes.ts';
+import { cropBox, type HeicOptions, makeHeic, mirrorBox, turnBox } from '../../testing/heic.ts';
+import { decodeForeign } from '../foreign.ts';
 import { type RgbPicture, readPicture } from './heic.ts';
 
 const limits = { pixels: 1e6 };

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
-import { bytesSource } from '../testing/bytes-source.ts';
-import { readBars } from '../testing/film/bars.ts';
-import { type Encoding, openEncoder } from '../testing/film/encode.ts';
-import { makeFilm } from '../testing/film/film.ts';
-import { type Planes, paint, planes } from '../testing/film/planes.ts';
-import { openVideo, type VideoReader } from './reader.ts';
+import { bytesSource } from '../../testing/bytes-source.ts';
+import { readBars } from '../../testing/film/bars.ts';
+import { type Encoding, openEncoder } from '../../testing/film/encode.ts';
+import { makeFilm } from '../../testing/film/film.ts';
+import { type Planes, paint, planes } from '../../testing/film/planes.ts';
+import { openVideo, type VideoReader } from '../reader.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'interlaced-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
-import { bytesSource } from '../testing/bytes-source.ts';
-import { readBars } from '../testing/film/bars.ts';
-import { type FilmOptions, makeFilm } from '../testing/film/film.ts';
-import { type KeptFrame, openVideo } from './reader.ts';
+import { bytesSource } from '../../testing/bytes-source.ts';
+import { readBars } from '../../testing/film/bars.ts';
+import { type FilmOptions, makeFilm } from '../../testing/film/film.ts';
+import { type KeptFrame, openVideo } from '../reader.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kept-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

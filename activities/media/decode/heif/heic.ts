@@ -11,10 +11,10 @@ import {
   AVMEDIA_TYPE_VIDEO,
 } from 'node-av/constants';
 import { Codec, CodecParameters, Frame, Packet, Rational } from 'node-av/lib';
-import { Decoder } from './decoder.ts';
+import { Decoder } from '../decoder.ts';
+import { filtered, toRgb } from '../picture/render.ts';
+import type { ByteSource, VideoLimits } from '../reader.ts';
 import { type CodedPicture, type HeifPicture, readHeif, type Transform } from './heif.ts';
-import type { ByteSource, VideoLimits } from './reader.ts';
-import { filtered, toRgb } from './render.ts';
 
 export interface RgbPicture {
   readonly width: number;

@@ -1,7 +1,7 @@
 /** The structure of HEIF pictures (ISO/IEC 23008-12, ISO/IEC 14496-12): where the coded picture or its tiles lie, and how they become one. */
 import { ProblemError } from '@darkroom/contract';
+import type { ByteSource } from '../reader.ts';
 import { type Box, boxes, Cursor, version } from './boxes.ts';
-import type { ByteSource } from './reader.ts';
 
 /** A coded picture: its bytes, and the configuration of its decoder (hvcC). */
 export interface CodedPicture {

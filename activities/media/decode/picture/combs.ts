@@ -1,6 +1,6 @@
 /** Whether the two fields of a frame show two moments. */
 import type { Frame } from 'node-av/lib';
-import { formatName } from './refusal.ts';
+import { formatName } from '../refusal.ts';
 
 /** Luma steps of 255 that a row has to stand out from both its neighbours, the same way. */
 const STANDS_OUT = 9;

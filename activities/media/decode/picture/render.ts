@@ -22,11 +22,11 @@ import {
   type FFEncoderCodec,
 } from 'node-av/constants';
 import { Codec, CodecContext, FilterGraph, Frame, Packet, Rational } from 'node-av/lib';
+import { formatName, requireMade } from '../refusal.ts';
 import { coloursOf, isHdr, type Translation, translationOf } from './colour.ts';
 import { isCombed } from './combs.ts';
 import type { Orientation, Size } from './geometry.ts';
 import { refer } from './reference.ts';
-import { formatName, requireMade } from './refusal.ts';
 
 /** Of the JPEG encoder: 2 is the best, 31 the worst. */
 const JPEG_QUALITY = 3;
