@@ -18,12 +18,12 @@ import {
   AVCOL_TRC_SMPTE2084,
   type AVColorSpace,
 } from 'node-av/constants';
-import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
 import { bytesSource } from '../../testing/bytes-source.ts';
 import { type Encoding, openEncoder } from '../../testing/film/encode.ts';
 import { type Planes, paint, planes } from '../../testing/film/planes.ts';
 import { remux } from '../../testing/film/remux.ts';
+import { kept, pixels } from '../../testing/kept.ts';
 import { type KeptFrame, openVideo } from '../reader.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'colours-'));
@@ -32,31 +32,10 @@ const bytesOf = (path: string) => bytesSource(readFileSync(path));
 const limits = { pixels: 4e6, seconds: 3600 };
 const room = { width: 96, height: 96, fit: 'letterbox' } as const;
 
-/** The frame number `nth`, made into pictures by `work`. */
-function kept<T>(path: string, nth: number, work: (frame: KeptFrame) => T): T {
-  const reader = openVideo(bytesOf(path), limits);
-  try {
-    let count = 0;
-    for (const frame of reader.frames(0)) {
-      if (count++ < nth) continue;
-      expect(frame.small().y.length).toBeGreaterThan(0);
-      const held = frame.keep();
-      try {
-        return work(held);
-      } finally {
-        held.release();
-      }
-    }
-    throw new Error('The video is shorter.');
-  } finally {
-    reader.close();
-  }
-}
+/** The small picture is made of each, too. */
+const keptOf = <T>(path: string, nth: number, work: (frame: KeptFrame) => T): T =>
+  kept(path, nth, work, (frame) => expect(frame.small().y.length).toBeGreaterThan(0));
 
-const pixels = async (picture: Buffer) => {
-  const { data, info } = await sharp(picture).raw().toBuffer({ resolveWithObject: true });
-  return { data, ...info };
-};
 /** A video of two frames, drawn by `draw` as limited-range 4:2:0. */
 function drawn(
   name: string,
@@ -173,7 +152,7 @@ const unusual: readonly [string, Encoding, Codes][] = [
 
 /** R, G, B in the middle of the first saved frame. Its small picture is looked at, too. */
 async function middleOf(path: string): Promise<Triple> {
-  const { data, width, height, channels } = await pixels(kept(path, 0, (frame) => frame.jpeg()));
+  const { data, width, height, channels } = await pixels(keptOf(path, 0, (frame) => frame.jpeg()));
   const middle = ((height >> 1) * width + (width >> 1)) * channels;
   return [...data.subarray(middle, middle + 3)] as unknown as Triple;
 }
@@ -200,7 +179,7 @@ describe('colours', () => {
     const path = drawn(`${name}.mov`, { ...size, ...options }, (to) => {
       paint(to, { x: 0, y: 0, width: to.width, height: to.height }, coded(orange, weights, full));
     });
-    for (const picture of kept(path, 0, (frame) => [frame.jpeg(), frame.input(room)])) {
+    for (const picture of keptOf(path, 0, (frame) => [frame.jpeg(), frame.input(room)])) {
       const { data, width, height, channels } = await pixels(picture);
       const middle = ((height >> 1) * width + (width >> 1)) * channels;
       const found = [...data.subarray(middle, middle + 3)];
@@ -282,7 +261,7 @@ describe('colours', () => {
     const reader = openVideo(bytesOf(path), limits);
     expect(reader.info).toMatchObject({ hdr: true, pixelFormat: 'yuv420p10le' });
     reader.close();
-    const { data, width, channels } = await pixels(kept(path, 0, (frame) => frame.jpeg()));
+    const { data, width, channels } = await pixels(keptOf(path, 0, (frame) => frame.jpeg()));
     const grey = [50, 150, 250].map((x) => [
       ...data.subarray((90 * width + x) * channels, (90 * width + x) * channels + 3),
     ]);

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { bytesSource } from '../../testing/bytes-source.ts';
 import { readBars } from '../../testing/film/bars.ts';
 import { type FilmOptions, makeFilm } from '../../testing/film/film.ts';
+import { kept, pixels } from '../../testing/kept.ts';
 import { type KeptFrame, openVideo } from '../reader.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kept-'));
@@ -14,30 +15,6 @@ const bytesOf = (path: string) => bytesSource(readFileSync(path));
 const limits = { pixels: 4e6, seconds: 3600 };
 const room = { width: 96, height: 96, fit: 'letterbox' } as const;
 
-/** The frame number `nth`, made into pictures by `work`. */
-function kept<T>(path: string, nth: number, work: (frame: KeptFrame) => T): T {
-  const reader = openVideo(bytesOf(path), limits);
-  try {
-    let count = 0;
-    for (const frame of reader.frames(0)) {
-      if (count++ < nth) continue;
-      const held = frame.keep();
-      try {
-        return work(held);
-      } finally {
-        held.release();
-      }
-    }
-    throw new Error('The video is shorter.');
-  } finally {
-    reader.close();
-  }
-}
-
-const pixels = async (picture: Buffer) => {
-  const { data, info } = await sharp(picture).raw().toBuffer({ resolveWithObject: true });
-  return { data, ...info };
-};
 const shot = [{ picture: { seed: 5 }, frames: 8 }] as const;
 const film = (name: string, options: FilmOptions = {}) =>
   makeFilm(join(folder, name), shot, { numbered: true, ...options }).path;
