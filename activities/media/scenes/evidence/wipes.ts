@@ -40,11 +40,11 @@ export function wipeBetween(
   const change = sketchDifference(a.sketch, b.sketch);
   if (change < wipe.floor / 2) return undefined;
   const way = new Way(a.sketch, b.sketch, columnsOf(a));
-  if (way.cells.length < 8) return undefined;
-  const half = way.place(samples[middle]!.sketch);
-  if (half.off > wipe.mostOff || half.before + half.after < wipe.leastSided) return undefined;
-  if (Math.min(half.before, half.after) < wipe.leastEach || half.together < wipe.leastTogether)
-    return undefined;
+  if (way.cells < 8) return undefined;
+  const half = way.place(samples[middle]!.sketch, wipe.mostOff);
+  if (half === undefined || half.before + half.after < wipe.leastSided) return undefined;
+  if (Math.min(half.before, half.after) < wipe.leastEach) return undefined;
+  if (way.together(samples[middle]!.sketch) < wipe.leastTogether) return undefined;
   let previous = 0;
   let step = 0;
   let fall = 0;
@@ -52,7 +52,7 @@ export function wipeBetween(
   let between = 0;
   const line: { at: number; share: number }[] = [];
   for (let n = first + 1; n < last; n++) {
-    const { share, off: own } = way.place(samples[n]!.sketch);
+    const { share, off: own } = way.place(samples[n]!.sketch)!;
     step = Math.max(step, share - previous);
     fall = Math.max(fall, previous - share);
     previous = share;
@@ -82,81 +82,118 @@ export function wipeBetween(
   };
 }
 
-/** The way of each cell from one sketch to another. */
+/** Where a picture lies on the way from one sketch to another. */
+interface Place {
+  /** Mean share of their way that the cells have gone. */
+  readonly share: number;
+  /** What lies off the way, in relation to its length. */
+  readonly off: number;
+  /** Shares of the cells that show one end and the other. */
+  readonly before: number;
+  readonly after: number;
+}
+
+/** The way of each cell from one sketch to another. Made for each picture and span, so that it keeps nothing by cell. */
 class Way {
-  /** Numbers of the cells that change. */
-  readonly cells: number[] = [];
+  /** How many change. */
+  readonly cells: number;
+  /** Their share of all. */
   readonly covered: number;
   readonly #a: Float32Array;
   readonly #b: Float32Array;
-  readonly #lengths: number[] = [];
   readonly #columns: number;
+  readonly #all: number;
+  /** Of all ways. */
+  readonly #length: number;
 
   constructor(a: Float32Array, b: Float32Array, columns: number) {
     this.#a = a;
     this.#b = b;
     this.#columns = columns;
-    const cells = a.length / 3;
-    for (let n = 0; n < cells; n++) {
-      let length = 0;
-      for (let i = n; i < a.length; i += cells) length += Math.abs(b[i]! - a[i]!);
+    const all = a.length / 3;
+    let cells = 0;
+    let sum = 0;
+    for (let y = 0, u = all, v = 2 * all; y < all; y++, u++, v++) {
+      const length = Math.abs(b[y]! - a[y]!) + Math.abs(b[u]! - a[u]!) + Math.abs(b[v]! - a[v]!);
       if (length < leastStep) continue;
-      this.cells.push(n);
-      this.#lengths.push(length);
+      cells++;
+      sum += length;
     }
-    this.covered = this.cells.length / cells;
+    this.#all = all;
+    this.#length = sum;
+    this.cells = cells;
+    this.covered = cells / all;
   }
 
-  /**
-   * Of a picture between: the mean share of their way that the cells have gone; what lies off it in relation to its length; the shares of the
-   * cells that show one end and the other, and of those of them with a neighbour to the right or below that shows an end as well, those that show the same.
-   */
-  place(s: Float32Array): { share: number; off: number; before: number; after: number; together: number } {
-    const cells = s.length / 3;
-    const sides = new Int8Array(cells);
+  /** Of a picture between; undefined where more than `mostOff` lies off the way, which most show long before they are looked at as a whole. */
+  place(s: Float32Array, mostOff = Number.POSITIVE_INFINITY): Place | undefined {
+    const a = this.#a;
+    const b = this.#b;
+    const all = this.#all;
+    // Sums that are rounded otherwise are not to decide.
+    const certain = mostOff * this.#length * (1 + 1e-9);
     let gone = 0;
     let off = 0;
-    let all = 0;
     let before = 0;
     let after = 0;
-    for (const [n, cell] of this.cells.entries()) {
-      let dot = 0;
-      let square = 0;
-      for (let i = cell; i < s.length; i += cells) {
-        const way = this.#b[i]! - this.#a[i]!;
-        dot += way * (s[i]! - this.#a[i]!);
-        square += way * way;
-      }
-      const share = Math.min(1, Math.max(0, dot / square));
-      for (let i = cell; i < s.length; i += cells)
-        off += Math.abs(s[i]! - this.#a[i]! - share * (this.#b[i]! - this.#a[i]!));
-      all += this.#lengths[n]!;
+    for (let y = 0, u = all, v = 2 * all; y < all; y++, u++, v++) {
+      const wayY = b[y]! - a[y]!;
+      const wayU = b[u]! - a[u]!;
+      const wayV = b[v]! - a[v]!;
+      if (Math.abs(wayY) + Math.abs(wayU) + Math.abs(wayV) < leastStep) continue;
+      const ownY = s[y]! - a[y]!;
+      const ownU = s[u]! - a[u]!;
+      const ownV = s[v]! - a[v]!;
+      const dot = wayY * ownY + wayU * ownU + wayV * ownV;
+      const share = Math.min(1, Math.max(0, dot / (wayY * wayY + wayU * wayU + wayV * wayV)));
+      off += Math.abs(ownY - share * wayY);
+      off += Math.abs(ownU - share * wayU);
+      off += Math.abs(ownV - share * wayV);
+      if (off > certain) return undefined;
       gone += share;
-      if (share < wipe.side) {
-        before++;
-        sides[cell] = -1;
-      } else if (share > 1 - wipe.side) {
-        after++;
-        sides[cell] = 1;
-      }
+      if (share < wipe.side) before++;
+      else if (share > 1 - wipe.side) after++;
     }
-    const count = this.cells.length;
-    const together = this.#together(sides);
-    return { share: gone / count, off: off / all, before: before / count, after: after / count, together };
+    const { cells } = this;
+    off /= this.#length;
+    if (off > mostOff) return undefined;
+    return { share: gone / cells, off, before: before / cells, after: after / cells };
   }
 
-  #together(sides: Int8Array): number {
+  /** Of the cells that show an end and have a neighbour to the right or below that shows one as well, the share of those that show the same. */
+  together(s: Float32Array): number {
+    const sides = this.#sidesOf(s);
     let pairs = 0;
     let same = 0;
-    for (const cell of this.cells) {
-      if (sides[cell] === 0) continue;
+    for (const [cell, own] of sides.entries()) {
+      if (own === 0) continue;
       const right = (cell + 1) % this.#columns === 0 ? 0 : sides[cell + 1]!;
       for (const other of [right, sides[cell + this.#columns] ?? 0]) {
         if (other === 0) continue;
         pairs++;
-        if (other === sides[cell]) same++;
+        if (other === own) same++;
       }
     }
     return pairs === 0 ? 0 : same / pairs;
+  }
+
+  /** Which end each cell shows: −1 the one, 1 the other, 0 neither or the cell does not change. */
+  #sidesOf(s: Float32Array): Int8Array {
+    const sides = new Int8Array(this.#all);
+    for (let cell = 0; cell < this.#all; cell++) {
+      let length = 0;
+      let dot = 0;
+      let square = 0;
+      for (let i = cell; i < s.length; i += this.#all) {
+        const way = this.#b[i]! - this.#a[i]!;
+        length += Math.abs(way);
+        dot += way * (s[i]! - this.#a[i]!);
+        square += way * way;
+      }
+      if (length < leastStep) continue;
+      const share = Math.min(1, Math.max(0, dot / square));
+      sides[cell] = share < wipe.side ? -1 : share > 1 - wipe.side ? 1 : 0;
+    }
+    return sides;
   }
 }
