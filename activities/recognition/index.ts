@@ -15,7 +15,7 @@ export {
   type ModelInput,
   type ModelLabels,
   modelCard,
-} from './model/card.ts';
+} from './model/card/card.ts';
 export { detect, type Wanted } from './model/detect.ts';
 export type { Box, Detection } from './model/detection.ts';
 export { type HeadName, headNames } from './model/heads/index.ts';

@@ -3,7 +3,8 @@ import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, expect, it } from 'vitest';
-import { defaultModelPath, readCard } from '../model/card.ts';
+import { defaultModelPath } from '../model/card/card.ts';
+import { readCard } from '../model/card/file.ts';
 import { defaultModelOptions, temporaryFolder } from '../testing/models.ts';
 
 const script = join(import.meta.dirname, 'setup.ts');

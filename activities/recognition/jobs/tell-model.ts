@@ -2,7 +2,7 @@
 import { beatMs, forgetWorker, type ModelNews, seenWorker, tellModel } from '@darkroom/analysis';
 import { type ModelLabel, type OpenedModel, ProblemError, problemOf } from '@darkroom/contract';
 import type { FrameDeps } from '@darkroom/frame';
-import type { ModelLabels } from '../model/card.ts';
+import type { ModelLabels } from '../model/card/card.ts';
 import type { Understanding } from '../model/understanding/understand.ts';
 
 /** A model that cannot be opened is tried again with every so many beats, a minute apart: its file may have been mended. */

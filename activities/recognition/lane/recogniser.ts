@@ -6,7 +6,7 @@ import { type Holding, type LaneBuild, LaneEnded, LanePool, openLane } from '@da
 import { type Config, releaseMemory } from '@darkroom/platform';
 import type { AnalyseOptions, Analysis } from '../analyse.ts';
 import type { FrameAnalysis } from '../analyse-frame.ts';
-import { defaultModelPath } from '../model/card.ts';
+import { defaultModelPath } from '../model/card/card.ts';
 import type { Understanding } from '../model/understanding/understand.ts';
 import type { Size } from '../picture/fit.ts';
 import type { Stage } from '../stages.ts';

@@ -4,7 +4,7 @@ import { modelIdentity } from '@darkroom/contract';
 import { type LaneShape, laneShape } from '@darkroom/lane';
 import { z } from 'zod';
 import type { Analysis } from '../analyse.ts';
-import { modelInput, modelLabels } from '../model/card.ts';
+import { modelInput, modelLabels } from '../model/card/card.ts';
 import type { Wanted } from '../model/detect.ts';
 import { headNames } from '../model/heads/index.ts';
 import type { ModelOptions } from '../model/session.ts';

@@ -1,7 +1,7 @@
 /** From a model's outputs to what is reported: pure. */
 import { rounded } from '@darkroom/platform/rounded.ts';
 import { clip, type Fit, type Size, toSource } from '../picture/fit.ts';
-import { labelOf } from './card.ts';
+import { labelOf } from './card/card.ts';
 import type { Candidate, Detection, Outputs } from './detection.ts';
 import { heads } from './heads/index.ts';
 import { MAX_DETECTIONS, type SuppressOptions, suppress } from './heads/suppress.ts';

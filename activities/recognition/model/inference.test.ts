@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { defaultModelOptions } from '../testing/models.ts';
-import { defaultModelPath } from './card.ts';
+import { defaultModelPath } from './card/card.ts';
 import { openInference } from './inference.ts';
 
 const options = async () => ({

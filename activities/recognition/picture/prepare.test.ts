@@ -3,7 +3,7 @@ import { releaseMemory } from '@darkroom/platform';
 import fc from 'fast-check';
 import sharp, { type Sharp } from 'sharp';
 import { describe, expect, it } from 'vitest';
-import type { ModelInput } from '../model/card.ts';
+import type { ModelInput } from '../model/card/card.ts';
 import { limits } from '../testing/models.ts';
 import { sample } from '../testing/samples.ts';
 import { decode, normalise, probe, toTensor } from './prepare.ts';

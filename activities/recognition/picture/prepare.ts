@@ -8,7 +8,7 @@
 import { ProblemError } from '@darkroom/contract';
 import { releaseMemory } from '@darkroom/platform';
 import sharp, { type SharpOptions } from 'sharp';
-import type { ModelInput } from '../model/card.ts';
+import type { ModelInput } from '../model/card/card.ts';
 import { type Fit, fit } from './fit.ts';
 import { decodeScaled, isPlain, measure } from './levels.ts';
 import { named, recognised } from './open.ts';

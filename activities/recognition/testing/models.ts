@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { ensureDefaultModel } from '../converter/setup.ts';
-import type { ModelCard } from '../model/card.ts';
+import type { ModelCard } from '../model/card/card.ts';
 import type { Output } from '../model/detection.ts';
 import { encodeOnnx, int64Tensor, type OnnxPort } from '../model/onnx/onnx.ts';
 import { type Model, type ModelOptions, openModel } from '../model/session.ts';

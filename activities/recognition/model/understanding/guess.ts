@@ -3,7 +3,7 @@
  * Shapes are ambiguous, so the guess is put into words, and the model card wins.
  */
 import { ProblemError } from '@darkroom/contract';
-import type { ModelInput, ModelLabels } from '../card.ts';
+import type { ModelInput, ModelLabels } from '../card/card.ts';
 import { COCO_80, COCO_IDS } from '../coco.ts';
 import type { Output, Outputs } from '../detection.ts';
 import { queries } from '../heads/detr.ts';

@@ -2,7 +2,13 @@
 import { basename, extname } from 'node:path';
 import { type ModelIdentity, ProblemError } from '@darkroom/contract';
 import type { Tensor } from '../../picture/prepare.ts';
-import { type ModelCard, type ModelInput, type ModelLabels, modelInput } from '../card.ts';
+import {
+  type DetectorCard,
+  type ModelCard,
+  type ModelInput,
+  type ModelLabels,
+  modelInput,
+} from '../card/card.ts';
 import type { Outputs } from '../detection.ts';
 import { type HeadName, heads } from '../heads/index.ts';
 import type { SuppressOptions } from '../heads/suppress.ts';
@@ -41,7 +47,12 @@ export interface Session {
  * Finds out what the model takes and gives, by its card and by a run on an empty picture. Throws `unsupported_model` when it does not
  * run, or is no detector that is understood; the message says what to do.
  */
-export async function understand(file: ModelFile, card: ModelCard, session: Session): Promise<Understanding> {
+export async function understand(
+  file: ModelFile,
+  written: ModelCard,
+  session: Session,
+): Promise<Understanding> {
+  const card = ofDetector(file, written);
   const { inputs } = session;
   const metadata = readMetadata(file.bytes);
   const shape = { ...guessInputShape(inputs, metadata), ...defined(card.input ?? {}) };
@@ -79,6 +90,14 @@ export async function understand(file: ModelFile, card: ModelCard, session: Sess
     guessed: guessed !== undefined,
     understood: guessed === undefined ? `${head}, as its model card says` : `guessed ${guessed.text}`,
   };
+}
+
+function ofDetector({ path }: ModelFile, card: ModelCard): DetectorCard {
+  if (card.task !== 'classifier') return card;
+  throw new ProblemError(
+    'unsupported_model',
+    `By its card ${basename(path)} is a classifier, which finds no boxes; recognition needs a detector.`,
+  );
 }
 
 function readMetadata(file: Buffer): Record<string, string> {
