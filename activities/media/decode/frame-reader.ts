@@ -4,16 +4,16 @@ import { ProblemError, type VideoInfo } from '@darkroom/contract';
 import { AV_NOPTS_VALUE, AV_PKT_FLAG_DISCARD } from 'node-av/constants';
 import { Frame, Packet, type Stream } from 'node-av/lib';
 import type { SmallPicture } from '../scenes/picture.ts';
-import { Container } from './container.ts';
+import { Container } from './container/container.ts';
+import { showsInterlaced, toldInterlaced } from './container/scanning.ts';
+import { countsGroups, startTimecode, timecodeOfGroup } from './container/start-timecode.ts';
+import { describe, requireLength, requireWithin, showingOf } from './container/video-info.ts';
 import { Decoder } from './decoder.ts';
 import { approximationOf } from './picture/colour.ts';
 import { codedBytes, frameBytes, keepFrame, Showings } from './picture/kept-frame.ts';
 import { Shrinker } from './picture/shrink.ts';
 import type { ByteSource, KeptFrame, VideoFrame, VideoLimits, VideoReader } from './reader.ts';
-import { showsInterlaced, toldInterlaced } from './scanning.ts';
-import { countsGroups, startTimecode, timecodeOfGroup } from './start-timecode.ts';
 import { decoderThreads } from './threads.ts';
-import { describe, requireLength, requireWithin, showingOf } from './video-info.ts';
 
 /** How much before the wanted place the attempts to go there aim, seconds; after them the file is read from its beginning. */
 const STEPS_BACK = [0, 0.5, 1, 2, 4, 8, 16, 32, 64, 128];

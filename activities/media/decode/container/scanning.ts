@@ -6,8 +6,8 @@ import {
   AV_OPT_TYPE_INT,
 } from 'node-av/constants';
 import { CodecContext, type CodecParameters, Frame, Packet } from 'node-av/lib';
+import { Decoder } from '../decoder.ts';
 import type { Container } from './container.ts';
-import { Decoder } from './decoder.ts';
 
 /** AV_FIELD_UNKNOWN and AV_FIELD_PROGRESSIVE (libavcodec/defs.h). */
 const UNKNOWN = 0;

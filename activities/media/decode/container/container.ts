@@ -18,8 +18,8 @@ import {
   AVSEEK_SIZE,
 } from 'node-av/constants';
 import { Codec, FFmpegError, FormatContext, InputFormat, IOContext, Packet, type Stream } from 'node-av/lib';
+import type { ByteSource } from '../reader.ts';
 import { Continuity, MOST_BACK } from './continuity.ts';
-import type { ByteSource } from './reader.ts';
 
 /** What may be opened at all: names of FFmpeg's demuxers and decoders. */
 const DEMUXERS = ['mov', 'matroska', 'avi', 'mpegts', 'mpeg', 'flv'];

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { fileSource } from '../testing/file-source.ts';
-import { type FilmOptions, makeFilm } from '../testing/film/film.ts';
-import { openVideo } from './reader.ts';
+import { fileSource } from '../../testing/file-source.ts';
+import { type FilmOptions, makeFilm } from '../../testing/film/film.ts';
+import { openVideo } from '../reader.ts';
 import { timecodeIn } from './start-timecode.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'timecode-'));

@@ -1,7 +1,7 @@
 /** The time code that a source tells of itself: a track or tag of the container, or the groups of pictures of MPEG-1 and MPEG-2. */
 import { AV_NOPTS_VALUE } from 'node-av/constants';
 import { type Dictionary, Packet } from 'node-av/lib';
-import { frameAt, parseTimecode, shiftTimecode, timecode, timecodeRate } from '../summary/timecode.ts';
+import { frameAt, parseTimecode, shiftTimecode, timecode, timecodeRate } from '../../summary/timecode.ts';
 import type { Container } from './container.ts';
 
 /**

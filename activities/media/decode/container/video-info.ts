@@ -3,12 +3,12 @@ import { ProblemError, type VideoInfo } from '@darkroom/contract';
 import { rounded } from '@darkroom/platform/rounded.ts';
 import { AV_NOPTS_VALUE, AV_PKT_DATA_DISPLAYMATRIX } from 'node-av/constants';
 import type { Stream } from 'node-av/lib';
+import { isHdr } from '../picture/colour.ts';
+import { orientationOf, shownSize, upright } from '../picture/geometry.ts';
+import { aspectOfField, requirePixels, type Showing } from '../picture/kept-frame.ts';
+import type { ByteSource, VideoLimits } from '../reader.ts';
+import { formatName } from '../refusal.ts';
 import type { Container } from './container.ts';
-import { isHdr } from './picture/colour.ts';
-import { orientationOf, shownSize, upright } from './picture/geometry.ts';
-import { aspectOfField, requirePixels, type Showing } from './picture/kept-frame.ts';
-import type { ByteSource, VideoLimits } from './reader.ts';
-import { formatName } from './refusal.ts';
 import { codesFields } from './scanning.ts';
 
 /** `end` is where the video ends, seconds, if it was looked for; null where what the file says of that is not to be believed. */
