@@ -1,49 +1,25 @@
 /** An opened container: its video stream, packets in order of decoding, seeking. Everything is read through a `ByteSource`. */
 import { ProblemError } from '@darkroom/contract';
 import {
-  AV_CODEC_ID_NONE,
-  AV_DISPOSITION_ATTACHED_PIC,
-  AV_DISPOSITION_DEFAULT,
-  AV_DISPOSITION_DEPENDENT,
-  AV_DISPOSITION_TIMED_THUMBNAILS,
   AV_NOPTS_VALUE,
   AVDISCARD_ALL,
   AVERROR_EIO,
   AVERROR_ENOMEM,
   AVERROR_EOF,
-  AVMEDIA_TYPE_VIDEO,
   AVSEEK_FLAG_BACKWARD,
   AVSEEK_FLAG_BYTE,
   AVSEEK_SET,
-  AVSEEK_SIZE,
 } from 'node-av/constants';
-import { Codec, FFmpegError, FormatContext, InputFormat, IOContext, Packet, type Stream } from 'node-av/lib';
+import { type Codec, FormatContext, type IOContext, Packet, type Stream } from 'node-av/lib';
 import type { ByteSource } from '../reader.ts';
+import { ioOver } from './byte-io.ts';
 import { Continuity, MOST_BACK } from './continuity.ts';
-
-/** What may be opened at all: names of FFmpeg's demuxers and decoders. */
-const DEMUXERS = ['mov', 'matroska', 'avi', 'mpegts', 'mpeg', 'flv'];
-const DECODERS = [
-  'h264',
-  'hevc',
-  'vp8',
-  'vp9',
-  'libdav1d',
-  'av1',
-  'mpeg4',
-  'prores',
-  'mjpeg',
-  'mpeg2video',
-  'mpeg1video',
-];
-const READABLE =
-  'MP4, MOV, MKV, WebM, AVI or TS with H.264, HEVC, VP9, VP8, AV1, MPEG-4, MPEG-2, ProRes or MJPEG';
+import { DECODERS, DEMUXERS, decoderOf, refusal, withoutVideo } from './readable.ts';
+import { choose, filmsAmong, isVideo } from './streams.ts';
 
 const MOST_STREAMS = 100;
 /** An edit list may show a part again, but not the whole file so many times. */
 const MOST_REPEATS = 4;
-/** FFmpeg asks for this much at a time, bytes. */
-const READ_AHEAD = 256 << 10;
 const MICROSECONDS = 1e6;
 
 export class Container {
@@ -183,7 +159,8 @@ export class Container {
    */
   isSteady(): boolean {
     if (!this.restarts) return true;
-    const packet = newPacket();
+    const packet = new Packet();
+    packet.alloc();
     const times: number[] = [];
     for (let n = 0; n < LOOKS; n++) {
       const at = BigInt(Math.floor((n * this.#source.size) / LOOKS));
@@ -230,96 +207,3 @@ export class Container {
 const LOOKS = 8;
 const LEAST_GAP = 10;
 const MOST_SHARE = 0.5;
-
-function newPacket(): Packet {
-  const packet = new Packet();
-  packet.alloc();
-  return packet;
-}
-
-/** A stream that has given one picture when another has given so many is a still picture; or when so many bytes were read. */
-const PICTURES_OF_A_FILM = 250;
-const MOST_LOOKED_THROUGH = 16 << 20;
-
-/** Indexes of the streams that hold more than one picture; of all where none does. */
-function filmsAmong(streams: readonly Stream[], format: FormatContext): ReadonlySet<number> {
-  const counts = new Map(streams.map(({ index }) => [index, 0]));
-  const packet = newPacket();
-  const waits = () => [...counts.values()].some((count) => count < 2);
-  for (let bytes = 0, most = 0; waits() && bytes < MOST_LOOKED_THROUGH && most < PICTURES_OF_A_FILM; ) {
-    if (format.readFrameSync(packet) < 0) break;
-    bytes += packet.size;
-    const count = counts.get(packet.streamIndex);
-    if (count !== undefined) {
-      counts.set(packet.streamIndex, count + 1);
-      most = Math.max(most, count + 1);
-    }
-    packet.unref();
-  }
-  packet.free();
-  const films = streams.filter(({ index }) => counts.get(index)! > 1);
-  return new Set((films.length > 0 ? films : streams).map(({ index }) => index));
-}
-
-function ioOver(source: ByteSource): IOContext {
-  let position = 0;
-  const io = new IOContext();
-  io.allocContextWithCallbacks(
-    READ_AHEAD,
-    0,
-    (length) => {
-      const bytes = source.read(position, length);
-      if (bytes.length === 0) return AVERROR_EOF;
-      position += bytes.length;
-      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    },
-    null,
-    (offset, whence) => {
-      if (whence === AVSEEK_SIZE) return BigInt(source.size);
-      if (whence !== AVSEEK_SET || offset < 0n) return -22n;
-      position = Number(offset);
-      return offset;
-    },
-  );
-  return io;
-}
-
-const passedOver = AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS | AV_DISPOSITION_DEPENDENT;
-
-function isVideo({ codecpar, disposition }: Stream): boolean {
-  return codecpar.codecType === AVMEDIA_TYPE_VIDEO && (disposition & passedOver) === 0;
-}
-
-/** The default one; of several the one with most pixels, then the first. */
-function choose(streams: readonly Stream[]): Stream {
-  const rank = ({ codecpar, disposition }: Stream) =>
-    ((disposition & AV_DISPOSITION_DEFAULT) !== 0 ? 2 ** 40 : 0) + codecpar.width * codecpar.height;
-  return streams.reduce((best, stream) => (rank(stream) > rank(best) ? stream : best));
-}
-
-function decoderOf({ codecpar }: Stream): Codec {
-  const decoder = Codec.findDecoder(codecpar.codecId);
-  if (decoder === null || !DECODERS.includes(decoder.name ?? ''))
-    throw new ProblemError(
-      'unsupported_video',
-      `Its pictures are not coded in a way that is read here. Readable: ${READABLE}.`,
-    );
-  return decoder;
-}
-
-function withoutVideo({ streams }: FormatContext): ProblemError {
-  if (streams.length > 0 && streams.every(({ codecpar }) => codecpar.codecId === AV_CODEC_ID_NONE))
-    return new ProblemError('damaged_video', 'Its header does not tell what its streams are.');
-  const count = streams.length === 1 ? '1 stream' : `${streams.length} streams`;
-  return new ProblemError('no_video_stream', `It holds ${count}, none of them video.`);
-}
-
-/** What an error at opening means: a container that is read here and broken, or none of them. */
-function refusal(code: number, source: ByteSource): Error {
-  if (code === AVERROR_EIO) return new Error('The source could not be read.');
-  const head = source.read(0, Math.min(source.size, 4096));
-  const guess = InputFormat.probe(Buffer.from(head))?.name?.split(',') ?? [];
-  if (DEMUXERS.some((name) => guess.includes(name)))
-    return new ProblemError('damaged_video', `Its header cannot be read (${FFmpegError.strerror(code)}).`);
-  return new ProblemError('unsupported_video', `It is not a video that is read here. Readable: ${READABLE}.`);
-}
