@@ -4,11 +4,11 @@ import { ProblemError, type VideoInfo } from '@darkroom/contract';
 import { AV_NOPTS_VALUE, AV_PKT_FLAG_DISCARD } from 'node-av/constants';
 import { Frame, Packet, type Stream } from 'node-av/lib';
 import type { SmallPicture } from '../scenes/picture.ts';
-import { Container } from './container/container.ts';
-import { showsInterlaced, toldInterlaced } from './container/scanning.ts';
-import { countsGroups, startTimecode, timecodeOfGroup } from './container/start-timecode.ts';
-import { describe, requireLength, requireWithin, showingOf } from './container/video-info.ts';
+import type { Container } from './container/container.ts';
+import { survey } from './container/survey.ts';
+import { requireLength, showingOf } from './container/video-info.ts';
 import { Decoder } from './decoder.ts';
+import { Clock, type FrameTimes, timesOf } from './frame-times.ts';
 import { approximationOf } from './picture/colour.ts';
 import { codedBytes, frameBytes, keepFrame, Showings } from './picture/kept-frame.ts';
 import { Shrinker } from './picture/shrink.ts';
@@ -19,8 +19,6 @@ import { decoderThreads } from './threads.ts';
 const STEPS_BACK = [0, 0.5, 1, 2, 4, 8, 16, 32, 64, 128];
 /** A video that ends this much before its told end, seconds, was cut off. */
 const CUT_OFF_SECONDS = 2;
-/** A clock that begins later than this, seconds, does not begin with the first picture. */
-const LATE_SECONDS = 0.5;
 
 export class FrameReader implements VideoReader {
   readonly info: VideoInfo;
@@ -41,16 +39,12 @@ export class FrameReader implements VideoReader {
 
   constructor(source: ByteSource, limits: VideoLimits) {
     this.#limits = limits;
-    this.#container = Container.open(source);
+    const { container, info, steady } = survey(source, limits);
+    this.info = info;
+    this.#container = container;
+    this.#steady = steady;
     try {
-      const interlaced = this.#isInterlaced();
-      this.#steady = this.#isSteady();
-      const end = this.#lookForEnd();
-      const timecode = this.#timecode();
-      const { stream } = this.#container;
-      const told = describe(this.#container, source, interlaced, this.#steady ? end : null);
-      this.info = { ...told, ...(timecode !== undefined && { timecode }) };
-      requireWithin(this.info, stream, limits, !this.#container.restarts);
+      const { stream } = container;
       const approximation = approximationOf(stream.codecpar);
       this.notes = approximation === undefined ? [] : [approximation];
       this.#showings = new Showings(showingOf(stream));
@@ -59,7 +53,7 @@ export class FrameReader implements VideoReader {
       this.#packet.alloc();
       this.#frame.alloc();
     } catch (error) {
-      this.#container.close();
+      container.close();
       throw error;
     }
   }
@@ -85,48 +79,6 @@ export class FrameReader implements VideoReader {
     this.#packet.free();
     this.#frame.free();
     this.#container.close();
-  }
-
-  #isInterlaced(): boolean {
-    const told = toldInterlaced(this.#container);
-    if (told !== undefined) return told;
-    const shown = showsInterlaced(this.#container, this.#limits.pixels);
-    this.#container = this.#container.reopened();
-    return shown;
-  }
-
-  #isSteady(): boolean {
-    if (!this.#container.restarts) return true;
-    const steady = this.#container.isSteady();
-    this.#container = this.#container.reopened();
-    return steady;
-  }
-
-  /** The end, seconds, of a file that does not say whether its length is told from its first picture on; undefined where it is. */
-  #lookForEnd(): number | undefined {
-    const { format, start } = this.#container;
-    if (!format.iformat?.name?.startsWith('matroska') || start < LATE_SECONDS || format.duration <= 0n)
-      return undefined;
-    const packet = new Packet();
-    packet.alloc();
-    let end: number | undefined;
-    this.#container.seek(Number(format.duration) / 1e6);
-    while (this.#container.read(packet) === 'packet') {
-      const at = this.#container.seconds(Number(packet.pts) + Number(packet.duration));
-      end = Math.max(end ?? at, at);
-      packet.unref();
-    }
-    packet.free();
-    this.#container = this.#container.reopened();
-    return end;
-  }
-
-  #timecode(): string | undefined {
-    const told = startTimecode(this.#container);
-    if (told !== undefined || !countsGroups(this.#container)) return told;
-    const group = timecodeOfGroup(this.#container);
-    this.#container = this.#container.reopened();
-    return startTimecode(this.#container, group);
   }
 
   *#iterate(
@@ -288,50 +240,4 @@ function threadsFor({ codecpar }: Stream, { memoryBytes, keptBytes = 0 }: VideoL
     { memoryBytes, keptBytes },
     availableParallelism(),
   );
-}
-
-interface FrameTimes {
-  readonly pts: number;
-  readonly at: number;
-  readonly duration: number;
-}
-
-const timesOf = (container: Container, pts: number, units: number): FrameTimes => ({
-  pts,
-  at: container.seconds(pts),
-  duration: units * container.unit,
-});
-
-/** Times of frames: what the file says, or counted on from the last where it says nothing or goes back. */
-class Clock {
-  readonly #container: Container;
-  readonly #frameUnits: number;
-  /** AVI tells when to decode, not when to show: frames come out late by as many as wait in the decoder. */
-  readonly #late: number;
-  #last = Number.NEGATIVE_INFINITY;
-  /** Seconds at which the last frame ends. */
-  end = 0;
-
-  constructor(container: Container) {
-    this.#container = container;
-    const { avgFrameRate, codecpar } = container.stream;
-    const { num, den } = avgFrameRate;
-    this.#frameUnits = num > 0 ? Math.max(1, Math.round(den / num / container.unit)) : 1;
-    this.#late = container.format.iformat?.name === 'avi' ? codecpar.videoDelay * this.#frameUnits : 0;
-  }
-
-  read(frame: Frame): FrameTimes {
-    const told = frame.bestEffortTimestamp;
-    const pts = told === AV_NOPTS_VALUE ? Number.NaN : Number(told) - this.#late;
-    this.#last = pts > this.#last ? pts : this.#next();
-    const times = timesOf(this.#container, this.#last, Number(frame.duration) || this.#frameUnits);
-    this.end = times.at + times.duration;
-    return times;
-  }
-
-  #next(): number {
-    if (this.#last !== Number.NEGATIVE_INFINITY) return this.#last + this.#frameUnits;
-    const { startTime } = this.#container.stream;
-    return startTime === AV_NOPTS_VALUE ? 0 : Number(startTime);
-  }
 }
