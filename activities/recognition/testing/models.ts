@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { ensureDefaultClassifier } from '../converter/efficientnet/setup.ts';
 import { ensureDefaultModel } from '../converter/setup.ts';
 import type { ModelCard } from '../model/card/card.ts';
 import type { Output } from '../model/detection.ts';
@@ -22,6 +23,9 @@ export async function defaultModelOptions(): Promise<ModelOptions> {
 export async function defaultModel(): Promise<Model> {
   return openModel(await defaultModelOptions());
 }
+
+/** Path of the default classifier, made when it is not there. */
+export const madeClassifier = (): Promise<string> => ensureDefaultClassifier(modelsDir);
 
 /** Opens the model in that file. */
 export async function openFile(modelPath: string): Promise<Model> {

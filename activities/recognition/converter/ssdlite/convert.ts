@@ -4,7 +4,8 @@
  * What differs on purpose: NCHW instead of NHWC (a transpose is needed only before the reshapes of the six predictors),
  * and batch normalisation, biases and constant scales are folded into the convolutions.
  */
-import { encodeOnnx, int64Tensor, type OnnxNode, type OnnxTensor } from '../model/onnx/onnx.ts';
+import { encodeOnnx, int64Tensor, type OnnxNode, type OnnxTensor } from '../../model/onnx/onnx.ts';
+import { type Affine, batchNormAffine, foldInto } from '../folding.ts';
 import { attributeIntegers, attributeText, type TfConstant, type TfGraph, type TfNode } from './tfjs.ts';
 
 const INPUT = 'Preprocessor/sub';
@@ -17,12 +18,6 @@ interface Convolution {
   readonly output: string;
   readonly weights: Float32Array;
   readonly bias: Float32Array;
-}
-
-/** y = x·scale + shift, one value per channel. */
-interface Affine {
-  readonly scale: Float32Array;
-  readonly shift: Float32Array;
 }
 
 /**
@@ -188,16 +183,7 @@ class Emitter {
     const convolution = this.convolutions.get(name);
     if (convolution === undefined || this.consumers.get(input) !== 1)
       throw new Error(`${input} is not a convolution with one consumer, so nothing can be folded into it`);
-    const { weights, bias } = convolution;
-    if (scale.length !== bias.length || shift.length !== bias.length)
-      throw new Error(`a factor of ${input} has not one value per channel`);
-    const perChannel = weights.length / bias.length;
-    for (let channel = 0; channel < bias.length; channel++) {
-      const factor = scale[channel] ?? 1;
-      for (let k = channel * perChannel; k < (channel + 1) * perChannel; k++)
-        weights[k] = (weights[k] ?? 0) * factor;
-      bias[channel] = (bias[channel] ?? 0) * factor + (shift[channel] ?? 0);
-    }
+    foldInto(convolution.weights, convolution.bias, { scale, shift });
     return name;
   }
 
@@ -206,9 +192,7 @@ class Emitter {
     const epsilon = node.attributes.epsilon?.f;
     if (!gamma || !beta || !mean || !variance || epsilon === undefined)
       throw new Error(`${node.name} lacks a parameter`);
-    const scale = gamma.map((value, c) => value / Math.sqrt((variance[c] ?? 0) + epsilon));
-    const shift = beta.map((value, c) => value - (mean[c] ?? 0) * (scale[c] ?? 0));
-    return { scale, shift };
+    return batchNormAffine({ gamma, beta, mean, variance, epsilon });
   }
 
   private reshape(node: TfNode): string {

@@ -1,6 +1,6 @@
 import { beforeAll, expect, it } from 'vitest';
-import type { Model } from '../model/session.ts';
-import { defaultModel } from '../testing/models.ts';
+import type { Model } from '../../model/session.ts';
+import { defaultModel } from '../../testing/models.ts';
 
 let model: Model;
 beforeAll(async () => {
