@@ -37,11 +37,11 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { Details } from './details.ts';
-import { closing, isContinueAsNew, problemOfFailure, replaceable, wasNotTaken } from './failures.ts';
-import { MeasuredPages } from './measured-pages.ts';
-import { workOnPages } from './pages.ts';
 import type { QueueActivities } from './queues.ts';
+import { Details } from './story/details.ts';
+import { closing, isContinueAsNew, problemOfFailure, replaceable, wasNotTaken } from './story/failures.ts';
+import { MeasuredPages } from './story/measured-pages.ts';
+import { workOnPages } from './story/pages.ts';
 
 /** Cancels the job and says why; the same end as Temporal's own cancel and as the API's. */
 export const cancelSignal = defineSignal<[string?]>('cancel');
