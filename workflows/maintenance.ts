@@ -8,8 +8,8 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import { atMost } from './job.ts';
 import type { QueueActivities } from './queues.ts';
+import { atMost } from './story/activities.ts';
 
 const light = {
   taskQueue: 'light',

@@ -1,4 +1,4 @@
-/** Pages whose size follows the time that their items have taken. Deterministic: what is measured comes out of the history. */
+/** Pages over a stage's items, of one size or as the time that items have taken allows. Deterministic: what is measured comes out of the history. */
 import type { Page } from '@darkroom/contract';
 
 /** Items of the first pages, of which nothing is known. */
@@ -48,3 +48,13 @@ export class MeasuredPages implements Iterable<Page> {
     return Math.max(1, Math.min(most, share, Math.floor(pageMs / Math.max(this.#itemMs, 0.01))));
   }
 }
+
+/** Pages of `size` items over ordinals 1 to `items`, from ordinal `from`. */
+export function* pagesOf(items: number, size: number, from = 1): Generator<Page> {
+  for (let start = from; start <= items; start += size) {
+    yield { from: start, to: Math.min(start + size, items + 1) };
+  }
+}
+
+/** Pages over ordinals 1 to `items`, from ordinal `from`, as many items in each as their measured time allows: from one to some thousands. */
+export const pagesByTime = (items: number, from = 1): Iterable<Page> => new MeasuredPages(items, from);
