@@ -17,6 +17,9 @@ export interface Samples {
   readonly declared?: number | undefined;
 }
 
+/** What is transparent lies on white, or shows the colours that lie under it. */
+export type Alpha = 'white' | 'drop';
+
 /** Of the finite values of a picture, alpha aside. */
 export interface Spread {
   readonly least: number;
@@ -144,11 +147,12 @@ function untouched({ bytes, options, space }: Opened): Sharp {
 }
 
 /**
- * Decodes a picture with these levels, straight, into upright sRGB, 3 bytes a pixel; what is transparent lies on white.
+ * Decodes a picture with these levels, straight, into upright sRGB, 3 bytes a pixel.
  */
 export async function decodeScaled(
   picture: Opened,
   { black, white, opaque }: Levels & { readonly opaque: number },
+  alpha: Alpha,
 ): Promise<{ data: Buffer; width: number; height: number }> {
   const { channels, hasAlpha, space } = picture;
   const top = wide(picture) ? 65_535 : 255;
@@ -166,15 +170,15 @@ export async function decodeScaled(
     .toColourspace(space === 'scrgb' ? space : 'srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
-  return { data: info.channels === 4 ? onWhite(data) : data, width: info.width, height: info.height };
+  return { data: info.channels === 4 ? opaqueOf(data, alpha) : data, width: info.width, height: info.height };
 }
 
-/** RGBA laid on white. */
-function onWhite(rgba: Buffer): Buffer {
+/** RGBA laid on white, or without its alpha. */
+function opaqueOf(rgba: Buffer, how: Alpha): Buffer {
   const pixels = rgba.length / 4;
   const data = Buffer.alloc(pixels * 3);
   for (let pixel = 0; pixel < pixels; pixel++) {
-    const alpha = (rgba[pixel * 4 + 3] ?? 0) / 255;
+    const alpha = how === 'drop' ? 1 : (rgba[pixel * 4 + 3] ?? 0) / 255;
     for (let channel = 0; channel < 3; channel++)
       data[pixel * 3 + channel] = Math.round(255 + ((rgba[pixel * 4 + channel] ?? 0) - 255) * alpha);
   }

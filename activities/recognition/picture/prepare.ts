@@ -10,7 +10,7 @@ import { releaseMemory } from '@darkroom/platform';
 import sharp, { type SharpOptions } from 'sharp';
 import type { ModelInput } from '../model/card/card.ts';
 import { type Fit, fit } from './fit.ts';
-import { decodeScaled, isPlain, measure } from './levels.ts';
+import { type Alpha, decodeScaled, isPlain, measure } from './levels.ts';
 import { named, recognised } from './open.ts';
 import type { PhotoFormat } from './sniff.ts';
 
@@ -87,7 +87,7 @@ export async function probe(bytes: Buffer, limits: PhotoLimits): Promise<PhotoHe
  * Decodes the first frame, or the largest page, at full size. Throws `truncated_image` for what is damaged or ends early, and what
  * `probe` throws for what is not read here.
  */
-export async function decode(bytes: Buffer, limits: PhotoLimits): Promise<Raster> {
+export async function decode(bytes: Buffer, limits: PhotoLimits, alpha: Alpha = 'white'): Promise<Raster> {
   const what = recognised(bytes, limits.frames);
   // 'error', not the default 'warning': harmless oddities that many phones write would be refused otherwise.
   const options = {
@@ -103,7 +103,8 @@ export async function decode(bytes: Buffer, limits: PhotoLimits): Promise<Raster
     const header =
       samples !== undefined || what.format === 'avif' ? await sharp(bytes, options).metadata() : undefined;
     // sharp brings 16 bits with a profile to Display P3, and leaves them there.
-    const plain = () => decodePlain(bytes, options, header?.space === 'rgb16' && header.icc !== undefined);
+    const plain = () =>
+      decodePlain(bytes, options, alpha, header?.space === 'rgb16' && header.icc !== undefined);
     if (header === undefined || samples === undefined) return plain();
     const picture = { bytes, options, ...header, samples, whiteIsZero };
     // Integers of 16 bits nearly always fill them: whether they do is told by the picture itself, and only then looked into.
@@ -113,12 +114,19 @@ export async function decode(bytes: Buffer, limits: PhotoLimits): Promise<Raster
     const levels = await measure(picture);
     if (isPlain(picture, levels)) return raster ?? plain();
     if (raster !== undefined) releaseMemory(raster.data);
-    return decodeScaled(picture, levels);
+    return decodeScaled(picture, levels, alpha);
   });
 }
 
-async function decodePlain(bytes: Buffer, options: SharpOptions, fromP3: boolean): Promise<Raster> {
-  const picture = sharp(bytes, options).autoOrient().flatten({ background: 'white' }).toColourspace('srgb');
+async function decodePlain(
+  bytes: Buffer,
+  options: SharpOptions,
+  alpha: Alpha,
+  fromP3: boolean,
+): Promise<Raster> {
+  const upright = sharp(bytes, options).autoOrient();
+  const opaque = alpha === 'white' ? upright.flatten({ background: 'white' }) : upright.removeAlpha();
+  const picture = opaque.toColourspace('srgb');
   const { data, info } = await (fromP3 ? picture.withIccProfile('srgb') : picture)
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
@@ -149,7 +157,11 @@ export async function toTensor(raster: Raster, input: ModelInput): Promise<{ ten
 }
 
 /** Pixels of the placed picture → tensor: padding, colour order, layout, normalisation. */
-export function normalise(pixels: Uint8Array, placed: Fit, input: ModelInput): Tensor {
+export function normalise(
+  pixels: Uint8Array | Uint8ClampedArray,
+  placed: Fit,
+  input: Omit<ModelInput, 'fit'>,
+): Tensor {
   const { width, height, layout, colour, scale, mean, std, pad } = input;
   const area = width * height;
   const data = input.dtype === 'uint8' ? new Uint8Array(3 * area) : new Float32Array(3 * area);
