@@ -1,6 +1,6 @@
 /** Warm models: opened once per model file and process, shared by all who ask for them. */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ProblemError } from '@darkroom/contract';
 import { Lanes } from '@darkroom/platform/lanes.ts';
@@ -8,7 +8,7 @@ import type { Tensor } from '../picture/prepare.ts';
 import { defaultModelPath, type ModelCard } from './card/card.ts';
 import { readCard } from './card/file.ts';
 import type { Outputs } from './detection.ts';
-import { refuseForeignModel } from './foreign.ts';
+import { foreignFolder, refuseForeignModel } from './foreign.ts';
 import { type Inference, openInference } from './inference.ts';
 import { feeding } from './understanding/feeds.ts';
 import { type Understanding, understand } from './understanding/understand.ts';
@@ -42,7 +42,8 @@ const opened = new Map<string, Promise<Model>>();
  */
 export async function openModel(options: ModelOptions): Promise<Model> {
   const path = pathOf(options);
-  const file = await readFile(path).catch((cause: unknown) => {
+  const file = await readFile(path).catch(async (cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'EISDIR') throw foreignFolder(path, await readdir(path));
     throw new ProblemError(
       'unsupported_model',
       `The model ${path} cannot be read. Set MODEL_PATH to an ONNX file, or make the default one with ` +
