@@ -1,6 +1,5 @@
 /** The platform under fault: the real stack, its API as a user has it, its ledger and its objects as they lie there. */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, ProblemDocument } from '@darkroom/contract';
 import { type FailpointAct, type FailpointPlan, parseJournal } from '@darkroom/platform';
@@ -52,10 +51,7 @@ export async function startPlatform(
   env: Record<string, string> = {},
   apiScript?: string,
 ): Promise<Platform> {
-  const stack = await startTestStack(name, {
-    NODE_COMPILE_CACHE: join(import.meta.dirname, '../../.darkroom/test/compiled'),
-    ...env,
-  });
+  const stack = await startTestStack(name, env);
   const { s3, temporal, postgres } = stack.stack;
   await migrate(postgres);
   const records = openRecords({ url: postgres, application: 'faults' });
@@ -152,7 +148,7 @@ export async function until<T>(
       const missing = typeof what === 'string' ? what : await what();
       throw new Error(`Waited ${seconds} s in vain for ${missing}.`);
     }
-    await sleep(20);
+    await sleep(50);
   }
 }
 
