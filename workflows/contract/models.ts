@@ -14,9 +14,10 @@ const pictureInput = z
     scale: z.number(),
     mean: perChannel.meta({ description: 'In the order of `colour` rgb.' }),
     std: perChannel,
-    fit: z
-      .enum(['letterbox', 'letterbox-topleft', 'stretch'])
-      .meta({ description: 'How a picture is laid into the input.' }),
+    fit: z.enum(['letterbox', 'letterbox-topleft', 'stretch', 'cover', 'crop']).meta({
+      description:
+        'How a picture is laid into the input: whole within it (`letterbox`, `stretch`), as much of its middle as fills it (`cover`), or the middle of what it is resized to (`crop`), which of both classifiers have.',
+    }),
     pad: z.int().meta({ description: 'Pixel value beside the picture.' }),
   })
   .meta({

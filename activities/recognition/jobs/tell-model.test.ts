@@ -1,9 +1,10 @@
 import { modelProblems, servedModels } from '@darkroom/analysis';
+import { openedModel } from '@darkroom/contract';
 import { createLogger } from '@darkroom/platform';
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { constantModel, openFile, tensor } from '../testing/models.ts';
-import { tellOfModel } from './tell-model.ts';
+import { constantModel, madeClassifier, openAnyFile, openFile, tensor } from '../testing/models.ts';
+import { openedModelOf, tellOfModel } from './tell-model.ts';
 
 let test: TestRecords;
 beforeAll(async () => {
@@ -52,4 +53,17 @@ it('a worker whose file is no model tells that, and goes on', async () => {
   ]);
   await end();
   expect(await modelProblems(test.records.db)).toEqual([]);
+});
+
+it('a classifier is told of like others, with how a picture is laid into its input', async () => {
+  const told = openedModelOf(await openAnyFile(await madeClassifier()));
+  expect(openedModel.parse(told)).toEqual(told);
+  const { labels, ...rest } = told;
+  expect(labels[285]).toEqual({ classId: 285, label: 'Egyptian cat' });
+  expect(rest).toMatchObject({
+    name: 'efficientnet-lite0',
+    family: 'classifier',
+    guessed: false,
+    input: { width: 224, height: 224, fit: 'crop', pad: 0, scale: 1, mean: [127, 127, 127] },
+  });
 });

@@ -3,7 +3,8 @@ import { beatMs, forgetWorker, type ModelNews, seenWorker, tellModel } from '@da
 import { type ModelLabel, type OpenedModel, ProblemError, problemOf } from '@darkroom/contract';
 import type { FrameDeps } from '@darkroom/frame';
 import type { ModelLabels } from '../model/card/card.ts';
-import type { Understanding } from '../model/understanding/understand.ts';
+import { inputSizeOf, type Preprocess } from '../model/card/preprocess.ts';
+import { type AnyUnderstanding, isClassifier } from '../model/understanding/understand.ts';
 
 /** A model that cannot be opened is tried again with every so many beats, a minute apart: its file may have been mended. */
 const beatsUntilRetry = 6;
@@ -19,7 +20,7 @@ export async function tellOfModel(
     worker,
     sandbox,
   }: Pick<FrameDeps, 'records' | 'logger' | 'worker'> & Pick<ModelNews, 'sandbox'>,
-  open: () => Promise<Understanding>,
+  open: () => Promise<AnyUnderstanding>,
 ): Promise<() => Promise<void>> {
   let news = await newsOf(open);
   if ('problem' in news) logger.error({ code: news.problem.code }, `no recognition: ${news.problem.detail}`);
@@ -53,7 +54,7 @@ export async function tellOfModel(
   };
 }
 
-async function newsOf(open: () => Promise<Understanding>): Promise<ModelNews> {
+async function newsOf(open: () => Promise<AnyUnderstanding>): Promise<ModelNews> {
   try {
     return { opened: openedModelOf(await open()) };
   } catch (error) {
@@ -65,15 +66,29 @@ async function newsOf(open: () => Promise<Understanding>): Promise<ModelNews> {
 }
 
 /** What others are told of a model. */
-export function openedModelOf({
-  identity,
-  head,
-  guessed,
-  understood,
-  labels,
-  input,
-}: Understanding): OpenedModel {
+export function openedModelOf(model: AnyUnderstanding): OpenedModel {
+  const { identity, head, guessed, understood, labels } = model;
+  const input = isClassifier(model) ? inputOf(model.preprocess) : model.input;
   return { ...identity, family: head, guessed, understood, labels: labelList(labels), input };
+}
+
+function inputOf(how: Preprocess): OpenedModel['input'] {
+  const { resize, crop, alpha: _, ...numbers } = how;
+  const pad = resize.mode === 'letterbox' ? resize.pad : 0;
+  return { ...inputSizeOf(how), ...numbers, fit: crop === undefined ? fitOf(resize) : 'crop', pad };
+}
+
+function fitOf(resize: Preprocess['resize']): OpenedModel['input']['fit'] {
+  switch (resize.mode) {
+    case 'squash':
+      return 'stretch';
+    case 'letterbox':
+      return resize.position === 'center' ? 'letterbox' : 'letterbox-topleft';
+    case 'cover':
+      return 'cover';
+    case 'shortest-edge':
+      return 'crop';
+  }
 }
 
 const labelList = (labels: ModelLabels): ModelLabel[] =>

@@ -1,17 +1,27 @@
 /** Warm models: opened once per model file and process, shared by all who ask for them. */
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ProblemError } from '@darkroom/contract';
 import { Lanes } from '@darkroom/platform/lanes.ts';
 import type { Tensor } from '../picture/prepare.ts';
 import { defaultModelPath, type ModelCard } from './card/card.ts';
 import { readCard } from './card/file.ts';
+import { inputSizeOf } from './card/preprocess.ts';
+import { defaultClassifierPath, waysToClassifier } from './default-classifier.ts';
 import type { Outputs } from './detection.ts';
-import { foreignFolder, refuseForeignModel } from './foreign.ts';
+import { refuseForeignModel } from './foreign.ts';
 import { type Inference, openInference } from './inference.ts';
+import type { ClassifierUnderstanding } from './understanding/classifier.ts';
 import { feeding } from './understanding/feeds.ts';
-import { type Understanding, understand } from './understanding/understand.ts';
+import type { ModelFile } from './understanding/trial.ts';
+import {
+  isClassifier,
+  noDetector,
+  requireDetector,
+  type Understanding,
+  understand,
+} from './understanding/understand.ts';
 
 export interface ModelOptions {
   /** The ONNX file, its card, if any, beside it; when undefined, the default detector in `modelsDir`. */
@@ -23,7 +33,7 @@ export interface ModelOptions {
   readonly threads: number;
 }
 
-export interface Model extends Understanding {
+interface Opened {
   /** Room for decoded pictures: one that is inferred, one that is prepared, one that is drawn into. */
   readonly room: Lanes;
   /** Runs the model, taking the tensor's memory along, and blocks this thread meanwhile. */
@@ -32,32 +42,49 @@ export interface Model extends Understanding {
   close(): Promise<void>;
 }
 
+/** A detector. */
+export interface Model extends Understanding, Opened {}
+export interface Classifier extends ClassifierUnderstanding, Opened {}
+export type AnyModel = Model | Classifier;
+
 const picturesInHand = 3;
 
-const opened = new Map<string, Promise<Model>>();
+const opened = new Map<string, Promise<AnyModel>>();
+
+/** As {@link openAnyModel}, for who wants boxes: throws `unsupported_model` for a classifier. */
+export async function openModel(options: ModelOptions): Promise<Model> {
+  const read = await readModel(options);
+  if (read.card.task === 'classifier') throw noDetector(basename(read.path));
+  return requireDetector(await openOnce(read, options));
+}
 
 /**
- * The model at `modelPath`, opened once per process, contents and options. Throws `unsupported_model` when it is no ONNX detector
- * that is understood; the message says what to do.
+ * The model at `modelPath`, opened once per process, contents and options. Throws `unsupported_model` when it is no ONNX model that is
+ * understood; the message says what to do.
  */
-export async function openModel(options: ModelOptions): Promise<Model> {
+export async function openAnyModel(options: ModelOptions): Promise<AnyModel> {
+  return openOnce(await readModel(options), options);
+}
+
+interface ReadModel extends ModelFile {
+  readonly card: ModelCard;
+}
+
+async function readModel(options: ModelOptions): Promise<ReadModel> {
   const path = pathOf(options);
-  const file = await readFile(path).catch(async (cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'EISDIR') throw foreignFolder(path, await readdir(path));
-    throw new ProblemError(
-      'unsupported_model',
-      `The model ${path} cannot be read. Set MODEL_PATH to an ONNX file, or make the default one with ` +
-        '`node activities/recognition/converter/setup.ts DIR`.',
-      { cause },
-    );
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new ProblemError('unsupported_model', unreadable(options), { cause });
   });
-  refuseForeignModel(path, file);
+  refuseForeignModel(path, bytes);
   const card = await readCard(path);
-  const digest = createHash('sha256').update(file).digest('hex');
-  const key = JSON.stringify([digest, card, options]);
+  return { path, bytes, card, digest: createHash('sha256').update(bytes).digest('hex') };
+}
+
+function openOnce(read: ReadModel, options: ModelOptions): Promise<AnyModel> {
+  const key = JSON.stringify([read.digest, read.card, options]);
   const known = opened.get(key);
   if (known !== undefined) return known;
-  const model = createModel(file, digest, card, options);
+  const model = createModel(read, options);
   opened.set(key, model);
   model.catch(() => opened.delete(key));
   return model;
@@ -65,17 +92,20 @@ export async function openModel(options: ModelOptions): Promise<Model> {
 
 const pathOf = ({ modelPath, modelsDir }: ModelOptions): string => modelPath ?? defaultModelPath(modelsDir);
 
-async function createModel(
-  bytes: Buffer,
-  digest: string,
-  card: ModelCard,
-  options: ModelOptions,
-): Promise<Model> {
+function unreadable(options: ModelOptions): string {
   const path = pathOf(options);
-  const inference = await open(path, options);
+  return path === defaultClassifierPath(options.modelsDir)
+    ? `The classifier ${path} is not there. ${waysToClassifier}`
+    : `The model ${path} cannot be read. Set MODEL_PATH to an ONNX file, or make the default one with ` +
+        '`node activities/recognition/converter/setup.ts DIR`.';
+}
+
+async function createModel(read: ReadModel, options: ModelOptions): Promise<AnyModel> {
+  const inference = await open(read.path, options);
   try {
-    const understanding = await understand({ path, bytes, digest }, card, inference);
-    const { feeds, first } = feeding(inference.inputs, understanding.input);
+    const understanding = await understand(read, read.card, inference);
+    const size = isClassifier(understanding) ? inputSizeOf(understanding.preprocess) : understanding.input;
+    const { feeds, first } = feeding(inference.inputs, size);
     return {
       ...understanding,
       room: new Lanes(picturesInHand),

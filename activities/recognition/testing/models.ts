@@ -8,7 +8,7 @@ import { ensureDefaultModel } from '../converter/setup.ts';
 import type { ModelCard } from '../model/card/card.ts';
 import type { Output } from '../model/detection.ts';
 import { encodeOnnx, int64Tensor, type OnnxPort } from '../model/onnx/onnx.ts';
-import { type Model, type ModelOptions, openModel } from '../model/session.ts';
+import { type AnyModel, type Model, type ModelOptions, openAnyModel, openModel } from '../model/session.ts';
 
 const home = process.env.DARKROOM_HOME ?? join(import.meta.dirname, '../../../.darkroom');
 
@@ -30,6 +30,11 @@ export const madeClassifier = (): Promise<string> => ensureDefaultClassifier(mod
 /** Opens the model in that file. */
 export async function openFile(modelPath: string): Promise<Model> {
   return openModel({ modelPath, modelsDir, device: 'cpu', threads: 1 });
+}
+
+/** As `openFile`, a classifier too. */
+export async function openAnyFile(modelPath: string): Promise<AnyModel> {
+  return openAnyModel({ modelPath, modelsDir, device: 'cpu', threads: 1 });
 }
 
 /** Limits that no sample comes near. */

@@ -6,6 +6,7 @@ import { ProblemError } from '@darkroom/contract';
 import type { ModelInput, ModelLabels } from '../card/card.ts';
 import { COCO_80, COCO_IDS } from '../coco.ts';
 import type { Output, Outputs } from '../detection.ts';
+import { classValues } from '../heads/classifier.ts';
 import { queries } from '../heads/detr.ts';
 import type { HeadName } from '../heads/index.ts';
 import { shapesOf } from '../heads/outputs.ts';
@@ -28,6 +29,9 @@ export interface Guess {
 export type InputShape = Pick<ModelInput, 'width' | 'height' | 'layout' | 'dtype'>;
 
 const CARD = 'Write a model card beside the file (activities/recognition/README.md).';
+const CLASSIFIER_CARD =
+  'A classifier needs a model card with "task": "classifier", "outputs" and "preprocess", as what training did to pictures cannot be told ' +
+  'from the file (activities/recognition/README.md).';
 const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
 
 /** Name of the input that takes the picture. Throws `unsupported_model` when no input does. */
@@ -82,7 +86,9 @@ export function guess(
   if (metadata.task !== undefined && metadata.task !== 'detect')
     throw new ProblemError(
       'unsupported_model',
-      `The model was exported for the task "${metadata.task}"; only detectors are supported.`,
+      metadata.task === 'classify'
+        ? `The model was exported for the task "classify". ${CLASSIFIER_CARD}`
+        : `The model was exported for the task "${metadata.task}"; detectors and classifiers are supported.`,
     );
   const found = head === undefined ? guessHead(inputs, outputs, shape) : { head, reason: 'as the card says' };
   const { labels, source } = guessLabels(found.head, classesOf(found.head, outputs), metadata);
@@ -132,7 +138,9 @@ function guessHead(inputs: readonly Port[], outputs: Outputs, shape: InputShape)
   }
   throw new ProblemError(
     'unsupported_model',
-    `No known detector has these outputs: ${shapesOf(outputs)}. ${CARD}`,
+    classValues(outputs) === undefined
+      ? `No known detector has these outputs: ${shapesOf(outputs)}. ${CARD}`
+      : `The model seems to be a classifier by its output ${shapesOf(outputs)}. ${CLASSIFIER_CARD}`,
   );
 }
 
