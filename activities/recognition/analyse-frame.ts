@@ -2,13 +2,13 @@
 import { type ModelIdentity, ProblemError } from '@darkroom/contract';
 import { releaseMemory } from '@darkroom/platform';
 import sharp from 'sharp';
-import { type AnalyseOptions, type Hooks, recognise } from './analyse.ts';
+import { type AnalyseOptions, recognise } from './analyse.ts';
 import { annotate } from './draw/annotate.ts';
 import type { Detection } from './model/detection.ts';
 import type { Model } from './model/session.ts';
 import { fit, type Size } from './picture/fit.ts';
 import { decode, normalise } from './picture/prepare.ts';
-import type { Stage } from './stages.ts';
+import type { Hooks, Stage } from './stages.ts';
 
 export interface Frame {
   /** Taken along, its memory given back. PNG of the size that `fit` lays a picture of `size` into the model's input with. */

@@ -8,7 +8,7 @@ import type { Model } from './model/session.ts';
 import type { Fit, Size } from './picture/fit.ts';
 import { decode, type PhotoLimits, probe, type Raster, type Tensor, toTensor } from './picture/prepare.ts';
 import { type PhotoFormat, sniff } from './picture/sniff.ts';
-import type { Stage } from './stages.ts';
+import { type Hooks, inStages, type Stage } from './stages.ts';
 
 /** Decodes a picture that libvips does not read: upright sRGB. Throws ProblemError. */
 export type ForeignDecoder = (bytes: Buffer, limits: PhotoLimits) => Raster | Promise<Raster>;
@@ -19,11 +19,6 @@ export interface AnalyseOptions extends Wanted {
   /** For HEIC; without it, HEIC is refused. */
   readonly decodeForeign?: ForeignDecoder;
   readonly signal?: AbortSignal;
-}
-
-export interface Hooks {
-  /** Called, and waited for, as each stage begins; what it throws ends the analysis. */
-  readonly onStage?: (stage: Stage) => void | Promise<void>;
 }
 
 export interface Analysis {
@@ -51,17 +46,7 @@ export async function analyse(
 ): Promise<Analysis> {
   const { model, limits, signal } = options;
   const foreign = sniff(bytes).kind === 'heic' ? options.decodeForeign : undefined;
-  const timings: Partial<Record<Stage, number>> = {};
-  const stage = async <T>(name: Stage, work: () => Promise<T>): Promise<T> => {
-    signal?.throwIfAborted();
-    await hooks.onStage?.(name);
-    signal?.throwIfAborted();
-    const start = performance.now();
-    const result = await work();
-    timings[name] = performance.now() - start;
-    return result;
-  };
-
+  const { stage, timings } = inStages(hooks, signal);
   const format = await stage('probe', async () =>
     foreign === undefined ? (await probe(bytes, limits)).format : 'heic',
   );

@@ -3,8 +3,9 @@ export {
   type AnalyseOptions,
   type Analysis,
   analyse,
-  type Hooks,
 } from './analyse.ts';
+export { type ClassifiedPhoto, type ClassifyOptions, classifyPhoto } from './classify.ts';
+export { ensureDefaultClassifier } from './converter/efficientnet/setup.ts';
 export { ensureDefaultModel } from './converter/setup.ts';
 export { annotate, classColour } from './draw/annotate.ts';
 export { cocoJson, csv, type ExportPhoto, type ExportPhotos } from './jobs/export.ts';
@@ -18,8 +19,17 @@ export {
 } from './model/card/card.ts';
 export { detect, type Wanted } from './model/detect.ts';
 export type { Box, Detection } from './model/detection.ts';
+export { type Classification, classify } from './model/heads/classifier.ts';
 export { type HeadName, headNames } from './model/heads/index.ts';
-export { type Model, type ModelOptions, openModel } from './model/session.ts';
+export {
+  type AnyModel,
+  type Classifier,
+  type Model,
+  type ModelOptions,
+  openAnyModel,
+  openModel,
+} from './model/session.ts';
+export { isClassifier } from './model/understanding/understand.ts';
 export {
   decode,
   type PhotoHeader,
@@ -29,4 +39,4 @@ export {
   toTensor,
 } from './picture/prepare.ts';
 export { type PhotoFormat, SNIFF_BYTES, type Sniffed, sniff } from './picture/sniff.ts';
-export { type Stage, stages } from './stages.ts';
+export { type Hooks, type Stage, stages } from './stages.ts';

@@ -3,7 +3,9 @@ import { each, type Item, serve } from '@darkroom/lane/child/serve.ts';
 import { z } from 'zod';
 import { analyse, type ForeignDecoder } from '../analyse.ts';
 import { analyseFrame } from '../analyse-frame.ts';
-import { type Model, openModel } from '../model/session.ts';
+import { classifyPhoto } from '../classify.ts';
+import { type AnyModel, openAnyModel, openModel } from '../model/session.ts';
+import { requireClassifier, requireDetector } from '../model/understanding/understand.ts';
 import { toldMemory } from '../picture/open.ts';
 import type { recognitionShape } from './shape.ts';
 
@@ -13,21 +15,25 @@ const foreignModule = z.object({
 });
 export type ForeignModule = z.infer<typeof foreignModule>;
 
-let model: Model;
+let model: AnyModel;
 let decodeForeign: ForeignDecoder | undefined;
 
 serve<typeof recognitionShape>({
-  async open({ model: { modelPath, ...options }, foreign }) {
-    model = await openModel({ modelPath, ...options });
+  async open({ model: { modelPath, ...options }, foreign, anyModel = false }) {
+    model = await (anyModel ? openAnyModel : openModel)({ modelPath, ...options });
     if (foreign !== undefined)
       decodeForeign = async (bytes, limits) =>
         foreignModule.parse(await import(foreign)).decodeForeign(bytes, limits);
-    const { identity, input, head, labels, suppress, guessed, understood } = model;
-    return { identity, input, head, labels, suppress, guessed, understood };
+    const { room, infer, close, ...understanding } = model;
+    return understanding;
   },
   tasks: {
     photo: each(async (item) => {
-      const options = { ...item.params, model, ...(decodeForeign && { decodeForeign }) };
+      const options = {
+        ...item.params,
+        model: requireDetector(model),
+        ...(decodeForeign && { decodeForeign }),
+      };
       const {
         annotated,
         model: _,
@@ -39,12 +45,29 @@ serve<typeof recognitionShape>({
       });
       item.answer({ ...result, detections: [...result.detections] }, annotated ? [annotated] : []);
     }),
+    classify: each(async (item) => {
+      const options = {
+        ...item.params,
+        model: requireClassifier(model),
+        ...(decodeForeign && { decodeForeign }),
+      };
+      const {
+        classes,
+        model: _,
+        ...result
+      } = await classifyPhoto(bodyOf(item, 0), options, { onStage: (stage) => item.stage(stage) }).catch(
+        (error: unknown) => {
+          throw toldMemory(error);
+        },
+      );
+      item.answer({ ...result, classes: [...classes] });
+    }),
     frame: each(async (item) => {
       const { size, ...options } = item.params;
       const frame = { input: bodyOf(item, 0), size, picture: async () => bodyOf(item, 1) };
       const { annotated, detections } = await analyseFrame(
         frame,
-        { ...options, model },
+        { ...options, model: requireDetector(model) },
         { onStage: (stage) => item.stage(stage) },
       ).catch((error: unknown) => {
         throw toldMemory(error);

@@ -1,13 +1,14 @@
 /** What a recognition lane is asked and answers. It holds one version of one model. */
-
 import { modelIdentity } from '@darkroom/contract';
 import { type LaneShape, laneShape } from '@darkroom/lane';
 import { z } from 'zod';
 import type { Analysis } from '../analyse.ts';
 import { modelInput, modelLabels } from '../model/card/card.ts';
+import { preprocess } from '../model/card/preprocess.ts';
 import type { Wanted } from '../model/detect.ts';
 import { headNames } from '../model/heads/index.ts';
 import type { ModelOptions } from '../model/session.ts';
+import type { ClassifierUnderstanding } from '../model/understanding/classifier.ts';
 import type { Understanding } from '../model/understanding/understand.ts';
 import type { PhotoLimits } from '../picture/prepare.ts';
 import { stages } from '../stages.ts';
@@ -29,6 +30,16 @@ const understanding = z.object({
   understood: z.string(),
 }) satisfies z.ZodType<Understanding>;
 
+const classifierUnderstanding = z.object({
+  identity: modelIdentity,
+  head: z.literal('classifier'),
+  preprocess,
+  outputs: z.enum(['logits', 'probabilities']),
+  labels: modelLabels,
+  guessed: z.boolean(),
+  understood: z.string(),
+}) satisfies z.ZodType<ClassifierUnderstanding>;
+
 const wanted = {
   threshold: z.number(),
   thresholds: z.record(z.string(), z.number()).optional(),
@@ -38,14 +49,12 @@ const wanted = {
   maxDetections: z.int().optional(),
 } satisfies Record<keyof Wanted, z.ZodType>;
 
-const asked = {
-  ...wanted,
-  annotate: z.boolean(),
-  limits: z.strictObject({ bytes: z.number(), pixels: z.number(), frames: z.number() } satisfies Record<
-    keyof PhotoLimits,
-    z.ZodType
-  >),
-};
+const limits = z.strictObject({ bytes: z.number(), pixels: z.number(), frames: z.number() } satisfies Record<
+  keyof PhotoLimits,
+  z.ZodType
+>);
+
+const asked = { ...wanted, annotate: z.boolean(), limits };
 
 const number = z.number();
 const detections = z.array(
@@ -67,24 +76,36 @@ const formats = [
   'heic',
 ] as const satisfies Analysis['format'][];
 
+const looked = {
+  width: z.int().positive(),
+  height: z.int().positive(),
+  format: z.enum(formats),
+  timings: z.partialRecord(z.enum(stages), number),
+};
+
 export const recognitionShape = laneShape({
   setup: z.object({
     model: modelOptions,
     /** Module that decodes what libvips does not; see `ForeignModule`. */
     foreign: z.url().optional(),
+    /** Whether a classifier will do as well as a detector. */
+    anyModel: z.boolean().optional(),
   }),
-  told: understanding,
+  told: z.union([understanding, classifierUnderstanding]),
   tasks: {
     /** Body: the file. Answer's body: the picture with boxes, where that is asked for. */
     photo: {
       // What is not listed above is refused, and not left out.
       params: z.strictObject(asked),
+      result: z.object({ ...looked, detections }),
+      stages,
+    },
+    /** Body: the file. */
+    classify: {
+      params: z.strictObject({ topK: z.int().positive(), limits }),
       result: z.object({
-        width: z.int().positive(),
-        height: z.int().positive(),
-        format: z.enum(formats),
-        detections,
-        timings: z.partialRecord(z.enum(stages), number),
+        ...looked,
+        classes: z.array(z.object({ label: z.string(), classId: z.int(), score: number })),
       }),
       stages,
     },

@@ -1,0 +1,48 @@
+/** One photo from bytes to the classes it most likely shows: read once, decoded once. */
+import type { ModelIdentity } from '@darkroom/contract';
+import { releaseMemory } from '@darkroom/platform';
+import type { AnalyseOptions, Analysis } from './analyse.ts';
+import { type Classification, classify } from './model/heads/classifier.ts';
+import type { Classifier } from './model/session.ts';
+import { decode, probe } from './picture/prepare.ts';
+import { preprocess } from './picture/resize/preprocess.ts';
+import { sniff } from './picture/sniff.ts';
+import { type Hooks, inStages } from './stages.ts';
+
+export interface ClassifyOptions extends Pick<AnalyseOptions, 'limits' | 'decodeForeign' | 'signal'> {
+  /** How many classes are told. */
+  readonly topK: number;
+}
+
+export interface ClassifiedPhoto extends Pick<Analysis, 'width' | 'height' | 'format' | 'timings'> {
+  readonly model: ModelIdentity;
+  /** Best first. */
+  readonly classes: readonly Classification[];
+}
+
+/**
+ * Classifies one photo. Throws a `ProblemError` (codes: see `probe`, `decode`) or the signal's reason; the signal is looked at between
+ * stages and while waiting for the model.
+ */
+export async function classifyPhoto(
+  bytes: Buffer,
+  options: ClassifyOptions & { readonly model: Classifier },
+  hooks: Hooks = {},
+): Promise<ClassifiedPhoto> {
+  const { model, limits, topK, signal } = options;
+  const foreign = sniff(bytes).kind === 'heic' ? options.decodeForeign : undefined;
+  const { stage, timings } = inStages(hooks, signal);
+  const format = await stage('probe', async () =>
+    foreign === undefined ? (await probe(bytes, limits)).format : 'heic',
+  );
+  return model.room.run(async () => {
+    const { width, height, tensor } = await stage('prepare', async () => {
+      const raster = await (foreign?.(bytes, limits) ?? decode(bytes, limits, model.preprocess.alpha));
+      const prepared = await preprocess(raster, model.preprocess);
+      releaseMemory(raster.data);
+      return { width: raster.width, height: raster.height, tensor: prepared };
+    });
+    const classes = await stage('recognise', async () => classify(await model.infer(tensor), model, topK));
+    return { width, height, format, model: model.identity, classes, timings };
+  }, signal);
+}

