@@ -82,8 +82,11 @@ export type Lease = z.infer<typeof lease>;
 /** Seconds since the machine's start. */
 export const now = (): number => uptime();
 
+let drafts = 0;
+
+/** Writes a file whole. Of several writes at once the last to come to its end stays. */
 export async function put(path: string, value: unknown): Promise<void> {
-  const draft = `${path}.${process.pid}.new`;
+  const draft = `${path}.${process.pid}-${++drafts}.new`;
   await writeFile(draft, JSON.stringify(value));
   await rename(draft, path);
 }

@@ -5,8 +5,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { paths, put, statusOf, supervisorOf } from './folder.ts';
+import { expect, test as inTurn } from 'vitest';
+import { z } from 'zod';
+import { get, paths, put, statusOf, supervisorOf } from './folder.ts';
 import { processAt } from './processes.ts';
 import {
   clearPrograms,
@@ -20,16 +21,7 @@ import {
 } from './run.ts';
 import { markedBy } from './testing.ts';
 
-/** Real programs under real supervisors. */
-
-let root: string;
-beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'programs '));
-});
-afterAll(async () => {
-  await clearPrograms(root);
-  await rm(root, { recursive: true, force: true });
-});
+/** Real programs under real supervisors: some at a time, each test's in a folder of its own, for they wait for most of their time. */
 
 const generous = { seconds: 120, stallSeconds: 60, memoryBytes: 1e9, diskBytes: 1e9 };
 let programs = 0;
@@ -50,7 +42,7 @@ interface Following {
   stop(parting: Parting): void;
 }
 
-function follow(program: Program, changes: Partial<Follower> = {}): Following {
+function followIn(root: string, program: Program, changes: Partial<Follower>) {
   const stop = new AbortController();
   let parting: Parting = 'end';
   const lines: string[] = [];
@@ -74,11 +66,7 @@ function follow(program: Program, changes: Partial<Follower> = {}): Following {
   });
   end.catch((error: unknown) => started.reject(error));
   started.promise.catch(() => {});
-  onTestFinished(async () => {
-    stop.abort(new Error('The test is over.'));
-    await end.catch(() => {});
-  });
-  return {
+  const following: Following = {
     lines,
     started: started.promise,
     end,
@@ -88,25 +76,54 @@ function follow(program: Program, changes: Partial<Follower> = {}): Following {
       stop.abort(new Error('The worker stops.'));
     },
   };
+  const close = async (): Promise<void> => {
+    stop.abort(new Error('The test is over.'));
+    await end.catch(() => {});
+  };
+  return { following, close };
 }
 
-const hasEnded = ({ name }: Program) =>
+interface Given {
+  /** The folder of the test's programs. */
+  readonly root: string;
+  readonly follow: (program: Program, changes?: Partial<Follower>) => Following;
+}
+
+const test = inTurn.extend<Given>({
+  root: async ({ task: _ }, use) => {
+    const root = await mkdtemp(join(tmpdir(), 'programs '));
+    await use(root);
+    await clearPrograms(root);
+    await rm(root, { recursive: true, force: true });
+  },
+  follow: async ({ root }, use) => {
+    const closes: (() => Promise<void>)[] = [];
+    await use((program, changes = {}) => {
+      const { following, close } = followIn(root, program, changes);
+      closes.push(close);
+      return following;
+    });
+    await Promise.all(closes.map((close) => close()));
+  },
+}).concurrent;
+
+const hasEnded = (root: string, { name }: Program) =>
   expect.poll(async () => (await statusOf(join(root, name)))?.state, { timeout: 30_000 }).toBe('ended');
 
 /** Follows without a word. */
 const quiet = {
-  get root() {
-    return root;
-  },
   signal: new AbortController().signal,
   orphanSeconds: 20,
   part: () => 'end' as const,
 };
 
-const tokenOf = async ({ name }: Program): Promise<string> =>
+const tokenOf = async (root: string, { name }: Program): Promise<string> =>
   (JSON.parse(await readFile(join(root, name, 'spec.json'), 'utf8')) as { token: string }).token;
 
-test('runs with inputs laid into its folder and no variable of ours, is read and gone', async () => {
+test('runs with inputs laid into its folder and no variable of ours, is read and gone', async ({
+  root,
+  follow,
+}) => {
   process.env.SECRET_OF_THE_WORKER = 'secret';
   const program = {
     ...shell('cat input; env | grep -c SECRET; echo more >&2; echo $COLOUR; cp input output'),
@@ -119,14 +136,18 @@ test('runs with inputs laid into its folder and no variable of ours, is read and
   expect(existsSync(join(root, program.name))).toBe(false);
 });
 
-test('its end is told as it was: by its code, by a signal, by a command that is not there', async () => {
+test('its end is told as it was: by its code, by a signal, by a command that is not there', async ({
+  follow,
+}) => {
   expect(await follow(shell('echo no >&2; exit 7')).end).toMatchObject({ exitCode: 7, tail: ['no'] });
   expect(await follow(shell('kill -SEGV $$')).end).toMatchObject({ exitCode: null, signal: 'SIGSEGV' });
   const missing = { ...shell(''), command: '/no/such/program' };
   expect(await follow(missing).end).toMatchObject({ exitCode: 127 });
 });
 
-test('a worker that stops leaves it to the next one: the same process, each line once', async () => {
+test('a worker that stops leaves it to the next one: the same process, each line once', async ({
+  follow,
+}) => {
   const program = shell('for i in $(seq 1 120); do echo line $i; sleep 0.1; done');
   const first = follow(program);
   await first.said('line 3');
@@ -146,19 +167,21 @@ test('a worker that stops leaves it to the next one: the same process, each line
   expect(lines).toEqual(Array.from({ length: 120 }, (_, index) => `line ${index + 1}`));
 });
 
-test('one that ended while nobody followed it is read by the next worker', async () => {
+test('one that ended while nobody followed it is read by the next worker', async ({ root, follow }) => {
   const program = shell('echo done > result; sleep 4; echo said; exit 3');
   const first = follow(program);
   await first.started;
   first.stop('leave');
   await expect(first.end).rejects.toThrow();
-  await hasEnded(program);
+  await hasEnded(root, program);
   const second = follow(program, { claim: 2 });
   expect(await second.end).toMatchObject({ exitCode: 3, files: ['result'] });
   expect(second.lines).toEqual(['said']);
 });
 
-test('a newer claim takes it over from a worker that still follows it, and an older one is refused', async () => {
+test('a newer claim takes it over from a worker that still follows it, and an older one is refused', async ({
+  follow,
+}) => {
   const program = shell('sleep 8; echo done');
   const first = follow(program, { claim: 5 });
   const { pid } = await first.started;
@@ -170,7 +193,10 @@ test('a newer claim takes it over from a worker that still follows it, and an ol
   expect(second.lines).toEqual(['done']);
 });
 
-test('a cancel ends all that it began within seconds, also what left its group and what will not hear', async () => {
+test('a cancel ends all that it began within seconds, also what left its group and what will not hear', async ({
+  root,
+  follow,
+}) => {
   const program = shell(`
     trap '' TERM
     setsid sh -c 'trap "" TERM; while :; do sleep 1; done' &
@@ -179,7 +205,7 @@ test('a cancel ends all that it began within seconds, also what left its group a
     while :; do sleep 1; done`);
   const run = follow(program);
   await Promise.all([run.said('here'), run.said('away')]);
-  const token = await tokenOf(program);
+  const token = await tokenOf(root, program);
   expect((await markedBy(token)).length).toBeGreaterThanOrEqual(4);
   const began = performance.now();
   run.stop('end');
@@ -190,12 +216,15 @@ test('a cancel ends all that it began within seconds, also what left its group a
   expect(existsSync(join(root, program.name))).toBe(false);
 });
 
-test('without anybody who follows it, it ends by itself: soon after its fence was lost, else when its time is up', async () => {
+test('without anybody who follows it, it ends by itself: soon after its fence was lost, else when its time is up', async ({
+  root,
+  follow,
+}) => {
   const [lost, left] = [shell('sleep 300'), shell('sleep 300')];
   const first = follow(lost);
   const second = follow(left, { orphanSeconds: 6 });
   await Promise.all([first.started, second.started]);
-  const tokens = await Promise.all([tokenOf(lost), tokenOf(left)]);
+  const tokens = await Promise.all([tokenOf(root, lost), tokenOf(root, left)]);
   first.stop('lost');
   second.stop('leave');
   await Promise.all([expect(first.end).rejects.toThrow(), expect(second.end).rejects.toThrow()]);
@@ -204,7 +233,9 @@ test('without anybody who follows it, it ends by itself: soon after its fence wa
     await expect.poll(() => existsSync(join(root, name)), { timeout: 10_000 }).toBe(false);
 });
 
-test('one that waits for ever is found; one that is mute but computes, or writes, is not taken for it', async () => {
+test('one that waits for ever is found; one that is mute but computes, or writes, is not taken for it', async ({
+  follow,
+}) => {
   const stallSeconds = 3;
   const began = performance.now();
   const [waits, computes, writes] = [
@@ -225,7 +256,7 @@ test('one that waits for ever is found; one that is mute but computes, or writes
   expect(await writes.end).toMatchObject({ cause: 'exit', exitCode: 0 });
 });
 
-test('is ended by its limits of time, memory and disk, each by its name', async () => {
+test('is ended by its limits of time, memory and disk, each by its name', async ({ follow }) => {
   const fills = `node -e 'const kept = []; setInterval(() => kept.push(Buffer.alloc(20e6, 1)), 20)'`;
   const [time, memory, disk] = await Promise.all([
     follow(shell('while :; do sleep 0.1; done', { seconds: 2 })).end,
@@ -238,7 +269,7 @@ test('is ended by its limits of time, memory and disk, each by its name', async 
   expect(disk.cause).toBe('disk');
 });
 
-test('output without end takes a bounded place, and what was not kept is said', async () => {
+test('output without end takes a bounded place, and what was not kept is said', async ({ root, follow }) => {
   const program = { ...shell('seq 1 200000; echo last'), outputBytes: 100_000 };
   const first = follow(program);
   expect(await first.end).toMatchObject({ exitCode: 0 });
@@ -248,7 +279,7 @@ test('output without end takes a bounded place, and what was not kept is said', 
   await left.started;
   left.stop('leave');
   await expect(left.end).rejects.toThrow();
-  await hasEnded(program2);
+  await hasEnded(root, program2);
   const next = follow(program2, { claim: 2 });
   await next.end;
   expect(next.lines[0]).toMatch(/bytes of output were not kept/);
@@ -256,21 +287,24 @@ test('output without end takes a bounded place, and what was not kept is said', 
   expect(next.lines.length).toBeLessThan(30_000);
 });
 
-test('a supervisor that is killed takes the program with it, and whoever follows is told', async () => {
+test('a supervisor that is killed takes the program with it, and whoever follows is told', async ({
+  root,
+  follow,
+}) => {
   const program = shell('trap "" TERM; sleep 300 & wait');
   const run = follow(program);
   await run.started;
-  const token = await tokenOf(program);
+  const token = await tokenOf(root, program);
   process.kill((await supervisorOf(join(root, program.name)))!.pid, 'SIGKILL');
   await expect(run.end).rejects.toThrow(SupervisorDied);
   expect(await markedBy(token)).toEqual([]);
 });
 
-test('a worker that starts clears what nobody looks after', async () => {
+test('a worker that starts clears what nobody looks after', async ({ root, follow }) => {
   const program = shell('trap "" TERM; sleep 300 & wait');
   const first = follow(program);
   await first.started;
-  const token = await tokenOf(program);
+  const token = await tokenOf(root, program);
   first.stop('leave');
   await expect(first.end).rejects.toThrow();
   // It has somebody.
@@ -283,12 +317,13 @@ test('a worker that starts clears what nobody looks after', async () => {
   expect(existsSync(join(root, program.name))).toBe(false);
 });
 
-test('clears no process that has got the number of a program that is gone, and not itself where none was started', async () => {
+test('clears no process that has got the number of a program that is gone, and not itself where none was started', async ({
+  root,
+  onTestFinished,
+}) => {
   const other = spawn('/bin/sleep', ['300'], { detached: true, stdio: 'ignore' });
   onTestFinished(() => void other.kill('SIGKILL'));
   const [before, never] = [`p${++programs}`, `p${++programs}`].map((name) => join(root, name));
-  // Not left to the clearing after all tests, which runs in their own group.
-  onTestFinished(() => rm(never!, { recursive: true, force: true }));
   await leaveBehind(before!, { pid: other.pid!, startedAt: 1 });
   await leaveBehind(never!, { pid: 0, startedAt: 0 });
   // In a process and group of its own, which is what pid 0 would mean.
@@ -298,13 +333,19 @@ test('clears no process that has got the number of a program that is gone, and n
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  expect(await once(clears, 'exit')).toEqual([0, null]);
-  expect([before, never].filter((folder) => existsSync(folder!))).toEqual([]);
+  const end = await once(clears, 'exit');
+  const left = [before, never].filter((folder) => existsSync(folder!));
+  // Not left to the clearing after the test, which runs in its own group.
+  await rm(never!, { recursive: true, force: true });
+  expect(end).toEqual([0, null]);
+  expect(left).toEqual([]);
   expect(other.signalCode).toBe(null);
   expect(processAt(other.pid!)).toBeDefined();
 });
 
-test('what stays in its group is ended with it, though its parent is gone and its environment is empty', async () => {
+test('what stays in its group is ended with it, though its parent is gone and its environment is empty', async ({
+  follow,
+}) => {
   const run = follow(shell('env -i sleep 300 & echo $!; sleep 1.5'));
   await run.end;
   expect(processAt(Number(run.lines[0]))).toBeUndefined();
@@ -320,11 +361,13 @@ async function leaveBehind(folder: string, program: { pid: number; startedAt: nu
   await put(paths.status(folder), { program, state: 'running', ...counts });
 }
 
-test('its files are there until they are released: who dies with what it has read leaves them to the next one', async () => {
+test('its files are there until they are released: who dies with what it has read leaves them to the next one', async ({
+  root,
+}) => {
   const program = shell('echo $$ > pid; echo said');
   const folder = join(root, program.name);
   const reads = (claim: number) =>
-    runProgram(program, { ...quiet, claim }, async (_end, work) => readFile(join(work, 'pid'), 'utf8'));
+    runProgram(program, { ...quiet, root, claim }, async (_end, work) => readFile(join(work, 'pid'), 'utf8'));
   const first = await reads(1);
   expect(existsSync(folder)).toBe(true);
   const second = await reads(2);
@@ -337,34 +380,47 @@ test('its files are there until they are released: who dies with what it has rea
   expect(existsSync(folder)).toBe(false);
 });
 
-test('one that is taken over while its files are read is told, and touches nothing', async () => {
+test('one that is taken over while its files are read is told, and touches nothing', async ({ root }) => {
   const program = shell('echo done > result');
   const reading = Promise.withResolvers<void>();
-  const first = runProgram(program, { ...quiet, claim: 1 }, () => {
+  const first = runProgram(program, { ...quiet, root, claim: 1 }, () => {
     reading.resolve();
     return new Promise<never>(() => {});
   });
   first.catch(() => {});
   await reading.promise;
-  const second = await runProgram(program, { ...quiet, claim: 2 }, async () => 'read');
+  const second = await runProgram(program, { ...quiet, root, claim: 2 }, async () => 'read');
   await expect(first).rejects.toThrow(TakenOver);
   expect(await readFile(join(root, program.name, 'work', 'result'), 'utf8')).toBe('done\n');
   await second.release('end');
 });
 
-test('nobody else can look into its folder, where its arguments and environment are', async () => {
+test('files in its folder are written whole, however many write at once', async ({ root }) => {
+  const path = join(root, 'lease.json');
+  await Promise.all(Array.from({ length: 20 }, (_, read) => put(path, { read })));
+  expect(await get(path, z.object({ read: z.int() }))).toBeDefined();
+  expect(await readdir(root)).toEqual(['lease.json']);
+});
+
+test('nobody else can look into its folder, where its arguments and environment are', async ({
+  root,
+  follow,
+}) => {
   const program = shell('sleep 300');
   const run = follow(program);
   await run.started;
   expect((await stat(join(root, program.name))).mode & 0o077).toBe(0);
 });
 
-test('a supervisor that hangs is ended: by a cancel, and by whoever needs the name; who waits for that hears a cancel', async () => {
+test('a supervisor that hangs is ended: by a cancel, and by whoever needs the name; who waits for that hears a cancel', async ({
+  root,
+  follow,
+}) => {
   const [cancelled, left] = [shell('sleep 300'), shell('sleep 300')];
   const first = follow(cancelled);
   const second = follow(left, { orphanSeconds: 4 });
   await Promise.all([first.started, second.started]);
-  const tokens = await Promise.all([tokenOf(cancelled), tokenOf(left)]);
+  const tokens = await Promise.all([tokenOf(root, cancelled), tokenOf(root, left)]);
   for (const { name } of [cancelled, left])
     process.kill((await supervisorOf(join(root, name)))!.pid, 'SIGSTOP');
   first.stop('end');

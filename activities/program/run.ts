@@ -130,8 +130,11 @@ export async function runProgram<R>(
     else await want(orphanSeconds);
   };
   let pulse: NodeJS.Timeout | undefined;
+  let beat = Promise.resolve();
   const release = async (parting: Parting): Promise<void> => {
     clearInterval(pulse);
+    // One that was under way would say that the program is still wanted.
+    await beat;
     const seconds = { end: -1, lost: lostSeconds, leave: orphanSeconds }[parting];
     // Where the folder is gone, the program is, too.
     await want(seconds).catch(() => {});
@@ -140,7 +143,12 @@ export async function runProgram<R>(
   try {
     await renew();
     // Also while its files are read, however long that takes. A folder that is gone is noticed by who reads it.
-    pulse = setInterval(() => void renew().catch(() => {}), Math.min(1000, orphanSeconds * 250));
+    pulse = setInterval(
+      () => {
+        beat = renew().catch(() => {});
+      },
+      Math.min(1000, orphanSeconds * 250),
+    );
     const signals = AbortSignal.any([signal, taken.signal]);
     const end = await follow(folder, { ...follower, signal: signals }, reader, takenOver);
     const result = await Promise.race([collect(end, paths.work(folder)), rejection(taken.signal)]);

@@ -5,10 +5,12 @@
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { TestProcess } from '../harness/process.ts';
 import { type Death, hitWork, workThroughKills } from './killing.ts';
 import { digestsOf, faultsOf, rowsOf, workersOf } from './ledger.ts';
 import { lightPoints, throughLightDeaths } from './light-killing.ts';
 import { type Platform, readJournal, startPlatform } from './platform.ts';
+import { killAtRandom } from './random-killing.ts';
 import { type SplitDeath, splitDeaths } from './video-killing.ts';
 
 const { values } = parseArgs({
@@ -17,17 +19,20 @@ const { values } = parseArgs({
     items: { type: 'string' },
     kills: { type: 'string', default: '30' },
     seed: { type: 'string', default: '1' },
+    random: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
 if (values.help) {
-  console.log(`node test/faults/kills.ts [--kind photo|video] [--items N] [--kills 30] [--seed 1]
+  console.log(`node test/faults/kills.ts [--kind photo|video] [--items N] [--kills 30] [--seed 1] [--random]
 
 Kills workers, and of a video decoders, in every stage of tasks until so many deaths have hit work and every failpoint has acted; then
 in every step that ends, sweeps or removes a task. Brings its own servers up; takes about ten minutes with photos on 2 cores.
   --items   photos (200) or shots of the video (120) of each task
   --kills   deaths that hit work, and kills of lanes
-  --seed    another one kills at other moments`);
+  --seed    another one kills at other moments
+  --random  instead: so many lanes, found among the worker's children, and so many workers, at any moment and wherever they are; nothing
+            may be left of them, neither processes nor temporary files. About five minutes`);
   process.exit(0);
 }
 
@@ -116,6 +121,34 @@ try {
   const light = await platform.lightWorker();
   const source = await plan.source(platform, items);
   const expected = await undisturbed(platform, source);
+  if (values.random) await atRandom(source, expected);
+  else await atFailpoints(source, expected, light);
+} catch (error) {
+  failures.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+} finally {
+  await platform.close();
+}
+if (values.random) conclude();
+else report();
+
+async function atRandom(source: string, expected: Awaited<ReturnType<typeof undisturbed>>): Promise<void> {
+  const { told, faults } = await killAtRandom(platform, {
+    worker: plan!.worker,
+    source,
+    expected,
+    kills,
+    seed,
+    say: (line) => say(`${line} (${seconds()})`),
+  });
+  failures.push(...faults);
+  console.log(told);
+}
+
+async function atFailpoints(
+  source: string,
+  expected: Awaited<ReturnType<typeof undisturbed>>,
+  light: TestProcess,
+): Promise<void> {
   const missing = (): string[] =>
     everywhere.filter(
       (point) => !ofLanes.includes(point) && ![...deaths, ...inSplit].some((death) => death.point === point),
@@ -128,15 +161,10 @@ try {
   }
   await light.stop();
   say(`kills in the steps that end, sweep and remove a job (${seconds()})`);
-  const faults = await throughLightDeaths(platform, plan.worker, source, expected);
+  const faults = await throughLightDeaths(platform, plan!.worker, source, expected);
   failures.push(...faults.map((fault) => `light: ${fault}`));
   say(`${lightPoints.length} kills there (${seconds()})\n`);
-} catch (error) {
-  failures.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
-} finally {
-  await platform.close();
 }
-report();
 
 async function undisturbed(on: Platform, source: string) {
   const worker = await on[plan!.worker]();
@@ -219,6 +247,10 @@ function report(): void {
       `${inSplit.length} deaths while the video was split, ${children} of them the decoder's alone; at most ${longest.toFixed(1)} s of it were redone`,
     );
   }
+  conclude();
+}
+
+function conclude(): void {
   for (const failure of failures) console.log(`FAILED  ${failure}`);
   console.log(
     failures.length === 0

@@ -1,6 +1,5 @@
 /** The platform under fault: the real stack, its API as a user has it, its ledger and its objects as they lie there. */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, ProblemDocument } from '@darkroom/contract';
 import { type FailpointAct, type FailpointPlan, parseJournal } from '@darkroom/platform';
@@ -52,10 +51,7 @@ export async function startPlatform(
   env: Record<string, string> = {},
   apiScript?: string,
 ): Promise<Platform> {
-  const stack = await startTestStack(name, {
-    NODE_COMPILE_CACHE: join(import.meta.dirname, '../../.darkroom/test/compiled'),
-    ...env,
-  });
+  const stack = await startTestStack(name, env);
   const { s3, temporal, postgres } = stack.stack;
   await migrate(postgres);
   const records = openRecords({ url: postgres, application: 'faults' });
@@ -152,7 +148,7 @@ export async function until<T>(
       const missing = typeof what === 'string' ? what : await what();
       throw new Error(`Waited ${seconds} s in vain for ${missing}.`);
     }
-    await sleep(20);
+    await sleep(50);
   }
 }
 
@@ -168,10 +164,32 @@ export async function readJournal(path: string): Promise<FailpointAct[]> {
   return parseJournal(await readFile(path, 'utf8').catch(() => ''));
 }
 
-/** Command lines of the processes that a process has started and that still run, but for warm lanes of recognition. */
-export async function busyChildren(pid: number): Promise<string[]> {
-  const read = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
-  const children = (await read(`/proc/${pid}/task/${pid}/children`)).split(' ').filter(Boolean);
-  const commands = await Promise.all(children.map((child) => read(`/proc/${child}/cmdline`)));
-  return commands.filter((command) => command !== '' && !command.includes('recognition/lane/main.ts'));
+/** A process that another has started. */
+export interface ChildProcess {
+  readonly pid: number;
+  /** Its arguments with spaces between. */
+  readonly command: string;
 }
+
+const readProc = (path: string): Promise<string> => readFile(`/proc/${path}`, 'utf8').catch(() => '');
+
+/** The processes that a process has started and that still run. */
+export async function childrenOf(parent: number): Promise<ChildProcess[]> {
+  const pids = (await readProc(`${parent}/task/${parent}/children`)).split(' ').filter(Boolean);
+  const children = await Promise.all(
+    pids.map(async (pid) => ({
+      pid: Number(pid),
+      command: (await readProc(`${pid}/cmdline`)).replaceAll('\0', ' ').trim(),
+    })),
+  );
+  return children.filter(({ command }) => command !== '');
+}
+
+/** Whether a process runs no more; one that has ended and that nobody has asked about has no command line. */
+export const isGone = async (pid: number): Promise<boolean> => (await readProc(`${pid}/cmdline`)) === '';
+
+/** Command lines of the processes that a process has started and that still run, but for warm lanes of recognition. */
+export const busyChildren = async (pid: number): Promise<string[]> =>
+  (await childrenOf(pid)).flatMap(({ command }) =>
+    command.includes('recognition/lane/main.ts') ? [] : command,
+  );

@@ -2,8 +2,8 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 
 import { join } from 'node:path';
-import { homeFolder } from '@darkroom/servers/home.mjs';
 import { freePort } from '@darkroom/servers/run/ports.ts';
+import { compiledForTests, testHomes } from '../../apps/local/home/forsaken.ts';
 import { workerMemory } from '../../apps/local/stack/environment.ts';
 import { type RunningStack, startStack } from '../../apps/local/stack/supervisor.ts';
 import { createTerminal } from '../../apps/local/terminal.ts';
@@ -41,7 +41,7 @@ export async function startTestStack(
   name: string,
   env: Record<string, string> = {},
 ): Promise<TestStack & { close(): Promise<void> }> {
-  const parent = join(homeFolder(), 'test');
+  const parent = testHomes();
   await mkdir(parent, { recursive: true });
   // A space in the path: what breaks on it breaks here first.
   const home = await mkdtemp(join(parent, `${name} `));
@@ -60,6 +60,7 @@ export async function startTestStack(
     HEARTBEAT_TIMEOUT_SECONDS: '3',
     SWEEP_INTERVAL_SECONDS: '2',
     LOG_LEVEL: 'info',
+    NODE_COMPILE_CACHE: compiledForTests(),
     ...oneKeyForMany,
     ...env,
     ...changes,

@@ -124,7 +124,9 @@ export async function holdingOf({ recognition, lane: { sandbox } }: RecogniserCo
 async function filesOf(path: string): Promise<string[]> {
   const [folder, stem] = [dirname(path), basename(path, extname(path))];
   const names = await readdir(folder).catch((): string[] => []);
-  return names.filter((name) => name.startsWith(`${stem}.`)).map((name) => join(folder, name));
+  return names
+    .filter((name) => name === basename(path) || name.startsWith(`${stem}.`))
+    .map((name) => join(folder, name));
 }
 
 /** Where the CUDA libraries are, and which of the devices. */

@@ -1,6 +1,6 @@
 /** Warm models: opened once per model file and process, shared by all who ask for them. */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ProblemError } from '@darkroom/contract';
 import { Lanes } from '@darkroom/platform/lanes.ts';
@@ -10,7 +10,7 @@ import { readCard } from './card/file.ts';
 import { inputSizeOf } from './card/preprocess.ts';
 import { defaultClassifierPath, waysToClassifier } from './default-classifier.ts';
 import type { Outputs } from './detection.ts';
-import { refuseForeignModel } from './foreign.ts';
+import { foreignFolder, refuseForeignModel } from './foreign.ts';
 import { type Inference, openInference } from './inference.ts';
 import type { ClassifierUnderstanding } from './understanding/classifier.ts';
 import { feeding } from './understanding/feeds.ts';
@@ -72,7 +72,8 @@ interface ReadModel extends ModelFile {
 
 async function readModel(options: ModelOptions): Promise<ReadModel> {
   const path = pathOf(options);
-  const bytes = await readFile(path).catch((cause: unknown) => {
+  const bytes = await readFile(path).catch(async (cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'EISDIR') throw foreignFolder(path, await readdir(path));
     throw new ProblemError('unsupported_model', unreadable(options), { cause });
   });
   refuseForeignModel(path, bytes);

@@ -8,7 +8,7 @@ import { ensureDefaultModel } from '@darkroom/recognition/converter/setup.ts';
 import { type Tool, temporalTool, versitygwTool } from '@darkroom/servers/obtain/pins.mjs';
 import { ensureProgram, findTool } from '@darkroom/servers/obtain/toolchain.mjs';
 import type { Command } from '../cli.ts';
-import { removeForsaken, testHomes } from '../home/forsaken.ts';
+import { compiledForTests, removeForsaken, testHomes } from '../home/forsaken.ts';
 import { homeFolder, layoutOf, prepareFolders, repository } from '../home/layout.ts';
 import { createTerminal, type Terminal } from '../terminal.ts';
 import { forgetReports, isPassed, none, type Tally, tallyRun } from './tally.ts';
@@ -79,7 +79,13 @@ function turbo(force: boolean): Promise<number> {
     {
       cwd: repository,
       stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TEST_PYTHON: pythonVersion() },
+      env: {
+        ...process.env,
+        TURBO_TELEMETRY_DISABLED: '1',
+        DO_NOT_TRACK: '1',
+        TEST_PYTHON: pythonVersion(),
+        NODE_COMPILE_CACHE: compiledForTests(),
+      },
     },
   );
   // The terminal's Ctrl-C reaches turbo too; what it had done by then is still summed up.

@@ -9,6 +9,9 @@ import { ensureSecrets } from './secrets.ts';
 /** The folder in which tests bring up stacks, each in a folder of its own that it removes. */
 export const testHomes = (): string => join(homeFolder(), 'test');
 
+/** Where Node keeps what it has compiled: the tests start hundreds of processes over the same sources. */
+export const compiledForTests = (): string => join(testHomes(), 'compiled');
+
 /**
  * Ends and removes the stacks under `parent` whose keeper died before it could, such as a test that was killed.
  * A stack that somebody keeps is left alone. Returns how many there were.

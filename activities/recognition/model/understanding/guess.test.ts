@@ -1,5 +1,4 @@
 import { writeFile } from 'node:fs/promises';
-import { ProblemError } from '@darkroom/contract';
 import { describe, expect, it } from 'vitest';
 import { type ConstantModel, constantModel, openFile, tensor } from '../../testing/models.ts';
 import type { HeadName } from '../heads/index.ts';
@@ -145,23 +144,6 @@ describe('a model card', () => {
     const path = await constantModel({ outputs });
     await writeFile(path.replace('.onnx', '.json'), '{"head":"yolov99"}');
     await expect(openFile(path)).rejects.toThrow(/model\.json.*head/s);
-  });
-});
-
-describe('a file of another framework', () => {
-  it.each([
-    ['model.pt', 'x', /yolo export/],
-    ['model.pkl', 'x', /pickle/i],
-    ['model.h5', 'x', /tf2onnx/],
-    ['renamed.onnx', 'PK\x03\x04rest', /torch\.onnx\.export/],
-    ['renamed.onnx', '\x1c\0\0\0TFL3', /tflite/],
-    ['broken.onnx', 'this is no model', /ONNX Runtime cannot open/],
-  ])('%s is refused with the way out', async (name, content, way) => {
-    const path = (await constantModel({ outputs: { o: tensor([1]) } })).replace('model.onnx', name);
-    await writeFile(path, content, 'latin1');
-    const error = await openFile(path).catch((e: unknown) => e);
-    expect(error).toBeInstanceOf(ProblemError);
-    expect(error).toMatchObject({ code: 'unsupported_model', message: expect.stringMatching(way) });
   });
 });
 

@@ -2,16 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { problemOf } from '@darkroom/contract';
 import { appendLog, finishJob, getJobRow, recordProgress, revokeKey } from '@darkroom/records';
 import { attemptAt } from '@darkroom/records/testing.ts';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { signLink } from '../../signed/links.ts';
 import { startTestApi, type TestApi } from '../../testing.ts';
 
 let api: TestApi;
 let key: string;
 beforeAll(async () => {
-  api = await startTestApi();
+  // A stream that is silent looks after its key every two seconds.
+  api = await startTestApi({ CLIENT_IDLE_SECONDS: '6' });
   key = (await api.key()).key;
 }, 60_000);
+afterEach(() => void vi.restoreAllMocks());
 afterAll(() => api?.close());
 
 interface Received {
@@ -261,7 +263,6 @@ test('the log: pages, one stage, live as lines and as events', async () => {
   expect(lines.map((line) => JSON.parse(line).line)).toEqual(['one', 'two', 'three', 'elsewhere', 'four']);
 });
 
-// Last: it takes half a minute until a key that was remembered is looked up again.
 test('a link that has expired goes on for whoever was following it, until its key is revoked', async () => {
   const mine = await api.key();
   const caller = { owner: 'ann', group: null, role: 'user', priority: 3, keyId: mine.id } as const;
@@ -289,6 +290,9 @@ test('a link that has expired goes on for whoever was following it, until its ke
   }
 
   await revokeKey(api.records.db, mine.id);
+  // For half a minute it is remembered.
+  const { now } = Date;
+  vi.spyOn(Date, 'now').mockImplementation(() => now() + 31_000);
   await again.end();
   const late = await follow(link, { 'last-event-id': again.events.at(-1)!.wholeId }, '');
   expect(late.answer.status).toBe(401);
