@@ -146,7 +146,7 @@ function nothingBetween({ from, to }: VideoOptions, { seconds }: VideoInfo): Pro
 const limitsOf = ({ config }: FrameDeps) => ({
   memoryBytes: config.media.memoryBytes,
   stallSeconds: config.media.stallSeconds,
-  sandbox: config.lane.sandbox,
+  ...config.lane,
   seconds: config.limits.videoSeconds,
   pixels: config.limits.videoPixels,
 });

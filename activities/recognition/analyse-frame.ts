@@ -1,6 +1,6 @@
 /** One frame of a video: its input was made when it was decoded, its picture is read only to be drawn into. */
 import { type ModelIdentity, ProblemError } from '@darkroom/contract';
-import { releaseMemory } from '@darkroom/platform';
+import { releaseMemory } from '@darkroom/platform/memory.ts';
 import sharp from 'sharp';
 import { type AnalyseOptions, recognise } from './analyse.ts';
 import { annotate } from './draw/annotate.ts';

@@ -1,6 +1,6 @@
 /** One photo from bytes to detections and picture: read once, decoded once. */
 import type { ModelIdentity } from '@darkroom/contract';
-import { releaseMemory } from '@darkroom/platform';
+import { releaseMemory } from '@darkroom/platform/memory.ts';
 import { annotate } from './draw/annotate.ts';
 import { detect, type Wanted } from './model/detect.ts';
 import type { Detection } from './model/detection.ts';

@@ -1,6 +1,6 @@
 /** One photo from bytes to the classes it most likely shows: read once, decoded once. */
 import type { ModelIdentity } from '@darkroom/contract';
-import { releaseMemory } from '@darkroom/platform';
+import { releaseMemory } from '@darkroom/platform/memory.ts';
 import type { AnalyseOptions, Analysis } from './analyse.ts';
 import { type Classification, classify } from './model/heads/classifier.ts';
 import type { Classifier } from './model/session.ts';

@@ -43,8 +43,8 @@ export class Child {
   }
 
   /** Throws LaneEnded where the system starts no process. */
-  static async start(build: LaneBuild<LaneShape>): Promise<Child> {
-    const { main, reads = [], memoryBytes, sandbox = 'auto', environment } = build;
+  static async start(build: LaneBuild<LaneShape>, { compileOnly = false } = {}): Promise<Child> {
+    const { main, reads = [], memoryBytes, sandbox = 'auto', environment, codeFolder } = build;
     const wrapper = sandbox === 'off' ? [] : await networkWrapper();
     const plan: LaunchPlan = {
       main: fileURLToPath(main),
@@ -53,6 +53,7 @@ export class Child {
       sandbox: sandbox !== 'off',
       parent: process.pid,
       network: wrapper.length > 0,
+      compileOnly,
     };
     const [file = process.execPath, ...args] = [
       ...wrapper,
@@ -64,7 +65,7 @@ export class Child {
     const child = spawn(file, args, {
       cwd: '/',
       detached: true,
-      env: { ...environment },
+      env: { ...environment, ...(codeFolder !== undefined && { NODE_COMPILE_CACHE: codeFolder }) },
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
     });
     if (child.pid === undefined) {

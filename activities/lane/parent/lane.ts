@@ -7,6 +7,7 @@ import type { LaneBuild, LaneShape, Setup, TaskName, Told } from '../shape.ts';
 import { unlessAborted } from '../waiting.ts';
 import { frameMessage, MessageParser, type ToChild } from '../wire.ts';
 import { Child, untilBroken } from './child.ts';
+import { compileCode, forgetUser } from './code.ts';
 import { failureOf, type LaneAnswer, type LaneItem, type RangeSource, Run, type RunOptions } from './run.ts';
 import { type ToParent, toParent } from './said.ts';
 import { Watch } from './watch.ts';
@@ -75,6 +76,7 @@ export async function openLane<S extends LaneShape>(
   try {
     if (signal?.aborted) abort();
     await lane.open(opening);
+    void compileCode(build);
     return lane;
   } catch (error) {
     await lane.close();
@@ -119,7 +121,10 @@ class OpenLane<S extends LaneShape> implements Lane<S> {
         }
       },
     });
-    void child.gone.then(() => this.#gone.abort());
+    void child.gone.then(() => {
+      this.#gone.abort();
+      return forgetUser(build, child.pid);
+    });
     void this.#listen().catch((error) => this.end(error));
   }
 

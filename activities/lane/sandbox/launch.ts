@@ -2,10 +2,12 @@
  * Starts a lane's child: gives up all that it need not have, then becomes it. What is given up binds this thread and the program that it
  * becomes, so that all threads of that one are held. Nothing of anybody's has been read by then. Started by `parent/child.ts`.
  */
+import { chmodSync, readdirSync, symlinkSync } from 'node:fs';
+import module from 'node:module';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SandboxReport } from '@darkroom/contract/sandbox.ts';
 import { TALK, TASKS } from '../wire.ts';
-import { held } from './held.ts';
 import { type Kernel, openKernel } from './kernel.ts';
 import { restrictFiles } from './landlock.ts';
 import { loaderOf } from './loader.ts';
@@ -18,6 +20,7 @@ import {
   keepsUser,
   leaveNetwork,
   limitResources,
+  userOf,
 } from './privileges.ts';
 import { filterCalls } from './seccomp.ts';
 
@@ -25,18 +28,33 @@ const F_SETFD = 2;
 const plan: LaunchPlan = JSON.parse(process.argv[2] ?? '');
 const { execve } = process;
 const kernel = execve === undefined ? { reason: 'Node 22.15 or later is needed' } : openKernel();
-if (execve === undefined || 'reason' in kernel) {
-  held.report = nothing('reason' in kernel ? kernel.reason : '');
-  await import(plan.main);
-} else {
+const enter = new URL('enter.ts', import.meta.url);
+if (plan.compileOnly) {
+  await become(nothing('nothing is asked of it'));
+  keepCode();
+  process.exit(0);
+} else if (execve === undefined || 'reason' in kernel)
+  await become(nothing('reason' in kernel ? kernel.reason : ''));
+else {
   const report = giveUp(kernel);
   // Node closes what it was given when it becomes another program.
   for (const pipe of [TASKS, TALK]) kernel.call('fcntl', pipe, F_SETFD, 0);
-  const enter = fileURLToPath(new URL('enter.ts', import.meta.url));
   // All but the one call that is still to come, so that the next program never has what it would be refused later.
   if (report.seccomp) filterCalls(kernel, ['execve']);
-  const args = [process.execPath, ...process.execArgv, enter, plan.main, JSON.stringify(report)];
+  const args = [
+    process.execPath,
+    ...process.execArgv,
+    fileURLToPath(enter),
+    plan.main,
+    JSON.stringify(report),
+  ];
   execve(process.execPath, args, process.env);
+}
+
+/** Becomes the child without being another program. */
+async function become(report: SandboxReport): Promise<void> {
+  process.argv.splice(2, Number.POSITIVE_INFINITY, plan.main, JSON.stringify(report));
+  await import(enter.href);
 }
 
 function giveUp(kernel: Kernel): SandboxReport {
@@ -48,12 +66,13 @@ function giveUp(kernel: Kernel): SandboxReport {
   const paths = readablePaths(plan);
   const network = plan.network || leaveNetwork(kernel);
   const sameUser = keepsUser(kernel, paths);
+  const code = codeFolder(sameUser === undefined);
   closeCapabilities(kernel);
   if (sameUser === undefined) becomeNobody(kernel);
   const capabilities = dropCapabilities(kernel);
   dieWithParent(kernel, plan.parent);
   const execute = [process.execPath, ...real(loaderOf(process.execPath) ?? '')];
-  const landlock = restrictFiles(kernel, { read: [...paths, ...real('/proc/self')], execute });
+  const landlock = restrictFiles(kernel, { read: [...paths, ...code, ...real('/proc/self')], execute });
   return {
     landlock,
     seccomp: true,
@@ -72,6 +91,27 @@ function giveUp(kernel: Kernel): SandboxReport {
       ...(limits ? [] : ['limits of the system']),
     ],
   };
+}
+
+/** Writes what was compiled, readable to lanes with a user of their own as well. */
+function keepCode(): void {
+  const kept = module.getCompileCacheDir?.();
+  if (kept === undefined) return;
+  module.flushCompileCache();
+  for (const name of readdirSync(kept)) chmodSync(join(kept, name), 0o644);
+}
+
+/** Where compiled code lies, if it is kept. Node looks for it by user: one of its own gets a name for the same folder. */
+function codeFolder(ownUser: boolean): string[] {
+  const kept = module.getCompileCacheDir?.();
+  if (kept === undefined) return [];
+  if (ownUser)
+    try {
+      symlinkSync(basename(kept), kept.replace(/\d+$/, String(userOf(process.pid))));
+    } catch {
+      // It is there already, or the lane opens without.
+    }
+  return real(dirname(kept));
 }
 
 function nothing(why: string): SandboxReport {

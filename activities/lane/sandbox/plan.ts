@@ -13,6 +13,8 @@ export interface LaunchPlan {
   readonly parent: number;
   /** Whether it was started in a network namespace of its own. */
   readonly network: boolean;
+  /** Whether it is only to load its module, for the code to be compiled, and to end: it is held by nothing, as it is given nothing. */
+  readonly compileOnly: boolean;
 }
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));

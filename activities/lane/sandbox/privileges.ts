@@ -68,7 +68,7 @@ export function dieWithParent(kernel: Kernel, parent: number): void {
  */
 export function keepsUser(kernel: Kernel, paths: readonly string[]): string | undefined {
   if (process.getuid?.() !== 0) return 'a user of its own (only root gives it one)';
-  const user = userOfOwn();
+  const user = userOf(process.pid);
   kernel.call('setgroups', 0, 0);
   // Whether a file may be read is asked for the real user.
   kernel.call('setresgid', user, SAME, SAME);
@@ -80,11 +80,12 @@ export function keepsUser(kernel: Kernel, paths: readonly string[]): string | un
   return closed === undefined ? undefined : `a user of its own (${closed} is not readable to others)`;
 }
 
-const userOfOwn = (): number => FIRST_USER + (process.pid % USERS);
+/** The user that the lane in process `pid` becomes. */
+export const userOf = (pid: number): number => FIRST_USER + (pid % USERS);
 
 /** Becomes a user that nobody else is, where nothing keeps it from that. */
 export function becomeNobody(kernel: Kernel): void {
-  const user = userOfOwn();
+  const user = userOf(process.pid);
   const changed =
     kernel.call('setresgid', user, user, user) === 0 && kernel.call('setresuid', user, user, user) === 0;
   if (!changed) throw new Error('The change of user went half way.');

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { Worker } from 'node:worker_threads';
+import { z } from 'zod';
 import { each, serve } from '../child/serve.ts';
 import { type CallName, numberOf } from '../sandbox/calls.ts';
 import { cString, openKernel } from '../sandbox/kernel.ts';
@@ -26,6 +27,9 @@ const inThread = (name: string, args: readonly (number | string)[]) => `
     parentPort.postMessage(openKernel().call(${JSON.stringify(name)}, ...args));
   });`;
 const url = (file: string) => JSON.stringify(new URL(`../sandbox/${file}`, import.meta.url).href);
+
+/** Of the modules of Node itself that were loaded, what it takes types out of sources by. */
+const isStripper = (name: string): boolean => name.includes('amaro');
 
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : String(error);
@@ -74,6 +78,7 @@ serve<typeof hostileShape>({
         environ: readFileSync('/proc/self/environ', 'latin1'),
         descriptors,
         status: readFileSync('/proc/self/status', 'latin1'),
+        stripped: z.array(z.string()).parse(Reflect.get(process, 'moduleLoadList')).some(isStripper),
       });
     }),
   },

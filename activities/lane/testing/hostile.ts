@@ -32,6 +32,8 @@ export const hostileShape = laneShape({
         environ: z.string(),
         descriptors: z.array(z.string()),
         status: z.string(),
+        /** Whether types had to be taken out of some source. */
+        stripped: z.boolean(),
       }),
     },
   },

@@ -21,6 +21,8 @@ export interface DecoderLimits extends VideoLimits {
   readonly stallSeconds: number;
   /** How much of a sandbox it must have; what there is when absent. */
   readonly sandbox?: SandboxMode;
+  /** Where its compiled code is kept; nowhere when absent. */
+  readonly codeFolder?: string;
 }
 
 export interface ChildOptions {
@@ -108,7 +110,7 @@ const fileOf = (
 ) => ({ size, limits: { pixels, seconds, memoryBytes, keptBytes } });
 
 async function openDecoder({ limits, signal, onChild, now }: ChildOptions): Promise<DecoderLane> {
-  const { memoryBytes, stallSeconds, sandbox = 'auto' } = limits;
+  const { memoryBytes, stallSeconds, sandbox = 'auto', codeFolder } = limits;
   const build = laneBuild({
     name: 'decoding',
     shape: decoderShape,
@@ -116,6 +118,7 @@ async function openDecoder({ limits, signal, onChild, now }: ChildOptions): Prom
     memoryBytes,
     stallSeconds,
     sandbox,
+    ...(codeFolder !== undefined && { codeFolder }),
     messageBytes: messageBytes(limits),
     environment,
   });

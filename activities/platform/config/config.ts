@@ -233,7 +233,11 @@ function configOf(env: Environment) {
       stallSeconds: env.DECODER_STALL_SECONDS,
       candidateBytes: env.CANDIDATE_BYTES,
     },
-    lane: { sandbox: env.SANDBOX },
+    lane: {
+      sandbox: env.SANDBOX,
+      /** Where compiled code of lanes is kept. */
+      codeFolder: join(home, 'compiled'),
+    },
     program: {
       dir: resolve(env.PROGRAM_DIR ?? join(home, 'programs')),
       orphanSeconds: env.PROGRAM_ORPHAN_SECONDS,

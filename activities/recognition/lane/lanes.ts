@@ -9,7 +9,9 @@ import type { AnyUnderstanding } from '../model/understanding/understand.ts';
 import type { Stage } from '../stages.ts';
 import { recognitionShape } from './shape.ts';
 
-export type RecogniserConfig = Pick<Config, 'recognition' | 'lane'>;
+export interface RecogniserConfig extends Pick<Config, 'recognition'> {
+  readonly lane: Pick<Config['lane'], 'sandbox'> & Partial<Config['lane']>;
+}
 
 type Pool = LanePool<typeof recognitionShape>;
 
@@ -93,11 +95,13 @@ function requireSame(wanted: ModelIdentity, has: ModelIdentity): void {
 
 async function buildOf(config: RecogniserConfig): Promise<LaneBuild<typeof recognitionShape>> {
   const { memoryBytes, seconds, device } = config.recognition;
+  const { codeFolder } = config.lane;
   return {
     name: 'recognition',
     shape: recognitionShape,
     main: new URL('main.ts', import.meta.url),
     ...(await holdingOf(config)),
+    ...(codeFolder !== undefined && { codeFolder }),
     memoryBytes,
     // The loop of events stands still while a model runs.
     stallSeconds: seconds,

@@ -157,6 +157,19 @@ it('takes a system that starts no process for an outage, and for no fault of a p
   });
 });
 
+it('loads nothing of what workers log and trace by into its process, which would open more slowly', async () => {
+  const main = new URL('main.ts', import.meta.url).href;
+  const script = `
+    const { registerHooks } = await import('node:module');
+    registerHooks({ load: (url, context, next) => (console.log(url), next(url, context)) });
+    // It has no parent to serve.
+    await import(${JSON.stringify(main)}).catch(() => {});
+    process.exit();`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
+  expect(stdout).toContain('/sharp/');
+  expect(stdout).not.toMatch(/opentelemetry|pino|prom-client/);
+});
+
 it('has neither the decoders nor the runtime in the process that holds credentials', async () => {
   recogniser = openRecogniser(await config());
   const script = `

@@ -6,7 +6,7 @@
  * faster where nothing is drawn, but then the same photo would score differently with and without annotation.
  */
 import { ProblemError } from '@darkroom/contract';
-import { releaseMemory } from '@darkroom/platform';
+import { releaseMemory } from '@darkroom/platform/memory.ts';
 import sharp, { type SharpOptions } from 'sharp';
 import type { ModelInput } from '../model/card/card.ts';
 import { type Fit, fit } from './fit.ts';

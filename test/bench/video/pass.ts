@@ -12,7 +12,7 @@ export async function scenePass(
   path: string,
   changes: Partial<ReturnType<typeof videoOptions.parse>> = {},
 ): Promise<{ seconds: number; starts: number[] }> {
-  const { media, limits } = loadConfig({ DATABASE_URL: 'postgres://not-used' });
+  const { media, limits, lane } = loadConfig({ DATABASE_URL: 'postgres://not-used' });
   await using file = await open(path);
   const { size } = await file.stat();
   const source = {
@@ -29,7 +29,7 @@ export async function scenePass(
     source,
     { options: videoOptions.parse(changes), room, candidateBytes: media.candidateBytes },
     {
-      limits: { ...media, pixels: limits.videoPixels, seconds: limits.videoSeconds },
+      limits: { ...media, ...lane, pixels: limits.videoPixels, seconds: limits.videoSeconds },
       signal: new AbortController().signal,
     },
   );
