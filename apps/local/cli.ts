@@ -8,7 +8,7 @@ export interface Command {
   run(args: readonly string[]): Promise<number>;
 }
 
-const names = ['demo', 'start', 'test', 'key', 'sweep', 'bench'] as const;
+const names = ['demo', 'start', 'test', 'key', 'sweep', 'model', 'bench'] as const;
 const overview = `Darkroom runs durable imaging jobs.
 
   npm run demo              bring everything up, analyse the sample photos, show what was found, stop
@@ -16,6 +16,7 @@ const overview = `Darkroom runs durable imaging jobs.
   npm test                  lint, types, arrows, and all tests on the real stack
   npm run key -- <action>   make, list and revoke keys of the API
   npm run sweep -- ...      tell the sweep what only an operator knows
+  npm run model -- compare  show where the numbers of a Python pipeline and ours part
   npm run bench -- <name>   measure
 
 Each tells more with --help, as in: npm start -- --help`;
@@ -32,6 +33,8 @@ async function load(name: (typeof names)[number]): Promise<Command> {
       return (await import('./commands/key.ts')).key;
     case 'sweep':
       return (await import('./commands/sweep.ts')).sweep;
+    case 'model':
+      return (await import('./commands/model.ts')).model;
     case 'bench':
       return (await import('./commands/bench.ts')).bench;
   }

@@ -9,7 +9,7 @@ import { ProblemError } from '@darkroom/contract';
 import { releaseMemory } from '@darkroom/platform/memory.ts';
 import sharp, { type SharpOptions } from 'sharp';
 import type { ModelInput } from '../model/card/card.ts';
-import { type Fit, fit } from './fit.ts';
+import { type Fit, fit, type Size } from './fit.ts';
 import { type Alpha, decodeScaled, isPlain, measure } from './levels.ts';
 import { named, recognised } from './open.ts';
 import type { PhotoFormat } from './sniff.ts';
@@ -146,14 +146,20 @@ function isFaint(data: Uint8Array, whiteIsZero: boolean): boolean {
 /** The model's input made from a raster, and where the picture lies in it. */
 export async function toTensor(raster: Raster, input: ModelInput): Promise<{ tensor: Tensor; placed: Fit }> {
   const placed = fit(raster, input, input.fit);
-  const small = await sharp(raster.data, {
+  const { data } = await fitted(raster, placed);
+  return { tensor: normalise(data, placed, input), placed };
+}
+
+/** What lies in a detector's input of a picture: its pixels at that size. */
+export async function fitted(raster: Raster, { width, height }: Size): Promise<Raster> {
+  const data = await sharp(raster.data, {
     raw: { width: raster.width, height: raster.height, channels: 3 },
     limitInputPixels: false,
   })
-    .resize(placed.width, placed.height, { fit: 'fill', kernel: 'lanczos3' })
+    .resize(width, height, { fit: 'fill', kernel: 'lanczos3' })
     .raw()
     .toBuffer();
-  return { tensor: normalise(small, placed, input), placed };
+  return { data, width, height };
 }
 
 /** Pixels of the placed picture → tensor: padding, colour order, layout, normalisation. */

@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { constantModel, openFile, temporaryFolder, tensor } from '../../testing/models.ts';
 import { labelOf, modelCard } from './card.ts';
-import { readCard } from './file.ts';
+import { parseCard, readCard } from './file.ts';
 import { inputSizeOf, preprocess } from './preprocess.ts';
 
 it.each([
@@ -90,6 +90,12 @@ it('may be YAML, and there is one', async () => {
     code: 'unsupported_model',
     message: expect.stringMatching(/digits\.json and digits\.yaml/),
   });
+});
+
+it('of the documentation is a card', async () => {
+  const page = await readFile(new URL('../../../../docs/models.md', import.meta.url), 'utf8');
+  const [, yaml = ''] = /```yaml\n([\s\S]*?)```/.exec(page) ?? [];
+  expect(await parseCard('digits.yaml', yaml)).toMatchObject({ task: 'classifier', name: 'digits' });
 });
 
 it('that says classifier is refused where boxes are wanted', async () => {
