@@ -1,8 +1,26 @@
-import { type OpenedModel, problemOf } from '@darkroom/contract';
+import { type OpenedModel, problemOf, type SandboxReport } from '@darkroom/contract';
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { requireLabels } from './labels.ts';
-import { forgetWorker, modelProblems, seenWorker, servedModels, tellModel } from './models.ts';
+import {
+  forgetWorker,
+  modelProblems,
+  seenWorker,
+  servedModels,
+  tellModel,
+  tellSandbox,
+  toldSandboxes,
+} from './models.ts';
+
+const sandbox: SandboxReport = {
+  landlock: 7,
+  seccomp: true,
+  capabilities: true,
+  user: true,
+  network: true,
+  limits: true,
+  missing: [],
+};
 
 const input = {
   width: 64,
@@ -86,6 +104,25 @@ describe('what workers tell', () => {
     expect(await seenWorker(db, 'b/1')).toBe(true);
     expect(await seenWorker(db, 'a/1')).toBe(false);
     expect(await test.records.sql`select worker from model_workers`).toEqual([{ worker: 'b/1' }]);
+  });
+
+  it('of its model is told beside what its processes are held by, each by itself', async () => {
+    const { db } = test.records;
+    const sandboxes = async () => (await toldSandboxes(db)).map(({ worker, sandbox }) => [worker, sandbox]);
+    await tellSandbox(db, 'a/1', sandbox);
+    expect(await served()).toEqual([]);
+    expect(await modelProblems(db)).toEqual([]);
+    // Its model is still to be told, also where its row was made again without it.
+    expect(await seenWorker(db, 'a/1')).toBe(false);
+    await tellModel(db, 'a/1', { opened: model() });
+    const less = { ...sandbox, network: false };
+    await tellSandbox(db, 'a/1', less);
+    expect(await served()).toEqual([['birds', '1', 1]]);
+    await tellModel(db, 'a/1', { problem: problemOf('unsupported_model', 'It is no model.') });
+    expect(await seenWorker(db, 'a/1')).toBe(true);
+    expect(await sandboxes()).toEqual([['a/1', less]]);
+    await age('a/1', 61);
+    expect(await sandboxes()).toEqual([]);
   });
 });
 

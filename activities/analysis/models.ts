@@ -19,11 +19,13 @@ const forgottenSeconds = 3600;
 const ago = (seconds: number): SQL<Date> => sql`now() - ${seconds}::float8 * interval '1 second'`;
 const alive = () => gt(modelWorkers.seenAt, ago(silentSeconds));
 
+/** Rows of workers that went away without a word. */
+async function forgetSilent(db: Db): Promise<void> {
+  await db.delete(modelWorkers).where(lt(modelWorkers.seenAt, ago(forgottenSeconds)));
+}
+
 /** What a worker has to say of its model. */
-export type ModelNews = ({ readonly opened: OpenedModel } | { readonly problem: ProblemRecord }) & {
-  /** What holds the processes that work with it. */
-  readonly sandbox?: SandboxReport;
-};
+export type ModelNews = { readonly opened: OpenedModel } | { readonly problem: ProblemRecord };
 
 /** Writes what a worker has opened, or why it has nothing; in place of what it said before. */
 export const tellModel = write(async (db: Db, worker: string, news: ModelNews): Promise<void> => {
@@ -45,7 +47,6 @@ export const tellModel = write(async (db: Db, worker: string, news: ModelNews): 
       modelVersion: opened?.version ?? null,
       modelDigest: opened?.digest ?? null,
       problem,
-      sandbox: news.sandbox ?? null,
       seenAt: sql`now()`,
     };
     await tx
@@ -55,18 +56,31 @@ export const tellModel = write(async (db: Db, worker: string, news: ModelNews): 
   });
 });
 
-/** A worker lives. Whether it was known: its row may be gone, if it could not say so for long. Rows of those that went away go. */
+/**
+ * Writes what the processes of a worker are held by, and that it lives: beside what it says of its model, if it has to do with one. Said
+ * with each beat, as its row may be gone.
+ */
+export const tellSandbox = write(async (db: Db, worker: string, sandbox: SandboxReport): Promise<void> => {
+  await forgetSilent(db);
+  const row = { sandbox, seenAt: sql`now()` };
+  await db
+    .insert(modelWorkers)
+    .values({ worker, ...row })
+    .onConflictDoUpdate({ target: modelWorkers.worker, set: row });
+});
+
+/** A worker lives. Whether what it told of its model is known: its row may be gone, if it could not say so for long. */
 export const seenWorker = write(async (db: Db, worker: string): Promise<boolean> => {
-  await db.delete(modelWorkers).where(lt(modelWorkers.seenAt, ago(forgottenSeconds)));
+  await forgetSilent(db);
   const seen = await db
     .update(modelWorkers)
     .set({ seenAt: sql`now()` })
     .where(eq(modelWorkers.worker, worker))
-    .returning({ worker: modelWorkers.worker });
-  return seen.length > 0;
+    .returning({ digest: modelWorkers.modelDigest, problem: modelWorkers.problem });
+  return seen.some(({ digest, problem }) => digest !== null || problem !== null);
 });
 
-/** A worker stops, and its model is no longer there. */
+/** A worker stops, and nothing it said holds any more. */
 export const forgetWorker = write(async (db: Db, worker: string): Promise<void> => {
   await db.delete(modelWorkers).where(eq(modelWorkers.worker, worker));
 });

@@ -78,7 +78,7 @@ export const modelVersions = pgTable(
   (t) => [primaryKey({ columns: [t.name, t.version, t.digest] })],
 );
 
-/** What each worker has open, and what the processes are held by that work with it. */
+/** What each worker has open, where it recognises, and what its processes are held by. */
 export const modelWorkers = pgTable('model_workers', {
   /** Host and process. */
   worker: text().primaryKey(),
@@ -86,7 +86,7 @@ export const modelWorkers = pgTable('model_workers', {
   modelName: text('model_name'),
   modelVersion: text('model_version'),
   modelDigest: text('model_digest'),
-  /** Why it has none. */
+  /** Why it has none; null as well where it does not recognise. */
   problem: jsonb().$type<ProblemRecord>(),
   /** Null where it has not told. */
   sandbox: jsonb().$type<SandboxReport>(),

@@ -19,7 +19,7 @@ import { createStorage } from '@darkroom/storage';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { cachedBundle } from './bundle.ts';
-import { checkSandbox } from './sandbox.ts';
+import { checkSandbox, tellOfSandbox } from './sandbox.ts';
 import { createWorkers, poolOf, type QueueDefinition, queueDefinitions } from './workers.ts';
 
 export interface WorkerProcess {
@@ -76,6 +76,7 @@ export async function runWorker({
   const worker = `${hostname()}/${process.pid}`;
   const ends: (() => Promise<void>)[] = [];
   const atEnd = (work: () => Promise<void>): void => void ends.push(work);
+  if (sandbox) atEnd(tellOfSandbox({ records, logger, worker }, sandbox));
   const workers = await createWorkers(
     {
       records,
@@ -87,7 +88,6 @@ export async function runWorker({
       kinds,
       worker,
       atEnd,
-      ...(sandbox && { sandbox }),
     },
     names ?? config.queues,
     connection,

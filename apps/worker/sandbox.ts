@@ -1,5 +1,7 @@
-/** What holds the lanes of this worker, told once as it starts. */
+/** What holds the lanes of this worker, told as it starts, and to the records for as long as it lives. */
+import { beatMs, forgetWorker, tellSandbox } from '@darkroom/analysis';
 import { type SandboxReport, sandboxLacks } from '@darkroom/contract';
+import type { FrameDeps } from '@darkroom/frame';
 import { probeSandbox } from '@darkroom/lane';
 import type { Config } from '@darkroom/platform';
 import type { QueueDefinition } from './workers.ts';
@@ -33,3 +35,28 @@ export async function checkSandbox(
 
 const withoutAsking = 'anything (the driver of a GPU needs its devices: RECOGNITION_DEVICE)';
 const lackOf = (report: SandboxReport): number => sandboxLacks(report).length;
+
+/**
+ * Tells the records what lanes are held by, and goes on telling, which is what it returns the end of. Never throws: records that are away
+ * are told with the next beat.
+ */
+export function tellOfSandbox(
+  { records, logger, worker }: Pick<FrameDeps, 'records' | 'logger' | 'worker'>,
+  sandbox: SandboxReport,
+): () => Promise<void> {
+  const tell = (): Promise<void> =>
+    tellSandbox(records.db, worker, sandbox).catch((error: unknown) => {
+      logger.debug({ err: error }, 'the records were not told of the sandbox; trying again');
+    });
+  let beating = tell();
+  const timer = setInterval(() => {
+    beating = beating.then(tell);
+  }, beatMs);
+  timer.unref();
+  return async () => {
+    clearInterval(timer);
+    await beating;
+    // Where that fails, the row is believed for a minute.
+    await forgetWorker(records.db, worker).catch(() => {});
+  };
+}

@@ -4,7 +4,6 @@ import {
   notTaken,
   openForSeconds,
   queues,
-  type SandboxReport,
   sharedQueue,
   workersOwnQueue,
 } from '@darkroom/contract';
@@ -31,8 +30,6 @@ export interface WorkerDeps extends FrameDeps {
   readonly telemetry: Telemetry;
   /** Takes what is to be done when the workers have stopped, while the connections are still open. */
   readonly atEnd?: (work: () => Promise<void>) => void;
-  /** What lanes are held by here. */
-  readonly sandbox?: SandboxReport;
 }
 
 /** A queue: its activities, loaded only where it is served, and how many run at once. */

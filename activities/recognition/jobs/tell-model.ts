@@ -14,12 +14,7 @@ const beatsUntilRetry = 6;
  * that come meanwhile say for what they wait, and records that are away are told with the next beat.
  */
 export async function tellOfModel(
-  {
-    records,
-    logger,
-    worker,
-    sandbox,
-  }: Pick<FrameDeps, 'records' | 'logger' | 'worker'> & Pick<ModelNews, 'sandbox'>,
+  { records, logger, worker }: Pick<FrameDeps, 'records' | 'logger' | 'worker'>,
   open: () => Promise<AnyUnderstanding>,
 ): Promise<() => Promise<void>> {
   let news = await newsOf(open);
@@ -35,7 +30,7 @@ export async function tellOfModel(
         isTold = false;
       }
       if (isTold && (await seenWorker(records.db, worker))) return;
-      await tellModel(records.db, worker, { ...news, ...(sandbox && { sandbox }) });
+      await tellModel(records.db, worker, news);
       isTold = true;
     } catch (error) {
       logger.debug({ err: error }, 'the records were not told of the model; trying again');

@@ -1,4 +1,4 @@
-import { forgetWorker, tellModel } from '@darkroom/analysis';
+import { forgetWorker, tellModel, tellSandbox } from '@darkroom/analysis';
 import { problemOf, type SandboxReport } from '@darkroom/contract';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
@@ -30,18 +30,17 @@ it('readiness says what holds the processes that work on strangers’ pictures',
   const { db } = api.records;
   expect(await told()).toMatchObject({ ready: false, detail: expect.stringContaining('No worker') });
 
-  await tellModel(db, 'a/1', { ...news, sandbox: whole });
+  // A worker that only works on videos has no model to tell of.
+  await tellSandbox(db, 'a/1', whole);
   const ready = await told();
   expect(ready.ready).toBe(true);
   expect(ready).not.toHaveProperty('detail');
 
-  await tellModel(db, 'b/1', {
-    ...news,
-    sandbox: { ...whole, network: false, missing: ['a network namespace'] },
-  });
+  await tellModel(db, 'b/1', news);
+  await tellSandbox(db, 'b/1', { ...whole, network: false, missing: ['a network namespace'] });
   expect(await told()).toMatchObject({ ready: true, detail: 'b/1 is without a network namespace' });
 
-  await tellModel(db, 'c/1', { ...news, sandbox: { ...whole, landlock: 0, missing: ['Landlock'] } });
+  await tellSandbox(db, 'c/1', { ...whole, landlock: 0, missing: ['Landlock'] });
   expect(await told()).toMatchObject({
     ready: false,
     detail: expect.stringContaining('c/1 is without Landlock'),
