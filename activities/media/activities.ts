@@ -32,6 +32,7 @@ import {
 } from '@darkroom/records';
 import { formatUri } from '@darkroom/storage';
 import { z } from 'zod';
+import { openPreviews } from './previews/previews.ts';
 import { probeNamed } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
 import { publishedFiles } from './published.ts';
@@ -54,6 +55,8 @@ const keptMs = { idleMs: 60_000, askMs: 1000 };
 export function mediaActivities(deps: FrameDeps, atEnd?: (work: () => Promise<void>) => void) {
   const kept = new KeptPasses({ most: deps.config.media.keptProcesses, ...keptMs });
   atEnd?.(() => kept.close());
+  const previews = openPreviews(deps.config);
+  atEnd?.(() => previews.close());
   return {
     /** Reads what the file says of itself; a file that cannot be analysed fails the job by its own reason. */
     probeVideo: jobActivity(deps, async (attempt): Promise<void> => {
@@ -118,7 +121,7 @@ export function mediaActivities(deps: FrameDeps, atEnd?: (work: () => Promise<vo
       const missing = await redoMissing(attempt, written);
       if (missing > 0) return { missing };
       const { warnings, statisticsParts } = splitEnd.parse(split.cursor);
-      const { objects, result } = await publishedFiles(attempt, { info, statisticsParts });
+      const { objects, result } = await publishedFiles(attempt, { info, statisticsParts, previews });
       /** Of scenes that are done nobody needs the model's inputs any more. */
       const tidy = async (): Promise<void> => {
         const keep = new ObjectTable();

@@ -10,8 +10,10 @@ import {
   videoKind,
 } from '@darkroom/contract';
 import type { Attempt, ItemObject, StreamedObject } from '@darkroom/frame';
+import { failpoint } from '@darkroom/platform';
 import { type Db, getStage } from '@darkroom/records';
 import { formatUri } from '@darkroom/storage';
+import type { Previews } from './previews/previews.ts';
 import { statisticsHeader } from './scenes/statistics.ts';
 import { statisticsPart } from './split-activity.ts';
 import type { FoundScene } from './summary/found-scene.ts';
@@ -28,10 +30,17 @@ interface StoredScene extends FoundScene {
   readonly source: FrameSource;
 }
 
+interface Publishing {
+  readonly info: VideoInfo;
+  readonly statisticsParts: number;
+  /** What draws the pictures. */
+  readonly previews: Previews;
+}
+
 /** Poster, storyboard, thumbnails and lists of a task whose scenes have ended, as objects beside its results; and its labels over time. */
 export async function publishedFiles(
   attempt: Attempt,
-  { info, statisticsParts }: { readonly info: VideoInfo; readonly statisticsParts: number },
+  { info, statisticsParts, previews }: Publishing,
 ): Promise<{
   objects: (ItemObject | StreamedObject)[];
   result: { labels: LabelOverTime[]; scenes: number };
@@ -45,8 +54,12 @@ export async function publishedFiles(
     if (frame === undefined) throw new ProblemError('internal', `Scene ${number} has no frame.`);
     return deps.storage.getBytes(frame.imageUri, { maxBytes: frameBytes, signal });
   };
+  const painter = previews.painter({
+    signal,
+    onDraw: (what, pid) => failpoint('video.draw', what, pid),
+  });
   const filename = scenes[0]?.source.filename ?? '';
-  const { files, labels } = await summarise(scenes, { filename, info }, frameOf);
+  const { files, labels } = await summarise(scenes, { filename, info }, frameOf, painter);
   const [home] = videoKind.outputs(call.jobId);
   const objects: (ItemObject | StreamedObject)[] = [...files].map(([name, body]) => {
     const { path, contentType } = videoFiles[name];

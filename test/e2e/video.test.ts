@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { toldSandboxes } from '@darkroom/analysis';
 import { manifest, type Segment, videoInfo } from '@darkroom/contract';
 import { openPicture } from '@darkroom/media/testing/film/pictures.ts';
 import { planes } from '@darkroom/media/testing/film/planes.ts';
@@ -119,6 +122,17 @@ describe('a video', () => {
       expect([uri, stored.length]).toEqual([uri, bytes]);
       expect([uri, createHash('sha256').update(stored).digest('hex')]).toEqual([uri, sha256]);
     }
+  });
+
+  test('leaves neither decoders nor the runtime in the process that holds credentials', async () => {
+    const maps = await readFile(`/proc/${worker.pid}/maps`, 'utf8');
+    expect(maps).toContain('node');
+    expect(maps).not.toMatch(/vips|sharp|onnxruntime|node-av|libav/);
+  });
+
+  test('is worked on by a worker that tells what holds its processes', async () => {
+    const told = await toldSandboxes(records.db);
+    expect(told.map(({ worker }) => worker)).toEqual([`${hostname()}/${worker.pid}`]);
   });
 
   test('is summed up over its time', async () => {

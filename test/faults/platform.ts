@@ -188,8 +188,8 @@ export async function childrenOf(parent: number): Promise<ChildProcess[]> {
 /** Whether a process runs no more; one that has ended and that nobody has asked about has no command line. */
 export const isGone = async (pid: number): Promise<boolean> => (await readProc(`${pid}/cmdline`)) === '';
 
-/** Command lines of the processes that a process has started and that still run, but for warm lanes of recognition. */
+const warmLane = /(recognition\/lane|media\/previews)\/main\.ts/;
+
+/** Command lines of the processes that a process has started and that still run, but for warm lanes. */
 export const busyChildren = async (pid: number): Promise<string[]> =>
-  (await childrenOf(pid)).flatMap(({ command }) =>
-    command.includes('recognition/lane/main.ts') ? [] : command,
-  );
+  (await childrenOf(pid)).flatMap(({ command }) => (warmLane.test(command) ? [] : command));

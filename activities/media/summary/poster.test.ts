@@ -1,7 +1,6 @@
-import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { found, sceneOf } from '../testing/scenes.ts';
-import { choosePoster, poster } from './poster.ts';
+import { choosePoster } from './poster.ts';
 
 const clear = { brightness: 0.5, contrast: 0.2 };
 const black = { brightness: 0.02, contrast: 0.01 };
@@ -39,20 +38,5 @@ describe('choosePoster', () => {
     expect(choosePoster([one, two], looks([1, clear], [2, clear]))).toBe(1);
     expect(choosePoster([sceneOf(1, 0, 0)], looks([1, clear]))).toBe(1);
     expect(choosePoster([], looks())).toBeUndefined();
-  });
-});
-
-describe('poster', () => {
-  it('is no larger than it needs to be', async () => {
-    const frame = (width: number, height: number) =>
-      sharp({ create: { width, height, channels: 3, background: '#468' } })
-        .jpeg()
-        .toBuffer();
-    const size = async (bytes: Buffer) => {
-      const { width, height, format } = await sharp(bytes).metadata();
-      return [width, height, format];
-    };
-    expect(await size(await poster(await frame(2560, 1440)))).toEqual([1280, 720, 'jpeg']);
-    expect(await size(await poster(await frame(640, 360)))).toEqual([640, 360, 'jpeg']);
   });
 });

@@ -1,10 +1,6 @@
 /** The one frame that stands for a video. */
-import sharp from 'sharp';
 import type { FoundScene } from './found-scene.ts';
-import type { Look } from './storyboard.ts';
-
-const largestSide = 1280;
-const jpegQuality = 85;
+import type { Look } from './painter.ts';
 
 /** Of the best detections of a frame, so many count: a crowd says no more than a few. */
 const detectionsThatCount = 5;
@@ -33,14 +29,6 @@ export function choosePoster(
     if (best === undefined || worth > best.tells) best = { number: candidate.number, tells: worth };
   }
   return best?.number;
-}
-
-/** A frame (JPEG) as poster: at most 1280 pixels wide and high. */
-export function poster(jpeg: Uint8Array): Promise<Buffer> {
-  return sharp(jpeg, { limitInputPixels: false })
-    .resize({ width: largestSide, height: largestSide, fit: 'inside', withoutEnlargement: true })
-    .jpeg({ quality: jpegQuality })
-    .toBuffer();
 }
 
 const isClear = (look: Look | undefined): boolean =>

@@ -1,9 +1,9 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { painterHere } from '../testing/painter.ts';
 import { sceneOf } from '../testing/scenes.ts';
 import { layOut } from './sheet.ts';
 import { storyboard } from './storyboard.ts';
-import { clock, timeLabel } from './time-label.ts';
 
 const colours = ['#000000', '#ff0000', '#00ff00', '#0000ff', '#ffffff'];
 const scenes = colours.map((_, i) => sceneOf(i + 1, i * 100, i * 100 + 100));
@@ -15,7 +15,7 @@ const frameOf = (number: number) =>
 
 describe('storyboard', () => {
   it('shows each frame in its place, with its time', async () => {
-    const { jpeg, looks } = await storyboard(sheet, frameOf);
+    const { jpeg, looks } = await storyboard(sheet, frameOf, painterHere);
     const { data, info } = await sharp(jpeg).raw().toBuffer({ resolveWithObject: true });
     expect([info.width, info.height, info.channels]).toEqual([sheet.width, sheet.height, 3]);
     const pixel = (x: number, y: number) => [...data.subarray((y * info.width + x) * 3).subarray(0, 3)];
@@ -35,46 +35,30 @@ describe('storyboard', () => {
   });
 
   it('gives the same bytes for the same frames, in whatever order they come', async () => {
-    const once = await storyboard(sheet, frameOf);
-    const again = await storyboard(sheet, async (number) => {
+    const once = await storyboard(sheet, frameOf, painterHere);
+    const late = async (number: number) => {
       await new Promise((resolve) => setTimeout(resolve, 5 * (5 - number)));
       return frameOf(number);
-    });
+    };
+    const again = await storyboard(sheet, late, painterHere);
     expect(again.jpeg.equals(once.jpeg)).toBe(true);
   });
 
   it('holds a few frames at a time, and says which one cannot be had', async () => {
     let [held, most] = [0, 0];
-    await storyboard(sheet, async (number) => {
+    const counted = async (number: number) => {
       most = Math.max(most, ++held);
       await new Promise((resolve) => setTimeout(resolve, 1));
       held--;
       return frameOf(number);
-    });
+    };
+    await storyboard(sheet, counted, painterHere);
     expect(most).toBeLessThanOrEqual(3);
-    const missing = storyboard(sheet, async (number) => {
+    const gone = async (number: number) => {
       if (number === 4) throw new Error('frame 4 is gone');
       return frameOf(number);
-    });
+    };
+    const missing = storyboard(sheet, gone, painterHere);
     await expect(missing).rejects.toThrow('frame 4 is gone');
-  });
-});
-
-describe('times on pictures', () => {
-  it.each([
-    [0, '0:00'],
-    [59.99, '0:59'],
-    [60, '1:00'],
-    [3599, '59:59'],
-    [3661.5, '1:01:01'],
-  ])('%s seconds are %s', (seconds, text) => {
-    expect(clock(seconds)).toBe(text);
-  });
-
-  it('draws every digit differently', async () => {
-    const labels = await Promise.all([...'0123456789'].map((digit) => timeLabel(digit, 24)));
-    const pictures = new Set(labels.map(({ data }) => data.toString('base64')));
-    expect(pictures.size).toBe(10);
-    for (const { data, width, height } of labels) expect(data).toHaveLength(width * height * 4);
   });
 });

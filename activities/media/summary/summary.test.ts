@@ -1,6 +1,7 @@
 import type { VideoInfo } from '@darkroom/contract';
 import sharp from 'sharp';
 import { expect, it } from 'vitest';
+import { painterHere } from '../testing/painter.ts';
 import { found, sceneOf } from '../testing/scenes.ts';
 import { summarise } from './summary.ts';
 
@@ -51,7 +52,7 @@ const centre = async (jpeg: Buffer | undefined, x: number, y: number): Promise<n
 };
 
 it('makes everything a video is published with, the same each time', async () => {
-  const { files, labels } = await summarise(scenes, video, frameOf);
+  const { files, labels } = await summarise(scenes, video, frameOf, painterHere);
   expect([...files.keys()].sort()).toEqual([
     'edl',
     'poster',
@@ -73,7 +74,7 @@ it('makes everything a video is published with, the same each time', async () =>
     expect(await centre(files.get('storyboard'), x + width / 2, y + Math.round(height / 4))).toBe(index);
   }
   expect(String(files.get('edl'))).toContain('003  AX');
-  const again = await summarise(scenes, video, frameOf);
+  const again = await summarise(scenes, video, frameOf, painterHere);
   for (const [name, bytes] of files)
     expect([name, again.files.get(name)?.equals(bytes)]).toEqual([name, true]);
 });

@@ -2,7 +2,8 @@
 import { type LabelOverTime, type VideoFile, type VideoInfo, videoFiles } from '@darkroom/contract';
 import { edl } from './edl.ts';
 import type { FoundScene } from './found-scene.ts';
-import { choosePoster, poster } from './poster.ts';
+import type { Painter } from './painter.ts';
+import { choosePoster } from './poster.ts';
 import { sceneCsv, sceneJson } from './scene-list.ts';
 import { layOut } from './sheet.ts';
 import { type FrameOf, storyboard } from './storyboard.ts';
@@ -16,16 +17,17 @@ export interface Summary {
   readonly labels: LabelOverTime[];
 }
 
-/** Makes all of it; a function of its arguments alone. `filename` is the video's, as the user gave it. */
+/** Makes all of it, a function of its arguments alone; `painter` draws the pictures. `filename` is the video's, as the user gave it. */
 export async function summarise(
   scenes: readonly FoundScene[],
   video: { readonly filename: string; readonly info: VideoInfo },
   frameOf: FrameOf,
+  painter: Painter,
 ): Promise<Summary> {
   const { filename, info } = video;
   const whole = wholeScenes(scenes);
   const sheet = layOut(scenes, info);
-  const { jpeg, looks } = await storyboard(sheet, frameOf);
+  const { jpeg, looks } = await storyboard(sheet, frameOf, painter);
   const chosen = choosePoster(scenes, looks);
   const files = new Map<VideoFile, Buffer>([
     ['storyboard', jpeg],
@@ -37,6 +39,6 @@ export async function summarise(
       Buffer.from(edl(whole, { filename, framesPerSecond: info.framesPerSecond, timecode: info.timecode })),
     ],
   ]);
-  if (chosen !== undefined) files.set('poster', await poster(await frameOf(chosen)));
+  if (chosen !== undefined) files.set('poster', await painter.poster(chosen, await frameOf(chosen)));
   return { files, labels: labelTimeline(scenes) };
 }

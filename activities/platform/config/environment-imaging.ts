@@ -118,9 +118,14 @@ export const media = {
   }),
   DECODER_MEMORY_BYTES: whole(64 * MiB)
     .default(2048 * MiB)
-    .meta({ description: 'Memory of one decoding process; it is ended beyond that.', example: '2147483648' }),
+    .meta({
+      description:
+        'Memory of one process that decodes a video or draws its previews; it is ended beyond that.',
+      example: '2147483648',
+    }),
   DECODER_STALL_SECONDS: amount(1, 3600).default(60).meta({
-    description: 'Silence after which a decoding process counts as hung and is ended.',
+    description:
+      'Silence after which a process that decodes a video or draws its previews counts as hung and is ended.',
     example: '60',
   }),
   CANDIDATE_BYTES: whole(MiB)

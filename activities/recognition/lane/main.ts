@@ -1,4 +1,5 @@
 /** The child of a recognition lane. Its event loop stands still while the model runs; libvips decodes and encodes beside it. */
+import { toldMemory } from '@darkroom/lane/child/memory.ts';
 import { each, type Item, serve } from '@darkroom/lane/child/serve.ts';
 import { z } from 'zod';
 import { analyse, type ForeignDecoder } from '../analyse.ts';
@@ -6,7 +7,6 @@ import { analyseFrame } from '../analyse-frame.ts';
 import { classifyPhoto } from '../classify.ts';
 import { type AnyModel, openAnyModel, openModel } from '../model/session.ts';
 import { requireClassifier, requireDetector } from '../model/understanding/understand.ts';
-import { toldMemory } from '../picture/open.ts';
 import type { recognitionShape } from './shape.ts';
 
 /** What the module of `setup.foreign` exports. It is loaded with the first file that is for it. */

@@ -1,5 +1,6 @@
 /** What a photo is, told from its bytes before libvips sees them: the format, which picture of it is meant, and how its samples count. */
 import { ProblemError } from '@darkroom/contract';
+import { toldMemory } from '@darkroom/lane/child/memory.ts';
 import type { SharpOptions } from 'sharp';
 import { pngSampleBits, whyJpegUnsupported } from './headers.ts';
 import type { Samples } from './levels.ts';
@@ -92,17 +93,6 @@ function supportedFormat(bytes: Buffer): PhotoFormat {
 /** What libvips and its decoders say of what is whole, but of a kind they do not read. JPEG's are told by its header: its damage reads alike. */
 const UNSUPPORTED =
   /unsupported (feature|color|colour|codec|image type|data version)|not supported|(not|isn't) (implemented|configured|built)|no known route|not a whole number of bytes|samples out of range|No 'meta' box/i;
-
-/** What libvips, its codecs and V8 say when the process gets no more memory. */
-const NO_MEMORY = /insufficient memory|out of memory|cannot allocate memory|bad_alloc|allocation failed/i;
-
-/** `error`, as `memory_limit` where it is that there was no more memory: it is no word about the picture. */
-export function toldMemory(error: unknown): unknown {
-  if (error instanceof ProblemError || !(error instanceof Error) || !NO_MEMORY.test(error.message))
-    return error;
-  const [first = ''] = error.message.split('\n');
-  return new ProblemError('memory_limit', `The process got no more memory: ${first}`, { cause: error });
-}
 
 /** Runs `read`; what it throws becomes `memory_limit`, `unsupported_media` or `truncated_image`, with the `part` named that could not be read. */
 export async function named<T>(part: string, format: PhotoFormat, read: () => Promise<T>): Promise<T> {
