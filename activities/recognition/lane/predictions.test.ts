@@ -72,3 +72,30 @@ it('may be of a detector, which is asked for boxes', async () => {
     { problem: { code: 'unsupported_model' } },
   ]);
 });
+
+it('goes on with the others in a lane when somebody gives up while his picture is on its way there', async () => {
+  lanes = openPredictions(await config());
+  const { identity } = await lanes.model();
+  const [pid] = lanes.pids;
+  const options = { model: identity, limits, topK: 1 };
+  const begun = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  const beside = lanes.classify([photo('cat.jpg')], {
+    ...options,
+    onStage: (stage) => {
+      begun.resolve();
+      return stage === 'recognise' ? held.promise : undefined;
+    },
+  });
+  await begun.promise;
+  const calling = new AbortController();
+  // More than a pipe takes at once.
+  const large = Buffer.from(new Uint8Array(48_000_000).fill(7).buffer);
+  const given = lanes.classify([photo('large.bin', large)], { ...options, signal: calling.signal });
+  setImmediate(() => calling.abort(new Error('enough')));
+  await expect(given).rejects.toThrow('enough');
+  held.resolve();
+  expect(await beside).toMatchObject([{ result: { classes: [{ label: 'Egyptian cat' }] } }]);
+  expect(await lanes.classify([photo('espresso.jpg')], options)).toMatchObject([{ result: {} }]);
+  expect(lanes.pids).toEqual([pid]);
+}, 30_000);

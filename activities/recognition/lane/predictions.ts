@@ -39,13 +39,13 @@ export function openPredictions(config: RecogniserConfig, foreign?: string): Pre
     try {
       const item = { name, params: { limits, topK }, bodies: [bytes] };
       const { result } = await lanes.ask('classify', item, poolOptions(options));
+      // Not where it failed: what nobody waits for any more may still be on its way to a lane that others wait for.
+      releaseMemory(bytes);
       return { result: { ...result, model: options.model } };
     } catch (error) {
       options.signal?.throwIfAborted();
       if (error instanceof ProblemError) return { problem: error.problem };
       throw error;
-    } finally {
-      releaseMemory(bytes);
     }
   };
   return {
