@@ -64,7 +64,7 @@ async function ofDetector(modelPath: string): Promise<Pipeline> {
   const { input } = model;
   return {
     decode: (bytes) => decoded(bytes, 'white'),
-    resize: (raster) => fitted(raster, fit(raster, input, input.fit)),
+    resize: (raster) => fitted(raster, fit(raster, input, input.fit), input),
     tensor: ({ data }, source) => normalise(data, fit(source, input, input.fit), input),
     infer: async (tensor) => firstOf(await model.infer(tensor)),
     level: levelOf(input),

@@ -9,9 +9,11 @@ import { ProblemError } from '@darkroom/contract';
 import { releaseMemory } from '@darkroom/platform/memory.ts';
 import sharp, { type SharpOptions } from 'sharp';
 import type { ModelInput } from '../model/card/card.ts';
-import { type Fit, fit, type Size } from './fit.ts';
+import { type Fit, fit } from './fit.ts';
 import { type Alpha, decodeScaled, isPlain, measure } from './levels.ts';
 import { named, recognised } from './open.ts';
+import type { Pixels } from './resize/pillow.ts';
+import { resize, wholly } from './resize/resize.ts';
 import type { PhotoFormat } from './sniff.ts';
 
 // Each photo is seen once: libvips' operation cache would only hold memory.
@@ -146,20 +148,17 @@ function isFaint(data: Uint8Array, whiteIsZero: boolean): boolean {
 /** The model's input made from a raster, and where the picture lies in it. */
 export async function toTensor(raster: Raster, input: ModelInput): Promise<{ tensor: Tensor; placed: Fit }> {
   const placed = fit(raster, input, input.fit);
-  const { data } = await fitted(raster, placed);
+  const { data } = await fitted(raster, placed, input);
   return { tensor: normalise(data, placed, input), placed };
 }
 
-/** What lies in a detector's input of a picture: its pixels at that size. */
-export async function fitted(raster: Raster, { width, height }: Size): Promise<Raster> {
-  const data = await sharp(raster.data, {
-    raw: { width: raster.width, height: raster.height, channels: 3 },
-    limitInputPixels: false,
-  })
-    .resize(width, height, { fit: 'fill', kernel: 'lanczos3' })
-    .raw()
-    .toBuffer();
-  return { data, width, height };
+/** What of a picture lies in a detector's input. */
+export async function fitted(
+  raster: Raster,
+  placed: Fit,
+  { filter = 'lanczos3' }: Pick<ModelInput, 'filter'>,
+): Promise<Pixels> {
+  return resize(raster, wholly(raster, placed), filter);
 }
 
 /** Pixels of the placed picture → tensor: padding, colour order, layout, normalisation. */

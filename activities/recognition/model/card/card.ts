@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { headNames } from '../heads/index.ts';
-import { colours, dtypes, layouts, preprocess, side } from './preprocess.ts';
+import { colours, dtypes, filter, layouts, preprocess, side } from './preprocess.ts';
 
 const perChannel = z.tuple([z.number(), z.number(), z.number()]);
 
@@ -18,6 +18,8 @@ export const modelInput = z.strictObject({
   std: perChannel,
   fit: z.enum(['letterbox', 'letterbox-topleft', 'stretch']),
   pad: z.int().min(0).max(255),
+  /** What photos are resized by; `lanczos3` where it is not said. Frames of videos are resized as they are decoded, whatever is said here. */
+  filter: filter.optional(),
 });
 export type ModelInput = z.infer<typeof modelInput>;
 

@@ -13,7 +13,10 @@ export const vipsFilters = ['nearest', 'linear', 'cubic', 'mitchell', 'lanczos2'
 export const pillowFilters = ['pillow-bilinear', 'pillow-bicubic'] as const;
 
 const sides = z.union([side, z.strictObject({ width: side, height: side })]);
-const filter = z.enum([...vipsFilters, ...pillowFilters]);
+export const filter = z.enum([...vipsFilters, ...pillowFilters]);
+export type VipsFilter = (typeof vipsFilters)[number];
+export type PillowFilter = (typeof pillowFilters)[number];
+export type Filter = z.infer<typeof filter>;
 
 const resize = z.discriminatedUnion('mode', [
   /** The whole picture fills `size`; its aspect is lost. */

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { preprocess as card, type Preprocess } from '../../model/card/preprocess.ts';
 import { limits } from '../../testing/models.ts';
 import { noise } from '../../testing/noise.ts';
-import { decode } from '../prepare.ts';
+import { decode, toTensor } from '../prepare.ts';
 import { resample } from './pillow.ts';
 import { resizeForModel } from './preprocess.ts';
 
@@ -118,4 +118,25 @@ describe('resampling', () => {
       }),
     );
   });
+});
+
+it('makes the input of a detector too, whose card says so', async () => {
+  const recording = recorded.values.find(
+    ({ resize: { mode, filter } }) => mode === 'squash' && filter === 'pillow-bilinear',
+  );
+  const { picture, width, height, values, every } = recording ?? expect.fail('none was recorded');
+  const raster = { ...picture, data: noise(picture.seed, picture.width * picture.height * 3) };
+  const input = {
+    ...plain,
+    width,
+    height,
+    layout: 'nhwc',
+    fit: 'stretch',
+    pad: 0,
+    filter: 'pillow-bilinear',
+  } as const;
+  const { tensor } = await toTensor(raster, input);
+  expect(values.map((_, i) => tensor.data[i * every])).toEqual(values);
+  const other = await toTensor(raster, { ...input, filter: undefined });
+  expect(other.tensor.data).not.toEqual(tensor.data);
 });

@@ -2,10 +2,8 @@
  * Pillow's `Image.resize` for 8 bits a channel, to the level: the two passes of `src/libImaging/Resample.c` of Pillow 13.0.0 (MIT-CMU licence), its
  * coefficients in fixed point, its rounding, its order of passes. Up to Pillow 12 the horizontal pass always came first: at most a level apart.
  */
-import type { pillowFilters } from '../../model/card/preprocess.ts';
+import type { PillowFilter } from '../../model/card/preprocess.ts';
 import type { Size } from '../fit.ts';
-
-export type PillowFilter = (typeof pillowFilters)[number];
 
 /** Edges of a part of the source in pixels, fractions too, as Pillow's `box`. */
 export interface SourceBox {

@@ -3,15 +3,10 @@ import type { Preprocess } from '../../model/card/preprocess.ts';
 import { inputSizeOf, sizeOf } from '../../model/card/preprocess.ts';
 import { type Fit, fit, type Size } from '../fit.ts';
 import type { SourceBox, Window } from './pillow.ts';
+import { type Resizing, wholly } from './resize.ts';
 
-export interface Placing {
-  /** Part of the source that is resized; pixels, fractions too. */
-  readonly box: SourceBox;
-  /** What that becomes. */
-  readonly resized: Size;
-  /** What is kept of it. */
-  readonly window: Window;
-  /** Where in the model's input that lies. */
+export interface Placing extends Resizing {
+  /** Where in the model's input what is kept lies. */
   readonly placed: Fit;
 }
 
@@ -19,20 +14,16 @@ export interface Placing {
 export function place(source: Size, how: Preprocess): Placing {
   const { resize, crop } = how;
   const input = inputSizeOf(how);
-  const whole = { left: 0, top: 0, right: source.width, bottom: source.height };
   if (resize.mode === 'letterbox') {
     const placed = fit(source, input, resize.position === 'center' ? 'letterbox' : 'letterbox-topleft');
-    const { width, height } = placed;
-    return { box: whole, resized: { width, height }, window: { left: 0, top: 0, width, height }, placed };
+    return { ...wholly(source, placed), placed };
   }
   const resized = resize.mode === 'shortest-edge' ? shortestEdge(source, resize.size) : sizeOf(resize.size);
+  const whole = wholly(source, resized);
   return {
-    box: resize.mode === 'cover' ? middleOf(source, resized) : whole,
+    box: resize.mode === 'cover' ? middleOf(source, resized) : whole.box,
     resized,
-    window:
-      crop === undefined
-        ? { left: 0, top: 0, ...resized }
-        : centreOf(resized, sizeOf(crop.size), crop.rounding),
+    window: crop === undefined ? whole.window : centreOf(resized, sizeOf(crop.size), crop.rounding),
     placed: { left: 0, top: 0, ...input },
   };
 }
