@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Call, ReplacedCall } from '@darkroom/contract';
-import { createLogger, loadConfig } from '@darkroom/platform';
 import { Fenced } from '@darkroom/records';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startRecords, submitted, type TestRecords, toy } from '../records/testing.ts';
+import { startRecords, submitted, type TestRecords } from '../records/testing.ts';
 import { type Attempt, type FrameDeps, jobActivity } from './attempt.ts';
+import { depsOver } from './testing.ts';
 
 /** What an attempt does to work that stands still, and to the attempt before it. */
 
@@ -14,14 +14,7 @@ let records: TestRecords;
 let deps: FrameDeps;
 beforeAll(async () => {
   records = await startRecords();
-  deps = {
-    records: records.records,
-    storage: {} as FrameDeps['storage'],
-    config: loadConfig({ DATABASE_URL: records.url }),
-    logger: createLogger({ service: 'test', level: 'fatal' }),
-    worker: 'test',
-    kinds: { toy },
-  };
+  deps = depsOver(records);
 });
 afterAll(() => records?.close());
 

@@ -2,10 +2,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type FrameDeps, jobActivity } from '@darkroom/frame';
-import { createLogger, loadConfig } from '@darkroom/platform';
+import { depsOver } from '@darkroom/frame/testing.ts';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startRecords, submitted, type TestRecords, toy } from '../records/testing.ts';
+import { startRecords, submitted, type TestRecords } from '../records/testing.ts';
 import { itemProgram } from './activity.ts';
 import { clearPrograms } from './run.ts';
 
@@ -16,14 +16,7 @@ let house: TestRecords;
 let deps: FrameDeps;
 beforeAll(async () => {
   [root, house] = await Promise.all([mkdtemp(join(tmpdir(), 'programs ')), startRecords()]);
-  deps = {
-    records: house.records,
-    storage: {} as FrameDeps['storage'],
-    config: loadConfig({ DATABASE_URL: house.url, PROGRAM_DIR: root }),
-    logger: createLogger({ service: 'test', level: 'fatal' }),
-    worker: 'test',
-    kinds: { toy },
-  };
+  deps = depsOver(house, { env: { PROGRAM_DIR: root } });
 });
 afterAll(async () => {
   await clearPrograms(root);

@@ -13,6 +13,7 @@ import {
 } from '@darkroom/records';
 import type { FrameDeps } from '../attempt.ts';
 import { outputsOf, outputUrisOf } from '../kinds.ts';
+import { settleManifest } from './manifest.ts';
 import { ObjectTable } from './object-table.ts';
 
 /**
@@ -37,6 +38,20 @@ export async function removeUnpublished(
   }
 }
 
+/**
+ * What is left to do of a job whose row says that it has succeeded: its manifest gets the name that users know, and what only its stages
+ * needed goes. May be repeated. `manifestInParts` where it is known: one document has that name already.
+ */
+export async function settle(
+  deps: FrameDeps,
+  kind: string,
+  call: Pick<Call, 'jobId' | 'run'>,
+  { signal, manifestInParts = true }: { readonly signal: AbortSignal; readonly manifestInParts?: boolean },
+): Promise<void> {
+  if (manifestInParts) await settleManifest(deps, call, signal);
+  await removeIntermediate(deps, kind, call, signal);
+}
+
 /** Files looked through at a time. */
 const filesAtOnce = 1000;
 
@@ -44,7 +59,7 @@ const filesAtOnce = 1000;
  * Of a job that has succeeded: deletes the objects that its stages' results and checkpoints name and its own results do not list. Nobody
  * resumes it, and none of its stages is skipped any more. May be repeated.
  */
-export async function removeIntermediate(
+async function removeIntermediate(
   deps: FrameDeps,
   kind: string,
   call: Pick<Call, 'jobId' | 'run'>,

@@ -7,7 +7,6 @@ import {
   manifestFile,
   manifestIndex,
 } from '@darkroom/contract';
-import { createLogger, loadConfig } from '@darkroom/platform';
 import {
   beginEnding,
   type Fence,
@@ -19,22 +18,13 @@ import {
   requestDelete,
   saveStageCheckpoint,
 } from '@darkroom/records';
-import { createStorage, type Storage } from '@darkroom/storage';
+import type { Storage } from '@darkroom/storage';
 import { alone } from '@darkroom/storage/testing.ts';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startS3, type TestS3 } from '../../../test/harness/s3.ts';
-import {
-  attemptAt,
-  claimItem,
-  published,
-  publishItem,
-  startRecords,
-  submitted,
-  type TestRecords,
-  toy,
-} from '../../records/testing.ts';
+import { attemptAt, claimItem, published, publishItem, submitted, toy } from '../../records/testing.ts';
 import type { Attempt, FrameDeps } from '../attempt.ts';
+import { startFrame, type TestFrame } from '../testing.ts';
 import { frameActivities } from './finish.ts';
 import { settleManifest, writeManifest } from './manifest.ts';
 import { redoMissing } from './missing.ts';
@@ -42,26 +32,14 @@ import { publishJob } from './publish.ts';
 
 /** How a job ends when whoever was about to end it has died, or has not. */
 
-let records: TestRecords;
-let s3: TestS3;
+let frame: TestFrame;
 let storage: Storage;
 let deps: FrameDeps;
 beforeAll(async () => {
-  [records, s3] = await Promise.all([startRecords(), startS3()]);
-  storage = createStorage({ ...s3, forcePathStyle: true });
-  deps = {
-    records: records.records,
-    storage,
-    config: loadConfig({ DATABASE_URL: records.url, S3_ENDPOINT: s3.endpoint }),
-    logger: createLogger({ service: 'test', level: 'fatal' }),
-    worker: 'test',
-    kinds: { toy },
-  };
+  frame = await startFrame();
+  ({ storage, deps } = frame);
 });
-afterAll(async () => {
-  storage?.close();
-  await Promise.all([records?.close(), s3?.stop()]);
-});
+afterAll(() => frame?.close());
 
 async function attemptOf(fence: Fence): Promise<Attempt> {
   const job = (await getJobRow(deps.records.db, fence.jobId))!;

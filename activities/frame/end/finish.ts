@@ -12,8 +12,7 @@ import { beginEnding, Fenced, finishJob, getJobRow, readGroups } from '@darkroom
 import { cancellationSignal } from '@temporalio/activity';
 import type { FrameDeps } from '../attempt.ts';
 import { expiryOf } from '../kinds.ts';
-import { removeIntermediate, removeUnpublished } from './clean-up.ts';
-import { settleManifest } from './manifest.ts';
+import { removeUnpublished, settle } from './clean-up.ts';
 
 const knownCode = problemCode.catch('internal');
 
@@ -41,10 +40,8 @@ export function frameActivities(deps: FrameDeps) {
       if (ending === undefined || row === undefined) {
         const inRow = await endOf(deps, call);
         // The attempt that published the job may have died right after that.
-        if (row !== undefined && (inRow === 'succeeded' || inRow === 'succeeded_with_warnings')) {
-          await settleManifest(deps, call, cancellationSignal());
-          await removeIntermediate(deps, row.kind, call, cancellationSignal());
-        }
+        if (row !== undefined && (inRow === 'succeeded' || inRow === 'succeeded_with_warnings'))
+          await settle(deps, row.kind, call, { signal: cancellationSignal() });
         return inRow;
       }
       await failpoint('finish.begun', call.jobId);

@@ -11,9 +11,9 @@ import { allFiles, countItems, Fenced, finishJob, getJobRow, listItems } from '@
 import { type Attempt, cancelOf } from '../attempt.ts';
 import { expiryOf } from '../kinds.ts';
 import { type ItemObject, putObject, putStream, type StreamedObject } from '../objects.ts';
-import { removeIntermediate } from './clean-up.ts';
+import { settle } from './clean-up.ts';
 import { endOf } from './finish.ts';
-import { settleManifest, writeManifest } from './manifest.ts';
+import { writeManifest } from './manifest.ts';
 import { redoMissing } from './missing.ts';
 
 /**
@@ -75,8 +75,10 @@ export async function publishJob(
   await failpoint('job.finished', jobId);
   if (!finished) await requireEnd(attempt, state);
   if (finished) metrics.jobsTotal.inc({ kind: attempt.job.kind, state });
-  if (manifest.objects.length > 1) await settleManifest(attempt.deps, attempt.call, attempt.signal);
-  await removeIntermediate(attempt.deps, attempt.job.kind, attempt.call, attempt.signal);
+  await settle(attempt.deps, attempt.job.kind, attempt.call, {
+    signal: attempt.signal,
+    manifestInParts: manifest.objects.length > 1,
+  });
   return { state };
 }
 

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PageReport } from '@darkroom/contract';
-import { createLogger, loadConfig } from '@darkroom/platform';
 import { claimItems, type Fence, getJobRow, type ItemRow, readPage } from '@darkroom/records';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { attemptAt, startRecords, submitted, type TestRecords, toy } from '../../records/testing.ts';
 import type { Attempt, FrameDeps } from '../attempt.ts';
+import { depsOver } from '../testing.ts';
 import { workPage } from './page.ts';
 
 /** Items of kinds that take hours, beside a suspect one that is to be alone. */
@@ -14,12 +14,7 @@ let house: TestRecords;
 let deps: FrameDeps;
 beforeAll(async () => {
   house = await startRecords();
-  deps = {
-    records: house.records,
-    config: loadConfig({ DATABASE_URL: house.url }),
-    logger: createLogger({ service: 'test', level: 'fatal' }),
-    kinds: { toy, slow: { ...toy, kind: 'slow', longest: '3 hours' } },
-  } as unknown as FrameDeps;
+  deps = depsOver(house, { kinds: { toy, slow: { ...toy, kind: 'slow', longest: '3 hours' } } });
 });
 afterAll(() => house.close());
 

@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
 import type { ListSource } from '@darkroom/contract';
-import { createLogger, loadConfig } from '@darkroom/platform';
 import {
   commitSubmission,
   Fenced,
@@ -13,50 +12,26 @@ import {
   listItems,
   requestResume,
 } from '@darkroom/records';
-import { createStorage, type Storage } from '@darkroom/storage';
+import type { Storage } from '@darkroom/storage';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { startS3, type TestS3 } from '../../../test/harness/s3.ts';
-import {
-  attemptAt,
-  receiving,
-  startRecords,
-  submitted,
-  type TestRecords,
-  toy,
-  toyKind,
-} from '../../records/testing.ts';
+import { attemptAt, receiving, submitted, type TestRecords, toy, toyKind } from '../../records/testing.ts';
 import type { Attempt, FrameDeps } from '../attempt.ts';
+import { startFrame, type TestFrame } from '../testing.ts';
 import { type PlanWork, planItems } from './plan.ts';
 
 /** Lists in a real store that become items in a real ledger. */
 
+let frame: TestFrame;
 let records: TestRecords;
-let s3: TestS3;
 let storage: Storage;
 let deps: FrameDeps;
 beforeAll(async () => {
-  [records, s3] = await Promise.all([startRecords(), startS3()]);
-  storage = createStorage({ ...s3, forcePathStyle: true });
-  deps = {
-    records: records.records,
-    storage,
-    config: loadConfig({
-      DATABASE_URL: records.url,
-      S3_ENDPOINT: s3.endpoint,
-      LIMIT_PLAN_ROWS: '20000',
-      LIMIT_PLAN_ROW_BYTES: '60',
-    }),
-    logger: createLogger({ service: 'test', level: 'fatal' }),
-    worker: 'test',
-    kinds: { toy },
-  };
+  frame = await startFrame({ LIMIT_PLAN_ROWS: '20000', LIMIT_PLAN_ROW_BYTES: '60' });
+  ({ records, storage, deps } = frame);
 }, 60_000);
-afterAll(async () => {
-  storage?.close();
-  await Promise.all([records?.close(), s3?.stop()]);
-});
+afterAll(() => frame?.close());
 
 const row = z.strictObject({ n: z.coerce.number(), tile: z.string().optional() });
 const rules = { itemStage: 'work', version: 1, badRow: 'item fails' } as const;
@@ -305,11 +280,11 @@ test('a list that has changed, is too long, is empty, or cannot be read fails by
 });
 
 test('the objects under a prefix are rows in the order of their keys, and a listing goes on behind its last', async () => {
-  const prefix = `s3://${s3.bucket}/listed-${crypto.randomUUID()}/`;
+  const prefix = `s3://${storage.bucket}/listed-${crypto.randomUUID()}/`;
   const names = ['b/1.tif', 'a.tif', 'b/', 'c.tif'];
   for (const name of names)
     await storage.putBytes(
-      `${prefix.slice(`s3://${s3.bucket}/`.length)}${name.replace(/\/$/, '/0.tif')}`,
+      `${prefix.slice(`s3://${storage.bucket}/`.length)}${name.replace(/\/$/, '/0.tif')}`,
       Buffer.from(name),
       {
         contentType: 'image/tiff',
