@@ -1,22 +1,13 @@
 /** An API process, whatever kinds it serves. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
-import { createDispatch } from '@darkroom/dispatch';
 import { kinds as allKinds } from '@darkroom/kinds';
-import {
-  accessLog,
-  createLogger,
-  handleShutdown,
-  loadConfig,
-  reportJobs,
-  startTelemetry,
-} from '@darkroom/platform';
-import { type Kinds, openRecords } from '@darkroom/records';
-import { createStorage } from '@darkroom/storage';
-import { createApp, type Service } from './app.ts';
+import { createLogger, handleShutdown, loadConfig, reportJobs, startTelemetry } from '@darkroom/platform';
+import type { Kinds } from '@darkroom/records';
+import type { Service } from './app.ts';
+import { openApi } from './open.ts';
 import { jobCounts } from './routes/operations/job-counts.ts';
 import { listen } from './server.ts';
-import { createFollower } from './streaming/follower.ts';
 
 export interface ApiProcess {
   readonly kinds?: Kinds;
@@ -36,24 +27,17 @@ export async function runApi({ kinds = allKinds, services }: ApiProcess = {}): P
   const { onShutdown, signal: stopping } = handleShutdown(logger);
   onShutdown('telemetry', () => telemetry.shutdown());
 
-  const requests = accessLog(config.log.access, {
-    onError: (error) => logger.error({ err: error }, 'the access log cannot be written'),
-  });
-  onShutdown('access log', () => requests.close());
-  const records = openRecords({ ...config.database, application: 'darkroom-api' });
-  onShutdown('records', () => records.close());
-  reportJobs(jobCounts(records));
-  const storage = createStorage(config.s3);
-  onShutdown('storage', () => storage.close());
-  const dispatch = createDispatch({ records, storage, config, logger, telemetry, kinds });
-  onShutdown('dispatch', () => dispatch.close());
-  const follower = createFollower(records);
-  onShutdown('follower', () => follower.close());
-
-  const app = createApp(
-    { config, logger, records, storage, dispatch, follower, stopping, accessLog: requests },
+  const { app, records, dispatch } = openApi({
+    config,
+    logger,
+    telemetry,
+    kinds,
     services,
-  );
+    application: 'darkroom-api',
+    stopping,
+    onClose: onShutdown,
+  });
+  reportJobs(jobCounts(records));
   const server = await listen(app, config.api);
   onShutdown('requests', () => server.close(10_000), 11_000);
   const waits = dispatch.noteWaitsUnswept(stopping);

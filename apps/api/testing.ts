@@ -3,25 +3,18 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { photoKind } from '@darkroom/contract';
-import { createDispatch, type Dispatch, type Engine } from '@darkroom/dispatch';
+import type { Dispatch, Engine } from '@darkroom/dispatch';
 import { kinds as existingKinds } from '@darkroom/kinds';
-import { accessLog, type Config, createLogger, loadConfig, startTelemetry } from '@darkroom/platform';
-import {
-  type Caller,
-  commitSubmission,
-  createKey,
-  type Kinds,
-  openRecords,
-  type Records,
-} from '@darkroom/records';
+import { type Config, createLogger, loadConfig, startTelemetry } from '@darkroom/platform';
+import { type Caller, commitSubmission, createKey, type Kinds, type Records } from '@darkroom/records';
 import { freePort } from '@darkroom/servers/run/ports.ts';
-import { createStorage, type Storage } from '@darkroom/storage';
+import type { Storage } from '@darkroom/storage';
 import { freshDatabase, startPostgres } from '../../test/harness/postgres.ts';
 import { startS3 } from '../../test/harness/s3.ts';
-import { createApp, type Service } from './app.ts';
+import type { Service } from './app.ts';
 import type { Api } from './context.ts';
+import { openApi } from './open.ts';
 import { listen } from './server.ts';
-import { createFollower } from './streaming/follower.ts';
 
 export interface TestApi {
   readonly url: string;
@@ -75,33 +68,23 @@ export async function startTestApi(
   });
   const logger = createLogger({ service: 'api', level: 'fatal' });
   const telemetry = startTelemetry({ service: 'darkroom-api-test' });
-  const records = openRecords(config.database);
-  const storage = createStorage(config.s3);
-  const dispatch = createDispatch({
-    records,
-    storage,
+  const stopping = new AbortController();
+  const opened = new AsyncDisposableStack();
+  opened.defer(async () => {
+    await telemetry.shutdown();
+    await Promise.all([postgres.stop(), s3.stop(), rm(folder, { recursive: true, force: true })]);
+  });
+  const { app, records, storage, dispatch } = openApi({
     config,
     logger,
     telemetry,
     kinds,
-    ...(engine && { engine }),
-  });
-  const follower = createFollower(records);
-  const stopping = new AbortController();
-  const requests = accessLog(config.log.access);
-  const app = createApp(
-    {
-      config,
-      logger,
-      records,
-      storage,
-      dispatch,
-      follower,
-      accessLog: requests,
-      stopping: stopping.signal,
-    },
     services,
-  );
+    engine,
+    application: 'test',
+    stopping: stopping.signal,
+    onClose: (_, close) => opened.defer(async () => void (await close())),
+  });
   const server = await listen(app, { host: '127.0.0.1', port: 0 });
   const url = `http://127.0.0.1:${server.port}`;
 
@@ -154,13 +137,7 @@ export async function startTestApi(
     async close() {
       stopping.abort();
       await server.close(2000);
-      await follower.close();
-      await dispatch.close();
-      storage.close();
-      await records.close();
-      await requests.close();
-      await telemetry.shutdown();
-      await Promise.all([postgres.stop(), s3.stop(), rm(folder, { recursive: true, force: true })]);
+      await opened.disposeAsync();
     },
   };
 }

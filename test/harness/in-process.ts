@@ -3,21 +3,14 @@
  * a test brings its own kinds, routes and queues.
  */
 import { hostname } from 'node:os';
-import { createApp, type Service } from '@darkroom/api/app.ts';
+import type { Service } from '@darkroom/api/app.ts';
+import { openApi } from '@darkroom/api/open.ts';
 import { listen } from '@darkroom/api/server.ts';
-import { createFollower } from '@darkroom/api/streaming/follower.ts';
-import { createDispatch, type Dispatch } from '@darkroom/dispatch';
-import {
-  accessLog,
-  type Config,
-  createLogger,
-  loadConfig,
-  startTelemetry,
-  type Telemetry,
-} from '@darkroom/platform';
-import { type Caller, createKey, type Kinds, migrate, openRecords, type Records } from '@darkroom/records';
+import type { Dispatch } from '@darkroom/dispatch';
+import { type Config, createLogger, loadConfig, startTelemetry, type Telemetry } from '@darkroom/platform';
+import { type Caller, createKey, type Kinds, migrate, type Records } from '@darkroom/records';
 import { freePort } from '@darkroom/servers/run/ports.ts';
-import { createStorage, type Storage } from '@darkroom/storage';
+import type { Storage } from '@darkroom/storage';
 import { bundleWorkflows } from '@darkroom/worker/bundle.ts';
 import { createWorkers, type QueueDefinition } from '@darkroom/worker/workers.ts';
 import { Client, Connection } from '@temporalio/client';
@@ -62,26 +55,23 @@ export async function startInProcess(name: string, options: InProcessOptions): P
   await migrate(config.database.url);
   const logger = createLogger({ service: 'test', level: 'fatal' });
   const telemetry = startTelemetry({ service: 'test' });
-  const records = openRecords({ ...config.database, application: 'test' });
-  const storage = createStorage(config.s3);
   const { kinds, services, queues } = options;
-  const dispatch = createDispatch({ records, storage, config, logger, telemetry, kinds });
-  const follower = createFollower(records);
-  const requests = accessLog(config.log.access);
   const stopping = new AbortController();
-  const app = createApp(
-    {
-      config,
-      logger,
-      records,
-      storage,
-      dispatch,
-      follower,
-      accessLog: requests,
-      stopping: stopping.signal,
-    },
+  const opened = new AsyncDisposableStack();
+  opened.defer(async () => {
+    await telemetry.shutdown();
+    await stack.close();
+  });
+  const { app, records, storage, dispatch } = openApi({
+    config,
+    logger,
+    telemetry,
+    kinds,
     services,
-  );
+    application: 'test',
+    stopping: stopping.signal,
+    onClose: (_, close) => opened.defer(async () => void (await close())),
+  });
   const [server, bundle] = await Promise.all([
     listen(app, config.api),
     bundleWorkflows(telemetry, logger, options.workflows),
@@ -131,15 +121,9 @@ export async function startInProcess(name: string, options: InProcessOptions): P
       await server.close(2000);
       await waits;
       await Promise.all([...shifts].map((shift) => shift.stop()));
-      await follower.close();
-      await dispatch.close();
       await native.close();
       await connection.close();
-      await records.close();
-      storage.close();
-      await requests.close();
-      await telemetry.shutdown();
-      await stack.close();
+      await opened.disposeAsync();
     },
   };
 }
