@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util';
 import { measureSmallJobs } from './engine/jobs.ts';
 import { measureRuns } from './engine/runs.ts';
-import { type Figure, machine, report, say } from './measure/report.ts';
+import { gather, say } from './measure/report.ts';
 import { startBenchStack, storePhotos } from './measure/stack.ts';
 
 const help = `npm run bench -- engine [options]
@@ -34,19 +34,13 @@ if (options.help) console.log(help);
 else await bench();
 
 async function bench(): Promise<void> {
-  const at = machine();
   const rounds = Number(options.rounds);
-  const figures: Figure[] = [];
-  const raw: Record<string, object> = { options };
-  const add = (part: string, measured: { figures: Figure[]; raw: object }): void => {
-    figures.push(...measured.figures);
-    raw[part] = measured.raw;
-  };
-  if (options.only !== 'jobs') {
+  const { wanted, add, report } = gather('engine', options);
+  if (wanted('runs')) {
     say('starting a server for each way to keep the store');
     add('runs', await measureRuns({ rounds, seconds: Number(options.seconds) }));
   }
-  if (options.only !== 'runs') {
+  if (wanted('jobs')) {
     say('starting Postgres, S3 and Temporal');
     const stack = await startBenchStack('bench');
     try {
@@ -58,5 +52,5 @@ async function bench(): Promise<void> {
       await stack.close();
     }
   }
-  await report('engine', at, figures, raw);
+  await report();
 }

@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util';
 import { createKey, migrate, openRecords } from '@darkroom/records';
 import type { TestStack } from '../harness/stack.ts';
-import { type Figure, machine, report, say } from './measure/report.ts';
+import { gather, say } from './measure/report.ts';
 import { startBenchStack, storePhotos } from './measure/stack.ts';
 import { measureApi } from './photo/api.ts';
 import { startBare } from './photo/bare-process.ts';
@@ -36,17 +36,10 @@ if (options.help) console.log(help);
 else await bench();
 
 async function bench(): Promise<void> {
-  const at = machine();
+  const { wanted, add, report } = gather('photo', options);
   const photos = Number(options.photos);
-  const wanted = (part: string): boolean => options.only === undefined || options.only === part;
   say('starting Postgres, S3 and Temporal');
   const stack = await startBenchStack('bench');
-  const figures: Figure[] = [];
-  const raw: Record<string, object> = { options };
-  const add = (part: string, measured: { figures: Figure[]; raw: object }): void => {
-    figures.push(...measured.figures);
-    raw[part] = measured.raw;
-  };
   try {
     await migrate(stack.stack.postgres);
     say(`photos: ${photos} of ${mix}`);
@@ -62,7 +55,7 @@ async function bench(): Promise<void> {
   } finally {
     await stack.close();
   }
-  await report('photo', at, figures, raw);
+  await report();
 }
 
 async function startSides(stack: TestStack) {

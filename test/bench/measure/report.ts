@@ -67,6 +67,28 @@ export async function report(
   console.log(file);
 }
 
+/** What one part of a benchmark has measured. */
+export interface Measured {
+  readonly figures: readonly Figure[];
+  readonly raw: object;
+}
+
+/** Gathers what the parts of a benchmark measure, from now on; `only`, one of `options`, names the part that is wanted alone. */
+export function gather(name: string, options: { readonly only?: string | undefined }) {
+  const at = machine();
+  const figures: Figure[] = [];
+  const raw: Record<string, object> = { options };
+  return {
+    wanted: (part: string): boolean => options.only === undefined || options.only === part,
+    add(part: string, measured: Measured): void {
+      figures.push(...measured.figures);
+      raw[part] = measured.raw;
+    },
+    /** As {@link report}. */
+    report: () => report(name, at, figures, raw),
+  };
+}
+
 const rounded = (value: number): string => String(Number(value.toPrecision(value >= 1000 ? 4 : 3)));
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
