@@ -52,12 +52,18 @@ const save = (cursor: object, items: FoundItem[], done = false) => ({
 const totals = async (id: string) =>
   (await getJob(test.records.db, id))!.stages.map(({ name, total }) => [name, total]);
 
+/** A job whose first stage is about to find its items. */
+async function begun() {
+  const { db } = test.records;
+  const id = await submitted(test.records, { items: 0 });
+  const fence = await attemptAt(test.records, id);
+  await openCheckpoint(db, fence, of('a'), toyKind);
+  return { db, id, fence };
+}
+
 describe('a stage that finds items', () => {
   it('counts those that it fails itself', async () => {
-    const { db } = test.records;
-    const id = await submitted(test.records, { items: 0 });
-    const fence = await attemptAt(test.records, id);
-    await openCheckpoint(db, fence, of('a'), toyKind);
+    const { db, id, fence } = await begun();
     const [first, second, third] = found(1, 2, 3);
     const bad = { ...second!, problem: problemOf('empty_file', 'nothing in it') };
     await saveCheckpoint(db, fence, save({ at: 10 }, [first!, bad]), toyKind);
@@ -108,10 +114,7 @@ describe('a stage that finds items', () => {
   });
 
   it('is counted while its total is not known', async () => {
-    const { db } = test.records;
-    const id = await submitted(test.records, { items: 0 });
-    const fence = await attemptAt(test.records, id);
-    await openCheckpoint(db, fence, of('a'), toyKind);
+    const { db, fence } = await begun();
     await saveCheckpoint(db, fence, save({}, found(1, 2)), toyKind);
     await claimItem(db, fence, 'work', 1);
     await publishItem(db, fence, 'work', 1, published);
@@ -120,10 +123,7 @@ describe('a stage that finds items', () => {
   });
 
   it('begins anew when what its findings are a function of has changed', async () => {
-    const { db } = test.records;
-    const id = await submitted(test.records, { items: 0 });
-    const fence = await attemptAt(test.records, id);
-    await openCheckpoint(db, fence, of('a'), toyKind);
+    const { db, id, fence } = await begun();
     await saveCheckpoint(db, fence, save({ at: 10 }, found(1, 2), true), toyKind);
     await insertFinding(db, id);
     // The kind was told that all are found, and how many.
@@ -165,10 +165,7 @@ describe('a stage that finds items', () => {
   });
 
   it('keeps what its items are made of until they have succeeded', async () => {
-    const { db } = test.records;
-    const id = await submitted(test.records, { items: 0 });
-    const fence = await attemptAt(test.records, id);
-    await openCheckpoint(db, fence, of('a'), toyKind);
+    const { db, id, fence } = await begun();
     await saveCheckpoint(db, fence, save({}, found(1, 2)), toyKind);
     await claimItem(db, fence, 'work', 1);
     await publishItem(db, fence, 'work', 1, published);
@@ -178,10 +175,7 @@ describe('a stage that finds items', () => {
   });
 
   it('is left out of what a rerun takes over', async () => {
-    const { db } = test.records;
-    const id = await submitted(test.records, { items: 0 });
-    const fence = await attemptAt(test.records, id);
-    await openCheckpoint(db, fence, of('a'), toyKind);
+    const { db, id, fence } = await begun();
     await saveCheckpoint(db, fence, save({}, found(1, 2)), toyKind);
     expect((await submittedItems(db, id)).stage).toBe('work');
     expect(await requestResume(db, id, {})).toBeUndefined();
