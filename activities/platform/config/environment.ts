@@ -7,9 +7,9 @@
 import { queues } from '@darkroom/contract';
 import { z } from 'zod';
 import { failpointPlan } from '../failpoint.ts';
-import { lane, limits, media, program, recognition } from './environment-imaging.ts';
-import { quotas } from './environment-quotas.ts';
-import { amount, byName, text, whole } from './environment-values.ts';
+import { lane, limits, media, program, recognition } from './variables/imaging.ts';
+import { quotas } from './variables/quotas.ts';
+import { amount, byName, text, whole } from './variables/values.ts';
 
 type Served = (typeof queues)[keyof typeof queues];
 /** Workflows run beside light steps, so that queue is not named by itself. */

@@ -1,5 +1,5 @@
 /** Variables of what one caller of the API may take of it. Requests and streams are counted by each API process for itself. */
-import { amount, whole } from './environment-values.ts';
+import { amount, whole } from './values.ts';
 
 export const quotas = {
   LIMIT_REQUESTS_PER_SECOND: amount(0.01, 1_000_000).default(50).meta({

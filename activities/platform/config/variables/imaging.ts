@@ -1,6 +1,6 @@
 /** Variables of what pictures may be and how they are worked on. */
 import { z } from 'zod';
-import { amount, text, whole } from './environment-values.ts';
+import { amount, text, whole } from './values.ts';
 
 const MiB = 1024 * 1024;
 const GiB = 1024 * MiB;
