@@ -17,3 +17,13 @@ export const whole = (least: number, most = Number.MAX_SAFE_INTEGER) =>
   z.coerce.number('expected a whole number').int().min(least).max(most);
 export const amount = (least: number, most: number) =>
   z.coerce.number('expected a number').min(least).max(most);
+export const port = z.coerce.number('expected a port').int().min(0).max(65_535);
+export const url = z.url({ protocol: /^https?$/, error: 'expected an http or https URL' });
+export const json = z.string().transform((value, ctx) => {
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    ctx.addIssue({ code: 'custom', message: 'expected JSON' });
+    return z.NEVER;
+  }
+});
