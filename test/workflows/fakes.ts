@@ -173,7 +173,9 @@ export async function startFakes(dynamicConfig: readonly string[] = []): Promise
         journal,
         finishes: finishes.get(id)!,
         async until(line) {
-          for (let tries = 0; !journal.includes(line); tries++) {
+          // In vain where nothing happens any more: on a busy machine what does happen takes its time.
+          for (let tries = 0, seen = 0; !journal.includes(line); tries++) {
+            if (journal.length > seen) [tries, seen] = [0, journal.length];
             if (tries > 500) throw new Error(`Waited in vain for "${line}": ${journal.join(', ')}`);
             await new Promise((resolve) => setTimeout(resolve, 20));
           }
