@@ -44,6 +44,7 @@ test('workers and decoders that are killed again and again: every scene once, a 
       'video.recognise': { kill: 0.15, times: 1 },
       'item.claimed': { kill: 0.15, times: 1 },
       'item.before-publish': { kill: 0.15, times: 1 },
+      'video.draw': { kill: 1, times: 1 },
       'job.before-finish': { kill: 1, times: 1 },
     },
     seconds: 180,
