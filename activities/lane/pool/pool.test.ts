@@ -148,6 +148,55 @@ it('leaves a lane alone in which others are still wanted', async () => {
   expect(started).toHaveLength(1);
 });
 
+it('gives the next place to the owner who has used them least, not to whoever came first', async () => {
+  poolOf({ lanes: 1, inHand: 1 });
+  const order: string[] = [];
+  const [entered, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const of = (owner: string, name: string) =>
+    pool.ask(
+      'reverse',
+      { name, params: { add: 0 } },
+      {
+        owner,
+        async onStage(stage) {
+          if (stage === 'look') order.push(name);
+          if (name !== 'a1' || stage !== 'turn') return;
+          entered.resolve();
+          await go.promise;
+        },
+      },
+    );
+  const first = of('a', 'a1');
+  await entered.promise;
+  const others = [of('a', 'a2'), of('b', 'b1')];
+  go.resolve();
+  await Promise.all([first, ...others]);
+  expect(order).toEqual(['a1', 'b1', 'a2']);
+});
+
+it('keeps items of an owner, of which one has ended its lane, away from those of others', async () => {
+  poolOf({ lanes: 1 });
+  const of = (owner: string, onStage: Stage) =>
+    pool.ask('reverse', { name: owner, params: { add: 0 } }, { owner, onStage });
+  const dying = pool.ask('misbehave', { name: 'bad.jpg', params: { how: 'exit' } }, { owner: 'a' });
+  await expect(dying).rejects.toMatchObject({ code: 'poisonous_item' });
+  const [entered, go] = [Promise.withResolvers<number>(), Promise.withResolvers<void>()];
+  const other = of('b', async (_, pid) => {
+    entered.resolve(pid);
+    await go.promise;
+  });
+  const ofOther = await entered.promise;
+  const pids = new Set<number>();
+  await Promise.all([1, 2].map(() => of('a', (_, pid) => void pids.add(pid))));
+  expect(pids.size).toBe(1);
+  expect(pids).not.toContain(ofOther);
+  go.resolve();
+  await other;
+  // Where nobody else asks for anything, there is nobody to keep them from.
+  await of('a', (_, pid) => void pids.add(pid));
+  expect(pids).toContain(ofOther);
+});
+
 it('gives up waiting for a place when told to', async () => {
   poolOf({ lanes: 1, inHand: 1 });
   const calling = new AbortController();

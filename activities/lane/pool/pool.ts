@@ -3,13 +3,13 @@
  * is done again by itself, in a lane where nothing else is, and what ends that one too is named.
  */
 import { ProblemError } from '@darkroom/contract/problem.ts';
-import { Lanes } from '@darkroom/platform/lanes.ts';
 import { LaneDied, LaneEnded } from '../errors.ts';
 import type { LaneAnswer, LaneItem } from '../parent/run.ts';
 import type { LaneShape, StageName, TaskName, Told } from '../shape.ts';
 import { unlessAborted } from '../waiting.ts';
 import { blamed } from './blame.ts';
 import { type KeptLane, KeptLanes, type KeptLanesOptions } from './kept-lanes.ts';
+import { Turns } from './turns.ts';
 
 export interface PoolOptions<S extends LaneShape> extends KeptLanesOptions<S> {
   /** Of one item, seconds. */
@@ -26,6 +26,8 @@ export interface PoolItem<S extends LaneShape, K extends TaskName<S>> extends La
 }
 
 export interface AskOptions<S extends LaneShape, K extends TaskName<S>> {
+  /** Whose item it is: owners share the lanes by time. */
+  readonly owner?: string;
   readonly signal?: AbortSignal;
   /** As of `run`, and again where it is done again. */
   readonly onStage?: (stage: StageName<S['tasks'][K]>, pid: number) => void | Promise<void>;
@@ -45,20 +47,24 @@ type Outcome<R> =
 
 /** Tries alone after an end that nothing in a lane brings about: somebody, or the system where memory is short, sent SIGKILL. */
 const triesAfterKill = 3;
+/** Items of an owner that are done alone, while others are there, after one of its items has ended a lane. */
+const itemsApart = 50;
 
 export class LanePool<S extends LaneShape> {
   readonly #options: PoolOptions<S>;
-  readonly #places: Lanes;
-  readonly #alone = new Lanes(1);
+  /** In lanes beside others, and in one alone. */
+  readonly #turns: Turns<'beside' | 'alone'>;
   readonly #lanes: KeptLanes<S>;
   #asked = 0;
+  /** Owners whose items have ended lanes, and how many of their next ones are kept apart from others'. */
+  readonly #apart = new Map<string, number>();
   /** How often all were ended. */
   #closed = 0;
   #idle: NodeJS.Timeout | undefined;
 
   constructor(options: PoolOptions<S>) {
     this.#options = options;
-    this.#places = new Lanes(options.lanes * options.inHand);
+    this.#turns = new Turns({ beside: options.lanes * options.inHand, alone: 1 });
     this.#lanes = new KeptLanes(options);
   }
 
@@ -75,8 +81,9 @@ export class LanePool<S extends LaneShape> {
   }
 
   /**
-   * Has `item` done. Throws what it failed by; ProblemError `poisonous_item`, `item_timeout`, `memory_limit` where a lane ended under it when it
-   * was alone there; the signal's reason, at once: a lane in which nobody waits for anything then is ended.
+   * Has `item` done, beside others. After one that ended its lane, the next of its owner are done alone while others ask for something: each such
+   * end would have theirs done again. Throws what it failed by; ProblemError `poisonous_item`, `item_timeout`, `memory_limit` where a lane ended
+   * under it when it was alone there; the signal's reason, at once: a lane in which nobody waits for anything then is ended.
    */
   async ask<K extends TaskName<S>>(
     task: K,
@@ -89,19 +96,27 @@ export class LanePool<S extends LaneShape> {
     const goOn = (error: unknown): void => {
       if (this.#closed !== closed) throw error;
     };
+    const { owner = '', signal } = options;
     try {
-      const beside = await this.#askBeside(task, item, options);
-      if (beside.answer !== undefined) return beside.answer;
-      const { error } = beside;
+      const beside = this.#isApart(owner) ? undefined : await this.#askBeside(task, item, options);
+      if (beside?.answer !== undefined) return beside.answer;
       const alone = () => {
-        goOn(error);
+        if (beside !== undefined) goOn(beside.error);
         return this.#askAlone(task, item, options, goOn);
       };
-      return await this.#alone.run(alone, options.signal);
+      return await this.#turns.run('alone', owner, alone, signal);
     } finally {
       this.#asked--;
       this.#rest();
     }
+  }
+
+  #isApart(owner: string): boolean {
+    const left = this.#apart.get(owner) ?? 0;
+    if (left === 0 || !this.#turns.hasOthers(owner)) return false;
+    if (left === 1) this.#apart.delete(owner);
+    else this.#apart.set(owner, left - 1);
+    return true;
   }
 
   /** Ends all lanes; what they have in hand fails by LaneEnded. Whoever asks later has others opened. */
@@ -117,7 +132,7 @@ export class LanePool<S extends LaneShape> {
     item: PoolItem<S, K>,
     options: AskOptions<S, K>,
   ): Promise<Outcome<ResultOf<S, K>>> {
-    const { signal } = options;
+    const { owner = '', signal } = options;
     const { promise, resolve, reject } = Promise.withResolvers<Outcome<ResultOf<S, K>>>();
     const work = async (): Promise<void> => {
       const placing = this.#lanes.place();
@@ -128,7 +143,7 @@ export class LanePool<S extends LaneShape> {
       // The place is taken until the lane has done with it, whoever waits.
       await settled;
     };
-    this.#places.run(work, signal).catch(reject);
+    this.#turns.run('beside', owner, work, signal).catch(reject);
     return promise;
   }
 
@@ -197,11 +212,14 @@ export class LanePool<S extends LaneShape> {
         // One in which others were before, alone as well, may have ended of what they left behind.
         if (used) continue;
         const killed = error instanceof LaneDied && error.signal === 'SIGKILL';
-        if (!killed || tries >= triesAfterKill) throw blamed(item.name, error, this.#options.memoryVariable);
+        if (!killed || tries >= triesAfterKill) {
+          this.#apart.set(options.owner ?? '', itemsApart);
+          throw blamed(item.name, error, this.#options.memoryVariable);
+        }
         tries++;
       } finally {
         await settled;
-        this.#lanes.doneAlone(kept, this.#alone.queued > 0);
+        this.#lanes.doneAlone(kept, this.#turns.queued('alone') > 0);
       }
     }
   }

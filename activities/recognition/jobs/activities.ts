@@ -130,6 +130,7 @@ async function analysePhoto(
   const request: RecogniseOptions = {
     ...wantedOf(options),
     model,
+    owner: attempt.job.owner,
     annotate: options.annotate,
     signal: tools.signal,
     limits: {

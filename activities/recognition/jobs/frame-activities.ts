@@ -59,6 +59,7 @@ export async function recogniseFrame(
     },
     {
       model,
+      owner: attempt.job.owner,
       ...wantedOf(options),
       annotate: options.annotate,
       signal,

@@ -21,6 +21,8 @@ export interface RecognitionLanes extends Pick<Pool, 'pids' | 'told' | 'ask' | '
 export interface AskOptions {
   /** The version that the picture is to be looked at with. */
   readonly model: ModelIdentity;
+  /** Whose picture it is: where lanes are scarce, owners share them by time. */
+  readonly owner?: string;
   readonly signal?: AbortSignal;
   /** Called, and waited for, as each stage begins in process `pid`; what it throws is the end of it. */
   readonly onStage?: (stage: Stage, pid: number) => void | Promise<void>;
@@ -77,8 +79,9 @@ const orUnsupported = <R>(asked: Promise<R>): Promise<R> =>
   });
 
 /** What of that a pool is asked with: a lane that holds another version by now does not work on it. */
-export function poolOptions({ model: wanted, signal, onStage }: AskOptions) {
+export function poolOptions({ model: wanted, owner, signal, onStage }: AskOptions) {
   return {
+    ...(owner !== undefined && { owner }),
     ...(signal && { signal }),
     ...(onStage && { onStage }),
     check: ({ identity }: AnyUnderstanding) => requireSame(wanted, identity),

@@ -84,7 +84,7 @@ export async function recognisePhoto(
   return { ...result, model: options.model, ...annotatedOf(bodies) };
 }
 
-const paramsOf = ({ model: _, signal: __, onStage: ___, ...params }: RecogniseOptions) => params;
+const paramsOf = ({ model: _, owner: __, signal: ___, onStage: ____, ...params }: RecogniseOptions) => params;
 
 function annotatedOf([picture]: readonly Uint8Array[]): { annotated?: Buffer } {
   return picture === undefined
