@@ -33,6 +33,8 @@ export default mergeConfig(
     test: {
       // Each has servers of its own and waits for most of its time: for deaths, time-outs and returns. Two cores serve two at once.
       maxWorkers: Math.max(2, availableParallelism() - 1),
+      // Only what never comes is waited for so long.
+      testTimeout: 180_000,
       sequence: { sequencer: LongestFirst },
     },
   }),

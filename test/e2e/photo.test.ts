@@ -41,7 +41,7 @@ beforeAll(async () => {
   };
   ada = await user('ada');
   bob = await user('bob');
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   await records?.close();
@@ -118,7 +118,7 @@ describe('one photo', () => {
     const has = (spans: readonly ReceivedSpan[], service: string, name: RegExp): boolean =>
       spans.some((span) => span.service === service && name.test(span.name));
     await expect
-      .poll(() => has(ofTrace(), 'darkroom-worker', /^RunWorkflow/), { timeout: 10_000 })
+      .poll(() => has(ofTrace(), 'darkroom-worker', /^RunWorkflow/), { timeout: 60_000 })
       .toBe(true);
     const spans = ofTrace();
     expect(has(spans, 'darkroom-api', /analysis/)).toBe(true);
@@ -164,7 +164,7 @@ describe('one photo', () => {
 
   async function removed(id: string): Promise<void> {
     await expect
-      .poll(async () => (await ada.call(`/analysis/${id}`, { method: 'DELETE' })).status, { timeout: 20_000 })
+      .poll(async () => (await ada.call(`/analysis/${id}`, { method: 'DELETE' })).status, { timeout: 60_000 })
       .toBe(204);
     expect((await ada.call(`/analysis/${id}`)).status).toBe(404);
   }
@@ -201,7 +201,7 @@ describe('many photos', () => {
     expect(again.traceId).not.toBe(first.traceId);
     const linked = (): boolean =>
       otlp.spans.some((span) => span.traceId === again.traceId && span.links.includes(first.traceId!));
-    await expect.poll(linked, { timeout: 10_000 }).toBe(true);
+    await expect.poll(linked, { timeout: 60_000 }).toBe(true);
   });
 
   test('pictures of too many pixels are refused by name of the limit', async () => {

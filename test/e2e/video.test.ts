@@ -37,7 +37,7 @@ beforeAll(async () => {
   [api, worker] = await Promise.all([stack.startApi(), stack.startWorker()]);
   const { key } = await createKey(records.db, { owner: 'ada', group: null, role: 'user', priority: 3 });
   ada = new ApiUser(api.url, key);
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   await records?.close();
@@ -277,7 +277,7 @@ describe('what is no video to be analysed', () => {
     const after = await ada.analyse([await sample('film.mp4')]);
     expect(await ada.ended(after, 80_000)).toMatchObject({ state: 'succeeded' });
     expect(await Promise.race([worker.ended, 'alive'])).toBe('alive');
-  }, 180_000);
+  }, 300_000);
 
   test('a playlist in disguise is read no further than its first bytes', async () => {
     const playlist = `#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n`;

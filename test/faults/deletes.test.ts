@@ -29,13 +29,13 @@ beforeAll(async () => {
   expect(await platform.ended(id)).toMatchObject({ state: 'succeeded' });
   expected = { digests: await digestsOf(platform, id), rows: await rowsOf(platform, id) };
   await stopAll();
-}, 180_000);
+}, 300_000);
 
 afterEach(() => stopAll(), 60_000);
 
 afterAll(async () => {
   await platform?.close();
-}, 60_000);
+}, 180_000);
 
 async function stopAll(): Promise<void> {
   await Promise.all(processes.splice(0).map((one) => one.stop()));
@@ -103,7 +103,7 @@ const start =
       async stoppedAt(point) {
         const acted = async () => (await acts()).some((act) => act.point === point);
         await until(acted, {
-          seconds: 60,
+          seconds: 120,
           what: `${point}; it wrote:\n${worker.lines.slice(-5).join('\n')}`,
         });
         temporal.cut();
@@ -126,9 +126,9 @@ async function halfDone(): Promise<string> {
   const dying = await recognition({ 'item.before-publish': { delayMs: 60_000, when: '4' } });
   const id = await platform.submit(source);
   const isHeld = async () => (await dying.acts()).some(({ detail }) => detail === '4');
-  await until(isHeld, { seconds: 60, what: 'the fourth photo to be written' });
+  await until(isHeld, { seconds: 120, what: 'the fourth photo to be written' });
   const succeeded = async () => (await itemsOf(platform, id)).filter(({ state }) => state === 'succeeded');
-  await until(async () => (await succeeded()).length === photos - 1, { seconds: 60, what: 'the others' });
+  await until(async () => (await succeeded()).length === photos - 1, { seconds: 120, what: 'the others' });
   dying.kill('SIGKILL');
   expect(await dying.ended).toBe('SIGKILL');
   return id;
@@ -158,7 +158,7 @@ test('the clean-up of a cancelled job, stopped between list and delete, takes no
   expect(await platform.ended(id)).toMatchObject({ state: 'succeeded', run: 2 });
   expect(await stopped.goOn()).toEqual([]);
   expect(await faultsOf(platform, id, expected)).toEqual([]);
-}, 150_000);
+}, 300_000);
 
 test('what is deleted in the moment after the last answer is made again before the job ends', async () => {
   const { id, stopped } = await resumedBeside('delete.held');
@@ -176,7 +176,7 @@ test('what is deleted in the moment after the last answer is made again before t
   publishing.kill('SIGCONT');
   expect(await platform.ended(id)).toMatchObject({ state: 'succeeded', run: 2 });
   expect(await faultsOf(platform, id, expected)).toEqual([]);
-}, 150_000);
+}, 300_000);
 
 /** Lets a job's results be past their retention. */
 const expire = (id: string) =>
@@ -202,7 +202,7 @@ test('the sweep, stopped before it removes expired results, takes nothing of a j
   expect(await platform.ended(id)).toMatchObject({ state: 'succeeded', run: 2, resultsExpireAt: null });
   await stopped.goOn();
   expect(await faultsOf(platform, id, expected)).toEqual([]);
-}, 150_000);
+}, 300_000);
 
 test('the sweep, stopped between list and delete of expired results, takes nothing of a job that is run again', async () => {
   const first = await light();
@@ -219,11 +219,11 @@ test('the sweep, stopped between list and delete of expired results, takes nothi
   expect(status).toBe(202);
   expect(await platform.ended(body.id)).toMatchObject({ state: 'succeeded' });
   const purged = async () => (await getJobRow(platform.records.db, id))?.resultsPurgedAt;
-  await until(async () => (await purged()) ?? undefined, { seconds: 60, what: 'the next sweep' });
+  await until(async () => (await purged()) ?? undefined, { seconds: 120, what: 'the next sweep' });
   expect(await stopped.goOn()).toEqual([]);
   expect(await faultsOf(platform, body.id, expected)).toEqual([]);
   expect(await digestsOf(platform, id)).toEqual(new Map());
-}, 150_000);
+}, 300_000);
 
 /** An upload whose API died an hour ago, and its submit. */
 async function abandoned() {
@@ -268,7 +268,7 @@ test('an upload that the sweep takes back, stopped before its row moved, is kept
   expect(await platform.ended(id)).toMatchObject({ state: 'succeeded' });
   await stopped.stop();
   expect((await platform.storage.head(uri)).size).toBeGreaterThan(0);
-}, 150_000);
+}, 300_000);
 
 test('an upload that the sweep takes back, stopped between list and delete, cannot be submitted, and is taken back by the next', async () => {
   const stopped = await light({ 'delete.listed': stopOnce, 'delete.held': { delayMs: 0 } });
@@ -278,8 +278,8 @@ test('an upload that the sweep takes back, stopped between list and delete, cann
   await expect(submit()).rejects.toMatchObject({ code: 'conflict' });
   await light();
   const gone = async () => (await getJobRow(platform.records.db, id)) === undefined;
-  await until(gone, { seconds: 60, what: 'the next sweep' });
+  await until(gone, { seconds: 120, what: 'the next sweep' });
   expect(await stopped.goOn()).toEqual([]);
   await expect(platform.storage.head(uri)).rejects.toMatchObject({ code: 'source_not_found' });
   expect(await abandonReceiving(platform.records.db, id)).toBeUndefined();
-}, 150_000);
+}, 300_000);

@@ -43,11 +43,11 @@ beforeAll(async () => {
   expect(expected.rows).toMatchObject({ segments: photos, duplicates: 0 });
   expect(await faultsOf(platform, id, expected)).toEqual([]);
   await undisturbed.stop();
-}, 180_000);
+}, 300_000);
 
 afterAll(async () => {
   await platform?.close();
-}, 60_000);
+}, 180_000);
 
 test('workers that are killed again and again: every item once, only what was in hand redone', async () => {
   const id = await platform.submit(source);
@@ -62,13 +62,13 @@ test('workers that are killed again and again: every item once, only what was in
       'job.before-manifest': { kill: 1, times: 1 },
       'job.before-finish': { kill: 1, times: 1 },
     },
-    seconds: 120,
+    seconds: 240,
   });
   expect(job).toMatchObject({ state: 'succeeded', warnings: 0 });
   expect(await faultsOf(platform, id, expected)).toEqual([]);
   expect(deaths.filter(hitWork).length).toBeGreaterThanOrEqual(4);
   for (const { inFlight, redone } of deaths) expect(inFlight).toEqual(expect.arrayContaining([...redone]));
-}, 150_000);
+}, 300_000);
 
 describe('a photo that kills', () => {
   /** It alone has failed by name, and the others are what they are without it. */
@@ -87,14 +87,14 @@ describe('a photo that kills', () => {
     const worker = await workerOfTest(
       failpoints({ points: { 'photo.recognise': { killWhen: 'photo-012.jpg' } } }),
     );
-    expect(await platform.ended(id, 120)).toMatchObject(oneWarning);
+    expect(await platform.ended(id, 240)).toMatchObject(oneWarning);
     await failedAlone(id);
     expect(process.kill(worker.pid, 0)).toBe(true);
     const attempts = await attemptsOf(platform, id);
     expect(attempts.map(({ outcome }) => outcome)).toEqual(attempts.map(() => 'succeeded'));
     const deaths = (await itemsOf(platform, id)).map((item) => item.deaths);
     expect(Math.max(...deaths)).toBe(0);
-  }, 150_000);
+  }, 300_000);
 
   test('its worker, when its result is written', async () => {
     const id = await platform.submit(source);
@@ -102,10 +102,10 @@ describe('a photo that kills', () => {
       ITEM_ATTEMPTS: '2',
       ...failpoints({ points: { 'item.before-write': { killWhen: '12' } } }),
     });
-    const job = await platform.ended(id, 120).finally(() => working.stop());
+    const job = await platform.ended(id, 240).finally(() => working.stop());
     expect(job).toMatchObject(oneWarning);
     await failedAlone(id);
-  }, 150_000);
+  }, 300_000);
 });
 
 test('lanes that somebody kills at any time: every photo once, and its worker lives', async () => {
@@ -118,14 +118,14 @@ test('lanes that somebody kills at any time: every photo once, and its worker li
       points: Object.fromEntries(points.map((point) => [point, { kill: 0.06, times: 2 }])),
     }),
   );
-  expect(await platform.ended(id, 120)).toMatchObject({ state: 'succeeded', warnings: 0 });
+  expect(await platform.ended(id, 240)).toMatchObject({ state: 'succeeded', warnings: 0 });
   const kills = await readJournal(journal('lanes'));
   expect(kills.length).toBeGreaterThanOrEqual(4);
   expect(kills.map(({ pid }) => pid)).not.toContain(worker.pid);
   expect(await faultsOf(platform, id, expected)).toEqual([]);
   const deaths = (await itemsOf(platform, id)).map((item) => item.deaths);
   expect(Math.max(...deaths)).toBe(0);
-}, 150_000);
+}, 300_000);
 
 test('a step whose worker dies under it every time, and no item of which is to blame, ends as an outage', async () => {
   const id = await platform.submit(source);
@@ -133,11 +133,11 @@ test('a step whose worker dies under it every time, and no item of which is to b
     OUTAGE_HOURS: '0.001',
     ...failpoints({ points: { 'job.before-manifest': { kill: 1 } } }),
   });
-  const job = await platform.ended(id, 120).finally(() => working.stop());
+  const job = await platform.ended(id, 240).finally(() => working.stop());
   expect(job).toMatchObject({ state: 'failed', problem: { code: 'outage' } });
   const publishing = (await attemptsOf(platform, id)).filter(({ stage }) => stage === 'publish');
   expect(publishing.length).toBeGreaterThanOrEqual(2);
-}, 150_000);
+}, 300_000);
 
 test('a worker that is stopped past its time-out and goes on beside its successor: nothing it writes counts', async () => {
   const id = await platform.submit(source);
@@ -163,7 +163,7 @@ test('a worker that is stopped past its time-out and goes on beside its successo
     expect(under?.outcome).toBe('succeeded');
   }
   expect(items.filter(({ deaths }) => deaths > 0).length).toBeGreaterThan(0);
-}, 120_000);
+}, 300_000);
 
 describe('cancel', () => {
   let few: string;
@@ -189,11 +189,11 @@ describe('cancel', () => {
         },
       }),
     });
-  }, 60_000);
+  }, 180_000);
 
   afterAll(async () => {
     await worker?.stop();
-  }, 30_000);
+  }, 180_000);
 
   const byApi = async (id: string): Promise<void> => {
     const { status, body } = await platform.ask('POST', `/v1/jobs/${id}/cancel`, { reason: 'enough' });
@@ -249,7 +249,7 @@ describe('cancel', () => {
       expect(readdirSync(scratch('cancel'))).toEqual([]);
       expect(await busyChildren(worker.pid)).toEqual([]);
     },
-    90_000,
+    300_000,
   );
 
   test('a cancelled job that is resumed does only what was missing', async () => {
@@ -272,7 +272,7 @@ describe('cancel', () => {
       });
     }
     expect(cancelled).toHaveLength(cases.length);
-  }, 120_000);
+  }, 300_000);
 });
 
 test('a worker that died between the objects of a photo and its row: cancel removes them', async () => {
@@ -287,7 +287,7 @@ test('a worker that died between the objects of a photo and its row: cancel remo
   await platform.ask('POST', `/v1/jobs/${id}/cancel`);
   expect(await platform.ended(id)).toMatchObject({ state: 'cancelled' });
   expect(await there()).toEqual(await finished());
-}, 60_000);
+}, 180_000);
 
 test('a cancel does not wait for the worker that has the run in its cache and was killed', async () => {
   // Three at a time: they last longer than the start of a worker does on a busy machine.
@@ -307,7 +307,7 @@ test('a cancel does not wait for the worker that has the run in its cache and wa
   for (const wait of queued) expect(wait).toBeLessThan(4);
   // One that was in hand when its worker was killed is waited for as any other: the run is in nobody's cache then.
   expect(queued.length + begun.length).toBeGreaterThan(0);
-}, 60_000);
+}, 180_000);
 
 test('a job that is resumed the moment it is cancelled runs again', async () => {
   await workerOfTest(failpoints({ points: { 'photo.prepare': { delayMs: 2000 } } }));
@@ -325,7 +325,7 @@ test('a job that is resumed the moment it is cancelled runs again', async () => 
   expect(state).toBe('cancelled');
   expect((await platform.ask('POST', `/v1/jobs/${id}/resume`)).status).toBe(202);
   expect(await platform.ended(id)).toMatchObject({ state: 'succeeded', run: 2 });
-}, 60_000);
+}, 180_000);
 
 test.each(['item.before-write', 'item.before-publish'])(
   'a job that is deleted while its worker is stopped at %s stays deleted, whatever that does later',
@@ -338,7 +338,7 @@ test.each(['item.before-write', 'item.before-publish'])(
     await acted(point, (acts) => acts.length > 0);
     const gone = async (): Promise<boolean> =>
       (await platform.ask('DELETE', `/v1/jobs/${id}`)).status === 204;
-    await until(gone, { seconds: 60, what: 'the job to be gone' });
+    await until(gone, { seconds: 120, what: 'the job to be gone' });
     const left = async () => ({
       tables: await tablesWith(platform, id),
       objects: [...(await objectsOf(platform, id)).keys()],
@@ -353,7 +353,7 @@ test.each(['item.before-write', 'item.before-publish'])(
     await stopped.stop();
     expect(await left()).toEqual({ tables: [], objects: [], status: 404 });
   },
-  120_000,
+  300_000,
 );
 
 /** A worker for photos that stops with the test. */
@@ -394,4 +394,4 @@ const isOf = ({ pid }: TestProcess, worker: string): boolean => worker.endsWith(
 
 /** Waits until failpoints have acted as wanted. */
 const acted = (name: string, wanted: (acts: readonly FailpointAct[]) => boolean): Promise<unknown> =>
-  until(async () => wanted(await readJournal(journal(name))), { seconds: 60, what: `an act of ${name}` });
+  until(async () => wanted(await readJournal(journal(name))), { seconds: 120, what: `an act of ${name}` });

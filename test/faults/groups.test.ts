@@ -24,10 +24,10 @@ beforeAll(async () => {
   platform = await startPlatform('groups', {}, 'test/kinds/stamps/api-process.ts');
   await prepareStamps(platform.records.db);
   await noteHistory();
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await platform?.close();
-}, 60_000);
+}, 180_000);
 
 const start = (points: Parameters<typeof failpoints>[0], ...queues: string[]): Promise<TestProcess> =>
   platform.stack.startWorker(failpoints(points), 'test/kinds/stamps/worker-process.ts', queues);
@@ -120,10 +120,10 @@ describe('two workers that live', () => {
   beforeAll(async () => {
     const queues = ['light', 'stamps', 'stamps'];
     workers = await Promise.all(queues.map((queue) => start({ points }, queue)));
-  }, 120_000);
+  }, 300_000);
   afterAll(async () => {
     await Promise.all(workers.map((worker) => worker.stop()));
-  }, 60_000);
+  }, 180_000);
 
   test('no group is on both at a time, and it stays where it is open', async () => {
     const id = await submit();
@@ -162,7 +162,7 @@ describe('two workers that live', () => {
         stopped?.kill('SIGCONT');
         return undefined;
       },
-      { seconds: 60, what: 'a worker with the rest of a group in hand' },
+      { seconds: 120, what: 'a worker with the rest of a group in hand' },
     );
     const ofStopped = async (): Promise<Span[]> =>
       (await spansOf(id)).filter((span) => span.worker === name && span.claim <= last);
@@ -176,7 +176,7 @@ describe('two workers that live', () => {
       { seconds: 40, what: async () => `successors of ${JSON.stringify(await ofStopped())}` },
     ).finally(() => stopped.kill('SIGCONT'));
     expect(taken.find((span) => span.claim === claim)?.outcome).toBe('fenced');
-    expect(await platform.ended(id, 120)).toMatchObject({ state: 'succeeded', warnings: 0 });
+    expect(await platform.ended(id, 240)).toMatchObject({ state: 'succeeded', warnings: 0 });
     expect(await ofStopped()).toEqual(taken);
     const ends = new Map(taken.map((span) => [span.claim, span.to ?? 0]));
     const afterwards = (await publicationsOf(id)).filter(({ claim, at }) => at > (ends.get(claim) ?? at));

@@ -26,17 +26,17 @@ beforeAll(async () => {
   await undisturbed.stop();
   // Slow enough that an outage finds the job at work.
   worker = await platform.recognitionWorker(failpoints({ points: { 'photo.prepare': { delayMs: 700 } } }));
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   await platform?.close();
-}, 60_000);
+}, 180_000);
 
 /** A job of which some items are done and others in hand. */
 async function underWay(): Promise<string> {
   const id = await platform.submit(source);
   await until(async () => (await itemsOf(platform, id)).some(({ state }) => state === 'succeeded'), {
-    seconds: 60,
+    seconds: 120,
     what: 'the job to get going',
   });
   return id;
@@ -83,7 +83,7 @@ function expectAway(answer: Reply, code: string): void {
   expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
 }
 
-async function expectWhole(id: string, seconds = 90): Promise<void> {
+async function expectWhole(id: string, seconds = 180): Promise<void> {
   expect(await platform.ended(id, seconds)).toMatchObject({ state: 'succeeded', warnings: 0, problem: null });
   expect(await faultsOf(platform, id, expected)).toEqual([]);
 }
@@ -115,8 +115,8 @@ test('Temporal away: submit is queued, cancel is noted, reads go on; all of it i
   });
   await expectWhole(kept);
   for (const { body } of [silent, answers.submitted]) await expectWhole(body.task_id);
-  expect(await platform.ended(called, 90)).toMatchObject({ state: 'cancelled' });
-}, 200_000);
+  expect(await platform.ended(called, 180)).toMatchObject({ state: 'cancelled' });
+}, 300_000);
 
 test('Postgres away: 503 with Retry-After; the job succeeds, and no item is blamed', async () => {
   const id = await underWay();
@@ -140,12 +140,12 @@ test('Postgres away: 503 with Retry-After; the job succeeds, and no item is blam
     body: { temporal: { ready: true }, postgres: { ready: false }, s3: { ready: true } },
   });
   await until(async () => (await get('/v1/jobs')).status === 200, {
-    seconds: 60,
+    seconds: 120,
     what: 'Postgres to serve again',
   });
   await expectWhole(id);
   expect((await itemsOf(platform, id)).filter(({ deaths }) => deaths > 0)).toEqual([]);
-}, 200_000);
+}, 300_000);
 
 test('S3 away: what needs no object is answered, the rest with 503; the job succeeds', async () => {
   const id = await underWay();
@@ -170,4 +170,4 @@ test('S3 away: what needs no object is answered, the rest with 503; the job succ
   expect((await itemsOf(platform, id)).filter(({ deaths }) => deaths > 0)).toEqual([]);
   // All three outages were one worker's.
   expect(await Promise.race([worker.ended, 'at work'])).toBe('at work');
-}, 200_000);
+}, 300_000);

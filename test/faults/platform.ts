@@ -112,7 +112,7 @@ export async function startPlatform(
       return body;
     },
 
-    ended: (id, seconds = 60) =>
+    ended: (id, seconds = 120) =>
       until(
         async () => {
           const job = await platform.job(id);
@@ -138,7 +138,7 @@ export async function startPlatform(
 /** Asks until `ready` gives something, every 50 ms. */
 export async function until<T>(
   ready: () => Promise<T | undefined | false>,
-  { seconds = 30, what }: { seconds?: number; what: string | (() => Promise<string>) },
+  { seconds = 120, what }: { seconds?: number; what: string | (() => Promise<string>) },
 ): Promise<T> {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {

@@ -110,19 +110,19 @@ export async function startTestStack(
   };
 }
 
-/** Waits until `ready` says so; fails with what `process` wrote when it ends before or a minute passes. */
+/** Waits until `ready` says so; fails with what `process` wrote when it ends before or three minutes pass. */
 async function until(ready: () => Promise<boolean>, process: TestProcess): Promise<void> {
   let ended: NodeJS.Signals | number | undefined;
   void process.ended.then((how) => {
     ended = how;
   });
-  for (let tries = 0; tries < 600; tries++) {
+  for (let tries = 0; tries < 1800; tries++) {
     // One that got ready and ended at once was ready: a failpoint may kill it with its first work.
     if (await ready().catch(() => false)) return;
     if (ended !== undefined) break;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error(
-    `The process did not get ready (${ended ?? 'a minute passed'}):\n${process.lines.slice(-30).join('\n')}`,
+    `The process did not get ready (${ended ?? 'three minutes passed'}):\n${process.lines.slice(-30).join('\n')}`,
   );
 }

@@ -72,7 +72,7 @@ export class ApiUser {
   }
 
   /** Waits until the job has ended. */
-  async ended(id: string, withinMs = 60_000): Promise<Job> {
+  async ended(id: string, withinMs = 120_000): Promise<Job> {
     const until = Date.now() + withinMs;
     for (;;) {
       const now = await this.job(id);

@@ -21,10 +21,10 @@ beforeAll(async () => {
   house = await startInProcess('new kind', { kinds, services, queues, workflows: here('workflows.ts') });
   ada = await house.user('ada');
   await house.work(['light', 'tally']);
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await house?.close();
-}, 60_000);
+}, 180_000);
 
 const read = async (answer: Response) => jobDocument.parse(await answer.json());
 
@@ -121,7 +121,7 @@ test('all that jobs can do, a tally can: the same request once, rerun with chang
 
   await expect
     .poll(async () => (await ada.call(`/v1/jobs/${again.id}`, { method: 'DELETE' })).status, {
-      timeout: 10_000,
+      timeout: 60_000,
     })
     .toBe(204);
   expect(await keysUnder(house.storage, `tallies/${again.id}/`)).toEqual([]);

@@ -34,7 +34,7 @@ beforeAll(async () => {
   url = api.url;
   ({ key } = await createKey(records.db, { owner: 'ada', group: null, role: 'user', priority: 3 }));
   document = (await (await fetch(`${url}/openapi.json`)).json()) as OpenApi;
-}, 180_000);
+}, 300_000);
 
 afterAll(async () => {
   await records?.close();
@@ -77,7 +77,7 @@ describe('of openapi-typescript', () => {
     expect(got.upload).toMatchObject({ state: 'succeeded', scoreThreshold: 0.4 });
     expect(got.upload.files).toEqual(expect.arrayContaining(published.map(whole)));
     expect(got.problem).toBe('not_found');
-  }, 120_000);
+  }, 300_000);
 });
 
 describe.skipIf(python.missing)(`of openapi-python-client (${python.missing ?? 'Python is there'})`, () => {
@@ -124,7 +124,7 @@ describe.skipIf(python.missing)(`of openapi-python-client (${python.missing ?? '
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
-  }, 120_000);
+  }, 300_000);
 });
 
 describe('what the API answers', () => {
@@ -161,5 +161,5 @@ describe('what the API answers', () => {
       const event = { event: fields.event, id: fields.id, data: JSON.parse(fields.data) };
       expect(check({ $ref: '#/components/schemas/JobEvent' }, event), block).toBeUndefined();
     }
-  }, 120_000);
+  }, 300_000);
 });

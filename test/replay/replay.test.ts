@@ -25,7 +25,7 @@ beforeAll(async () => {
     [true, false].map((recording) => bundleWorkflows({ ...telemetry, recording }, logger)),
   );
   stories = await bundleOf('../workflows/stories.ts');
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await telemetry?.shutdown();
 });

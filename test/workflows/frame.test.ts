@@ -19,10 +19,10 @@ beforeAll(async () => {
     services: [...services, registerTallies],
     workflows: fileURLToPath(new URL('tallies.ts', import.meta.url)),
   });
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await house?.close();
-}, 60_000);
+}, 180_000);
 
 const objectsOf = async (id: string): Promise<string[]> =>
   (await keysUnder(house.storage, `tallies/${id}/`)).map((key) => key.slice(`tallies/${id}/`.length));
@@ -36,7 +36,7 @@ const problemsOf = async (id: string) =>
   }));
 
 const until = async (ready: () => boolean | Promise<boolean>): Promise<void> => {
-  await expect.poll(ready, { timeout: 15_000, interval: 30 }).toBe(true);
+  await expect.poll(ready, { timeout: 60_000, interval: 30 }).toBe(true);
 };
 
 describe('the order of execution', () => {
@@ -135,7 +135,7 @@ describe('the order of execution', () => {
     await ended([...bulk, ...urgent, ...late]);
     await light.stop();
     await tally.stop();
-  }, 60_000);
+  }, 180_000);
 
   test("a job's owner reaches Temporal: one with many jobs does not hold up another's few", async () => {
     const many = await submitMany('ben', 3, 20, 'many');
@@ -158,7 +158,7 @@ describe('the order of execution', () => {
     await ended([...many, ...few, ...late]);
     await light.stop();
     await tally.stop();
-  }, 60_000);
+  }, 180_000);
 
   test("a job whose pages come back and back leaves another's their turns", async () => {
     const light = await house.work(['light']);
@@ -176,7 +176,7 @@ describe('the order of execution', () => {
     await ended([long, other]);
     await light.stop();
     await tally.stop();
-  }, 60_000);
+  }, 180_000);
 
   test("groups that a worker has open leave another's pages their turns at its slots", async () => {
     const workers = [await house.work(['light']), await house.work(['grouped'])];
@@ -195,7 +195,7 @@ describe('the order of execution', () => {
     await long.user.post(`/v1/jobs/${long.id}/cancel`);
     expect(await long.user.ended(long.id)).toMatchObject({ state: 'cancelled' });
     for (const worker of workers) await worker.stop();
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('with workers', () => {
@@ -537,8 +537,8 @@ describe('with workers', () => {
       for await (const run of house.temporal.workflow.list({ query })) ids.push(run.workflowId);
       return ids;
     };
-    await expect.poll(() => found('succeeded'), { timeout: 10_000 }).toEqual([good.id]);
-    await expect.poll(() => found('failed'), { timeout: 10_000 }).toEqual([id]);
+    await expect.poll(() => found('succeeded'), { timeout: 60_000 }).toEqual([good.id]);
+    await expect.poll(() => found('failed'), { timeout: 60_000 }).toEqual([id]);
     expect(await found('running')).toEqual([]);
     const description = await house.temporal.workflow.getHandle(good.id).describe();
     expect(await description.staticSummary()).toBe('Letter tally · 2 items · finder');

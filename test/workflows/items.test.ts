@@ -9,7 +9,7 @@ let fakes: Fakes;
 beforeAll(async () => {
   // The server suggests to continue as new after so many events, 4,096 unless told otherwise.
   fakes = await startFakes(['limit.historyCount.suggestContinueAsNew=60']);
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await fakes?.stop();
 });
@@ -178,7 +178,7 @@ describe('groups', () => {
     ]);
     expect(seen.filter((line) => /^\d\d /.test(line))).toEqual(['11 at light', '15 at light', '19 at light']);
     expect(run.finishes).toEqual([]);
-  }, 30_000);
+  }, 180_000);
 
   test('go back to all workers where the one that has them open has no slot for them', async () => {
     const own = await fakes.serve('light@busy');
@@ -493,7 +493,7 @@ test('a cancel is not lost, whenever it comes to a job that continues as new', a
     ]);
   };
   await Promise.all(Array.from({ length: 24 }, (_, nth) => cancelled(nth)));
-}, 60_000);
+}, 180_000);
 
 interface Link {
   readonly taken: number;

@@ -8,7 +8,7 @@ import { attempt, type Fakes, reportOf, rest, startFakes } from './fakes.ts';
 let fakes: Fakes;
 beforeAll(async () => {
   fakes = await startFakes();
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await fakes?.stop();
 });

@@ -50,10 +50,10 @@ beforeAll(async () => {
       PAGE_SECONDS: 'tally=0.1',
     },
   });
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await house?.close();
-}, 60_000);
+}, 180_000);
 
 /** Workers for as long as a test takes. */
 async function atWork(names?: readonly string[]): Promise<void> {
@@ -67,7 +67,7 @@ test('waiting for workers is no outage, however long, and the job says for whom 
   const { id, user } = await submitPlay(house, 'patient', 1);
   const says = (waiting: string) =>
     expect
-      .poll(() => user.job(id), { timeout: 40_000, interval: 200 })
+      .poll(() => user.job(id), { timeout: 60_000, interval: 200 })
       .toMatchObject({ state: 'queued', waiting });
   await says('No worker serves light');
   await atWork(['light']);
@@ -75,7 +75,7 @@ test('waiting for workers is no outage, however long, and the job says for whom 
   await says('No worker serves tally');
   await atWork(['tally']);
   expect(await user.ended(id)).toMatchObject({ state: 'succeeded', waiting: null });
-}, 120_000);
+}, 300_000);
 
 test('a server that stays away longer than an outage may last fails the job as outage', async () => {
   await atWork();
@@ -90,7 +90,7 @@ test('a server that stays away longer than an outage may last fails the job as o
   expect(await user.ended(id)).toMatchObject({ state: 'failed', problem: { code: 'outage' } });
   expect(Date.now() - began).toBeGreaterThan(outageHours * 3_600_000);
   expect(tries).toBeGreaterThan(2);
-}, 60_000);
+}, 180_000);
 
 test('an activity that is slower than a heartbeat may be late runs once', async () => {
   await atWork();
@@ -101,16 +101,16 @@ test('an activity that is slower than a heartbeat may be late runs once', async 
   expect(await user.ended(id)).toMatchObject({ state: 'failed', problem: { code: 'empty_file' } });
   expect(finishing.begun.filter((each) => each === id)).toHaveLength(1);
   finishing.delayMs = 0;
-}, 60_000);
+}, 180_000);
 
 test('a removal waits for the end of its run without a slot, which that end needs', async () => {
   await atWork();
   const { id, user } = await submitPlay(house, 'doomed', 40, { item: () => sleep(300) });
-  await expect.poll(async () => (await user.job(id)).state, { timeout: 15_000 }).toBe('running');
+  await expect.poll(async () => (await user.job(id)).state, { timeout: 60_000 }).toBe('running');
   await user.call(`/v1/jobs/${id}`, { method: 'DELETE' });
   const status = async () => (await user.call(`/v1/jobs/${id}`, { method: 'DELETE' })).status;
-  await expect.poll(status, { timeout: 20_000 }).toBe(204);
-}, 60_000);
+  await expect.poll(status, { timeout: 60_000 }).toBe(204);
+}, 180_000);
 
 test('as many activities run at once as are set for their queue, and a page makes way after the time that is set for it', async () => {
   await atWork();
@@ -129,4 +129,4 @@ test('as many activities run at once as are set for their queue, and a page make
   expect(inHand.most).toBeLessThanOrEqual(2);
   // A page of four lasts 0.3 s where it is not cut short: by default it would have 2 s.
   expect([...froms].filter((from) => from % 4 !== 1)).not.toEqual([]);
-}, 60_000);
+}, 180_000);

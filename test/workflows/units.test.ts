@@ -52,7 +52,7 @@ describe.each(['auto', 'never'] as const)('TEMPORAL_STANDALONE_ACTIVITIES=%s', (
       env: { TEMPORAL_STANDALONE_ACTIVITIES: setting },
     });
     await house.work();
-  }, 120_000);
+  }, 300_000);
   afterAll(async () => {
     await house?.close();
   });
@@ -72,7 +72,7 @@ describe.each(['auto', 'never'] as const)('TEMPORAL_STANDALONE_ACTIVITIES=%s', (
   };
 
   const ended = async (id: string): Promise<UnitState> => {
-    for (let tries = 0; tries < 600; tries++) {
+    for (let tries = 0; tries < 3000; tries++) {
       const state = await house.dispatch.units.describe(id);
       if (state !== 'running') return state;
       await sleep(50);

@@ -39,7 +39,7 @@ beforeAll(async () => {
     await telemetry.shutdown();
     await stack.close();
   };
-}, 120_000);
+}, 300_000);
 afterAll(() => close?.(), 60_000);
 
 async function startWorker(changes: Record<string, string> = {}) {
@@ -96,7 +96,7 @@ test('half an hour of work survives two deploys: by its checkpoint hardly any is
     await expect.poll(has('simulate'), { timeout: 60_000 }).toBeGreaterThan(share / 2);
     const sign = { done: expect.any(Number), total: steps, movedAt: expect.stringMatching(/^20.*Z$/) };
     const signs = ['refine', 'simulate'].map((stage) => expect.objectContaining({ stage, ...sign }));
-    await expect.poll(shown, { timeout: 20_000 }).toEqual(expect.arrayContaining(signs));
+    await expect.poll(shown, { timeout: 60_000 }).toEqual(expect.arrayContaining(signs));
     const began = Date.now();
     worker.kill('SIGTERM');
     expect(await worker.ended).toBe(0);
@@ -127,7 +127,7 @@ test('half an hour of work survives two deploys: by its checkpoint hardly any is
     expect(stage.movedAt).toBeInstanceOf(Date);
     expect(stage.aliveAt).toBeInstanceOf(Date);
   }
-  await expect.poll(programs, { timeout: 10_000 }).toBe(0);
+  await expect.poll(programs, { timeout: 60_000 }).toBe(0);
 
   // Its removal looks for objects once more when nothing of the kind can write any.
   await dispatch.remove(id);
@@ -137,7 +137,7 @@ test('half an hour of work survives two deploys: by its checkpoint hardly any is
       Number(event.timerStartedEventAttributes?.startToFireTimeout?.seconds ?? 0),
     );
   };
-  await expect.poll(waits, { timeout: 30_000 }).toContain(3 * 3600);
+  await expect.poll(waits, { timeout: 60_000 }).toContain(3 * 3600);
 }, 300_000);
 
 test('items that are a program of hours each survive a deploy: the same processes, and the stage counts items', async () => {
@@ -151,7 +151,7 @@ test('items that are a program of hours each survive a deploy: the same processe
   let worker = await startWorker();
   await expect.poll(() => processesSaid(id), { timeout: 60_000 }).toHaveLength(2);
   // It has said steps by now, which are none of the stage's.
-  await expect.poll(async () => (await stageOf(id, 'scan')).movedAt, { timeout: 30_000 }).not.toBe(null);
+  await expect.poll(async () => (await stageOf(id, 'scan')).movedAt, { timeout: 60_000 }).not.toBe(null);
   expect(await stageOf(id, 'scan')).toMatchObject({ done: 0, total: 2 });
   const began = Date.now();
   worker.kill('SIGTERM');
@@ -177,8 +177,8 @@ test('items that are a program of hours each survive a deploy: the same processe
   expect(left.map(({ lines }) => lines)).toEqual([100, 100]);
   expect(left.map(({ pid }) => String(pid)).sort()).toEqual([said[0], said[2]]);
   expect(await stageOf(id, 'scan')).toMatchObject({ state: 'succeeded', done: 2, total: 2 });
-  await expect.poll(programs, { timeout: 10_000 }).toBe(0);
-}, 200_000);
+  await expect.poll(programs, { timeout: 60_000 }).toBe(0);
+}, 300_000);
 
 describe('an object that a stage leaves for the next ones', () => {
   const keysOf = async (id: string) =>
@@ -205,11 +205,11 @@ describe('an object that a stage leaves for the next ones', () => {
     }
     for (const each of [kept, lost]) {
       await expect.poll(each.state, { timeout: 60_000 }).toBe('succeeded');
-      await expect.poll(() => keysOf(each.id), { timeout: 10_000 }).toEqual(['manifest.json']);
+      await expect.poll(() => keysOf(each.id), { timeout: 60_000 }).toEqual(['manifest.json']);
       expect((await jobOf(each.id)).job.result).toMatchObject({ sum: 15, lines: steps });
     }
     expect([await kept.worked(), await lost.worked()]).toEqual([steps, 2 * steps]);
-  }, 180_000);
+  }, 300_000);
 });
 
 test('a worker that dies with what it has read, before that is kept, leaves the files of the program to the next one', async () => {
@@ -223,8 +223,8 @@ test('a worker that dies with what it has read, before that is kept, leaves the 
   const { result } = (await jobOf(id)).job;
   expect(result).toMatchObject({ lines: 20 });
   expect(await processesSaid(id)).toEqual([String(result?.pid), String(result?.pid)]);
-  await expect.poll(programs, { timeout: 10_000 }).toBe(0);
-}, 180_000);
+  await expect.poll(programs, { timeout: 60_000 }).toBe(0);
+}, 300_000);
 
 test('work that hangs, deaf to all, is given up when it has stood still for too long: another attempt goes on', async () => {
   const steps = 40;
@@ -241,7 +241,7 @@ test('work that hangs, deaf to all, is given up when it has stood still for too 
   expect(await readFile(journal, 'utf8')).toBe(
     Array.from({ length: steps }, (_, index) => `${index + 1}\n`).join(''),
   );
-}, 180_000);
+}, 300_000);
 
 test('a worker that is killed leaves the program to the next one, and a cancel ends it with all that it began', async () => {
   const id = await submit({ steps: 3000, stepMs: 100 });
@@ -258,10 +258,10 @@ test('a worker that is killed leaves the program to the next one, and a cancel e
   expect(second).toBe(first);
 
   await dispatch.cancel(id, 'No more.');
-  await expect.poll(() => markedBy(token), { timeout: 20_000 }).toEqual([]);
-  await expect.poll(async () => (await jobOf(id)).job.state, { timeout: 30_000 }).toBe('cancelled');
+  await expect.poll(() => markedBy(token), { timeout: 60_000 }).toEqual([]);
+  await expect.poll(async () => (await jobOf(id)).job.state, { timeout: 60_000 }).toBe('cancelled');
   expect(await programs()).toBe(0);
-}, 180_000);
+}, 300_000);
 
 /** Ids of the processes that the job's log names. */
 async function processesSaid(id: string): Promise<(string | undefined)[]> {

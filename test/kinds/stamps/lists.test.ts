@@ -29,7 +29,7 @@ beforeAll(async () => {
   api = await startTestApi(env, engineAway, { kinds, services });
   ann = (await api.key({ owner: 'ann' })).key;
   bo = (await api.key({ owner: 'bo' })).key;
-}, 60_000);
+}, 180_000);
 afterAll(() => api?.close());
 beforeEach(async () => {
   await api.records.sql`delete from jobs`;
@@ -214,10 +214,10 @@ describe('a long list', () => {
     const { sending } = begin(headers);
     sending.write(head);
     await write(sending, 12 * MB);
-    await expect.poll(left, { timeout: 10_000 }).toEqual({ jobs: 1, objects: 0, uploads: 1 });
+    await expect.poll(left, { timeout: 60_000 }).toEqual({ jobs: 1, objects: 0, uploads: 1 });
     expect(await api.records.sql`select state from jobs`).toEqual([{ state: 'receiving' }]);
     sending.destroy();
-    await expect.poll(left, { timeout: 10_000 }).toEqual(nothing);
+    await expect.poll(left, { timeout: 60_000 }).toEqual(nothing);
   });
 
   test('that is announced to be too large is refused before it is sent', async () => {
@@ -262,7 +262,7 @@ describe('a long list', () => {
       return Number(rows[0]?.seconds ?? 0);
     };
     try {
-      await expect.poll(keptSeconds, { timeout: 15_000 }).toBeGreaterThan(1);
+      await expect.poll(keptSeconds, { timeout: 60_000 }).toBeGreaterThan(1);
     } finally {
       clearInterval(trickle);
     }
@@ -284,7 +284,7 @@ describe('a long list', () => {
       const { sending, answer } = begin(csvType);
       let written = 0;
       const writing = write(sending, mostBytes - MB, (bytes) => (written = bytes)).then(() => sending.end());
-      await expect.poll(() => taken, { timeout: 10_000 }).toBeGreaterThan(0);
+      await expect.poll(() => taken, { timeout: 60_000 }).toBeGreaterThan(0);
       // The client is held up, too: what it could send lies in the buffers of both sockets.
       let [before, equal] = [0, 0];
       const standsFor = (): number => {
@@ -293,7 +293,7 @@ describe('a long list', () => {
         return equal;
       };
       // Looks that find the same: one alone may come while the machine has stalled.
-      await expect.poll(standsFor, { interval: 200, timeout: 20_000 }).toBeGreaterThanOrEqual(3);
+      await expect.poll(standsFor, { interval: 200, timeout: 60_000 }).toBeGreaterThanOrEqual(3);
       expect(written - taken).toBeLessThan(mostBytes / 2);
       goOn.resolve();
       await writing;

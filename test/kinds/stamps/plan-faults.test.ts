@@ -38,12 +38,12 @@ beforeAll(async () => {
   await storage.putBytes(catalogue, Buffer.from(`name,x,y\n${lines.join('\n')}\n`), {
     contentType: 'text/csv',
   });
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   storage?.close();
   await records?.close();
   await stack?.close();
-}, 60_000);
+}, 180_000);
 
 const worker = (points: Record<string, { delayMs: number }> = {}) =>
   stack.startWorker(failpoints({ points }), 'test/kinds/stamps/worker-process.ts');
@@ -59,7 +59,7 @@ const planned = async (id: string): Promise<number> =>
 const isDone = async (id: string): Promise<boolean> =>
   (await getCheckpoint(records.db, id, 'plan'))?.done === true;
 const halfDone = (id: string) =>
-  until(async () => (await planned(id)) >= rows / 2, { seconds: 60, what: 'half of the plan' });
+  until(async () => (await planned(id)) >= rows / 2, { seconds: 120, what: 'half of the plan' });
 
 test('a plan whose worker is killed in its middle goes on behind its checkpoint, and makes each row an item once', async () => {
   const dying = await worker({ 'plan.saved': { delayMs: 150 } });
@@ -70,7 +70,7 @@ test('a plan whose worker is killed in its middle goes on behind its checkpoint,
   const before = await planned(id);
   expect(before).toBeLessThan(rows);
   const next = await worker();
-  await until(() => isDone(id), { seconds: 90, what: 'the plan' });
+  await until(() => isDone(id), { seconds: 180, what: 'the plan' });
   const log = (await (await ada.call(`/v1/jobs/${id}/log`)).text()).split('\n');
   expect(log.some((line) => line.includes(`plan: on behind row ${before}`))).toBe(true);
   await ada.post(`/v1/jobs/${id}/cancel`);
@@ -90,29 +90,29 @@ test('a plan whose worker is killed in its middle goes on behind its checkpoint,
   for (const { items, span } of groups) expect(items).toBe(span);
   expect(await ada.ended(id)).toMatchObject({ state: 'cancelled' });
   await next.stop();
-}, 240_000);
+}, 300_000);
 
 test('a cancel ends a plan where it stands; the job that is resumed goes on behind it, as after a worker that was told to stop', async () => {
   // A worker that is told to stop works on for some seconds: the whole plan must take longer.
   const slow = await worker({ 'plan.saved': { delayMs: 1500 } });
   const id = await submitted();
-  await until(async () => (await planned(id)) > 0, { seconds: 60, what: 'the first rows' });
+  await until(async () => (await planned(id)) > 0, { seconds: 120, what: 'the first rows' });
   await ada.post(`/v1/jobs/${id}/cancel`);
   expect(await ada.ended(id)).toMatchObject({ state: 'cancelled' });
   const cancelled = await planned(id);
   expect(cancelled).toBeLessThan(rows);
 
   await ada.post(`/v1/jobs/${id}/resume`);
-  await until(async () => (await planned(id)) > cancelled, { seconds: 60, what: 'the plan to go on' });
+  await until(async () => (await planned(id)) > cancelled, { seconds: 120, what: 'the plan to go on' });
   await slow.stop();
   const stopped = await planned(id);
   expect(stopped).toBeLessThan(rows);
   const next = await worker();
-  await until(() => isDone(id), { seconds: 90, what: 'the plan' });
+  await until(() => isDone(id), { seconds: 180, what: 'the plan' });
   expect(await planned(id)).toBe(rows);
   const log = await (await ada.call(`/v1/jobs/${id}/log`)).text();
   for (const row of [cancelled, stopped]) expect(log).toContain(`plan: on behind row ${row}`);
   await ada.post(`/v1/jobs/${id}/cancel`);
   expect(await ada.ended(id)).toMatchObject({ state: 'cancelled' });
   await next.stop();
-}, 240_000);
+}, 300_000);

@@ -65,11 +65,11 @@ beforeAll(async () => {
   await prepareStamps(house.records.db);
   ada = await house.user('ada');
   await house.work(['light', 'stamps']);
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await house?.close();
   await temporal?.stop();
-}, 60_000);
+}, 180_000);
 
 const positions = (count: number): Position[] =>
   Array.from({ length: count }, (_, index) => ({
@@ -214,7 +214,7 @@ test('more rows than a transaction takes are stored and planned; it runs again, 
   expect(await ada.ended(again.id)).toMatchObject({ state: 'succeeded', rerunOf: jobId });
   for (const id of [jobId, again.id]) {
     await expect
-      .poll(async () => (await ada.call(`/v1/jobs/${id}`, { method: 'DELETE' })).status, { timeout: 20_000 })
+      .poll(async () => (await ada.call(`/v1/jobs/${id}`, { method: 'DELETE' })).status, { timeout: 60_000 })
       .toBe(204);
     expect(await keysUnder(house.storage, `stamps/${id}/`)).toHaveLength(0);
     expect(await stampsOf(house.records.db, id)).toEqual([]);
@@ -257,7 +257,7 @@ test('a catalogue of a hundred thousand rows that is sent becomes the same items
   expect(second).toEqual(first);
   const failed = await listItems(house.records.db, ids[1]!, { state: 'failed', limit: 9 });
   expect(failed).toMatchObject([{ key: '171', problem: { detail: 'Row 171: it is not UTF-8.' } }]);
-}, 180_000);
+}, 300_000);
 
 test('a catalogue that is sent with a header alone fails its job as one in the store does', async () => {
   const job = await ada.ended(await sent(Buffer.from('name,x,y\n')));
@@ -294,10 +294,10 @@ test('a job that continues as new plans once, is cancelled in whichever run it i
   const uri = await catalogue('continued.csv', csvOf(positions(400)));
   const id = await submitted({ catalogue: uri, bytes: 0 });
   const isPlanned = async () => (await getCheckpoint(house.records.db, id, 'plan'))?.done;
-  await expect.poll(isPlanned, { timeout: 30_000 }).toBe(true);
+  await expect.poll(isPlanned, { timeout: 60_000 }).toBe(true);
   // Whoever planned it again would not find it.
   await house.storage.remove([uri], alone);
-  await expect.poll(() => runsThrough(id, 'plan'), { timeout: 30_000, interval: 50 }).toBeGreaterThan(2);
+  await expect.poll(() => runsThrough(id, 'plan'), { timeout: 60_000, interval: 50 }).toBeGreaterThan(2);
   await ada.post(`/v1/jobs/${id}/cancel`, { reason: 'enough' });
   expect(await ada.ended(id)).toMatchObject({ state: 'cancelled', cancelReason: 'enough' });
   const made = (await stampsOf(house.records.db, id)).length;
