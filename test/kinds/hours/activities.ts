@@ -23,7 +23,7 @@ export function surveyActivities(deps: FrameDeps) {
     refine: jobActivity(
       deps,
       async (attempt): Promise<number> => {
-        const { steps, stepMs, journal, hangsAt } = surveyOptions.parse(attempt.job.input);
+        const { steps, stepMs, journal, hangsAt, gates } = surveyOptions.parse(attempt.job.input);
         const { sum } = await workStage(attempt, {
           digest: () => digestOf('refine', steps),
           result: refined,
@@ -32,6 +32,11 @@ export function surveyActivities(deps: FrameDeps) {
           work: async ({ checkpoint, save, signal }) => {
             let { step, sum } = checkpoint ?? { step: 0, sum: 0 };
             while (step < steps) {
+              const gate = gates.find(({ at }) => at === step);
+              while (gate !== undefined && !existsSync(gate.file)) {
+                await sleep(50, undefined, { signal });
+                attempt.progress.moved();
+              }
               if (checkpoint === undefined && step === hangsAt) await new Promise(() => {});
               await sleep(stepMs, undefined, { signal });
               step++;
@@ -56,14 +61,15 @@ export function surveyActivities(deps: FrameDeps) {
 
     /** Runs a program that says each step; nothing is left of it but what it has written. */
     simulate: jobActivity(deps, async (attempt): Promise<z.infer<typeof simulated>> => {
-      const { steps, stepMs } = surveyOptions.parse(attempt.job.input);
+      const options = surveyOptions.parse(attempt.job.input);
+      const { steps } = options;
       const digest = digestOf('simulate', steps);
       return workStage(attempt, {
         digest: () => digest,
         result: simulated,
         work: () =>
           workProgram(attempt, {
-            ...simulation({ steps, stepMs }),
+            ...simulation(options),
             digest,
             logged: false,
             progress: (line) => ({ done: Number(line), total: steps }),
@@ -112,11 +118,15 @@ export function surveyActivities(deps: FrameDeps) {
   };
 }
 
-const simulation = ({ steps, stepMs }: Pick<SurveyOptions, 'steps' | 'stepMs'>) => ({
+const simulation = ({ steps, stepMs, gates }: Pick<SurveyOptions, 'steps' | 'stepMs' | 'gates'>) => ({
   command: '/bin/sh',
   args: [
     '-c',
-    `echo $$ > pid; for step in $(seq 1 ${steps}); do sleep ${stepMs / 1000}; echo $step >> steps; echo $step; done`,
+    `echo $$ > pid
+    for step in $(seq 1 ${steps}); do
+      sleep ${stepMs / 1000}; echo $step >> steps; echo $step
+      ${gates.map(({ at, file }) => `[ $step -ne ${at} ] || until [ -e '${file}' ]; do sleep 0.05; done`).join('\n')}
+    done`,
   ],
   limits: { seconds: 3 * 3600, stallSeconds: 600, memoryBytes: 1e9, diskBytes: 1e8 },
 });

@@ -10,13 +10,15 @@ export const surveyOptions = z.strictObject({
   journal: z.string().optional(),
   /** The step at which the refining hangs, deaf to all, unless it goes on from a checkpoint. */
   hangsAt: z.int().optional(),
+  /** Steps after which the work waits for a file. */
+  gates: z.array(z.strictObject({ at: z.int(), file: z.string() })).default([]),
   /** File without which the survey is not published: it fails. */
   permit: z.string().optional(),
 });
 export type SurveyOptions = z.infer<typeof surveyOptions>;
 
 /** The options of scans: each of their items is a program of so many steps. */
-export const scansOptions = surveyOptions.pick({ steps: true, stepMs: true });
+export const scansOptions = surveyOptions.pick({ steps: true, stepMs: true, gates: true });
 
 export const scansKind = {
   kind: 'scans',

@@ -13,7 +13,7 @@ import { startTestStack, type TestStack } from '../../harness/stack.ts';
 import { scansKind, scansOptions, surveyKind, surveyOptions } from './contract.ts';
 import { kinds } from './registration.ts';
 
-/** Hours of work over workers that are replaced: a minute of the test's stands for an hour. */
+/** Hours of work over workers that are replaced, in seconds. */
 
 const ada: Caller = { owner: 'ada', group: null, role: 'user', priority: 3 };
 
@@ -75,9 +75,14 @@ const attemptsAt = async (id: string, stage: string) => {
 };
 
 test('half an hour of work survives two deploys: by its checkpoint hardly any is done again, a program is the same process', async () => {
-  const steps = 600;
+  const steps = 200;
   const journal = join(stack.home, 'journal');
-  const id = await submit({ steps, stepMs: 100, journal });
+  // Each worker is told to stop while the work waits; it goes on when the next one has it.
+  const gates = [0.2, 0.6].map((share) => ({
+    at: share * steps,
+    file: join(stack.home, `gate at ${share}`),
+  }));
+  const id = await submit({ steps, stepMs: 20, journal, gates });
   const { address } = loadConfig(stack.env()).temporal;
   const connection = await Connection.connect({ address });
   onTestFinished(() => connection.close());
@@ -90,10 +95,11 @@ test('half an hour of work survives two deploys: by its checkpoint hardly any is
     );
   };
   let worker = await startWorker();
-  for (const share of [0.1, 0.4]) {
-    const has = (name: string) => async () => (await stageOf(id, name)).done / steps;
-    await expect.poll(has('refine'), { timeout: 60_000 }).toBeGreaterThan(share);
-    await expect.poll(has('simulate'), { timeout: 60_000 }).toBeGreaterThan(share / 2);
+  for (const [nth, { at, file }] of gates.entries()) {
+    for (const name of ['refine', 'simulate']) {
+      await expect.poll(async () => (await stageOf(id, name)).done, { timeout: 60_000 }).toBe(at);
+      await expect.poll(async () => (await stageOf(id, name)).aliveAt, { timeout: 60_000 }).not.toBe(null);
+    }
     const sign = { done: expect.any(Number), total: steps, movedAt: expect.stringMatching(/^20.*Z$/) };
     const signs = ['refine', 'simulate'].map((stage) => expect.objectContaining({ stage, ...sign }));
     await expect.poll(shown, { timeout: 60_000 }).toEqual(expect.arrayContaining(signs));
@@ -102,6 +108,9 @@ test('half an hour of work survives two deploys: by its checkpoint hardly any is
     expect(await worker.ended).toBe(0);
     expect(Date.now() - began).toBeLessThan(15_000);
     worker = await startWorker();
+    await expect.poll(() => processesSaid(id), { timeout: 60_000 }).toHaveLength(nth + 2);
+    await expect.poll(() => attemptsAt(id, 'refine'), { timeout: 60_000 }).toHaveLength(nth + 2);
+    await writeFile(file, '');
   }
   await expect.poll(async () => (await jobOf(id)).job.state, { timeout: 150_000 }).toBe('succeeded');
 
