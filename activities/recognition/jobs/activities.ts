@@ -32,7 +32,7 @@ import {
   recognitionOptions,
 } from './frame-activities.ts';
 import { publishedExports } from './published.ts';
-import { type ModelInUse, outcomeOf, resultDigest, wantedOf } from './recognised.ts';
+import { outcomeOf, photoDigest, wantedOf } from './recognised.ts';
 import { requireModel } from './require-model.ts';
 
 export type RecognitionActivities = ReturnType<typeof recognitionActivities>;
@@ -107,10 +107,6 @@ export function recognitionActivities(deps: FrameDeps, recogniser: Recogniser) {
     publishPhotos: jobActivity(deps, publish),
   };
 }
-
-/** What the bytes of a photo's result are a function of. */
-const photoDigest = (photo: MediaSource, options: AnalysisOptions, model: ModelInUse): string =>
-  resultDigest([photo.etag, photo.bytes], options, model);
 
 const photoOf = (item: ItemRow): MediaSource => item.input as MediaSource;
 

@@ -2,7 +2,7 @@ import { type AnalysisOptions, analysisOptions } from '@darkroom/contract';
 import { expect, it } from 'vitest';
 import { heads } from '../model/heads/index.ts';
 import { recognitionOptions } from './frame-activities.ts';
-import { resultDigest } from './recognised.ts';
+import { photoDigest, resultDigest } from './recognised.ts';
 
 const identity = { name: 'm', version: '1', digest: 'd'.repeat(64) };
 const digest = (
@@ -34,6 +34,18 @@ it('a digest without anything new is that of before, and everything new changes 
   expect(new Set([before, ...others]).size).toBe(8);
   const inOrder = digest({ thresholds: { cat: 0.1, dog: 0.2 } });
   expect(digest({ thresholds: { dog: 0.2, cat: 0.1 } })).toBe(inOrder);
+});
+
+it('a photo that is decoded otherwise than before is another one, and a JPEG is not', () => {
+  const of = (filename: string) =>
+    photoDigest({ etag: 'etag', bytes: 7, filename }, analysisOptions.parse({ labels: ['dog', 'cat'] }), {
+      identity,
+      head: 'ssdlite',
+      suppress: heads.ssdlite.suppress,
+    });
+  const before = digest({});
+  for (const name of ['a.jpg', 'A.JPEG', 'a.webp', 'a.gif', 'a.png', 'a']) expect(of(name)).toBe(before);
+  for (const name of ['a.TIF', 'a.tiff', 'a.avif', 'IMG_1.HEIC', 'a.heif']) expect(of(name)).not.toBe(before);
 });
 
 it('a video is recognised by all options that photos have', () => {

@@ -1,7 +1,7 @@
 /** What recognition makes of a picture, photo or frame: its digest, its files, its rows. */
 import { createHash } from 'node:crypto';
 import { insertSegment } from '@darkroom/analysis';
-import type { AnalysisOptions, ModelIdentity, PhotoResult, Scene } from '@darkroom/contract';
+import type { AnalysisOptions, MediaSource, ModelIdentity, PhotoResult, Scene } from '@darkroom/contract';
 import type { ItemOutcome } from '@darkroom/frame';
 import type { ItemFile, ItemRow } from '@darkroom/records';
 import { formatUri } from '@darkroom/storage';
@@ -9,6 +9,7 @@ import type { Wanted } from '../model/detect.ts';
 import type { Detection } from '../model/detection.ts';
 import { familyOf } from '../model/heads/index.ts';
 import type { Model } from '../model/session.ts';
+import { decodingRevision } from '../picture/revision.ts';
 
 /** What of a model the bytes of a result are a function of. */
 export type ModelInUse = Pick<Model, 'identity' | 'head' | 'suppress'>;
@@ -35,6 +36,16 @@ export function resultDigest(
   return createHash('sha256')
     .update(JSON.stringify(Object.keys(more).length === 0 ? parts : [...parts, more]))
     .digest('hex');
+}
+
+/** What the bytes of a photo's result are a function of. */
+export function photoDigest(
+  { etag, bytes, filename }: Pick<MediaSource, 'etag' | 'bytes' | 'filename'>,
+  options: AnalysisOptions,
+  model: ModelInUse,
+): string {
+  const decoding = decodingRevision(filename);
+  return resultDigest([etag, bytes, ...(decoding === undefined ? [] : [decoding])], options, model);
 }
 
 /** All revisions so far are of what boxes are suppressed at: a card that says it itself gives what it gave before. */
