@@ -66,7 +66,7 @@ export const modelVersions = pgTable(
   {
     name: text().notNull(),
     version: text().notNull(),
-    /** SHA-256 of the model file. */
+    /** Of the model file and of its card. */
     digest: text().notNull(),
     family: text().notNull(),
     guessed: boolean().notNull(),

@@ -34,7 +34,10 @@ export type ModelLabel = z.infer<typeof modelLabel>;
 export const openedModel = z.object({
   name: z.string(),
   version: z.string(),
-  digest: z.string().meta({ description: 'SHA-256 of the model file.' }),
+  digest: z.string().meta({
+    description:
+      'SHA-256 of the model file or, where a card says more, of both: another card is another version.',
+  }),
   family: z.string().meta({ description: 'How its outputs are read.', example: 'yolov8' }),
   guessed: z.boolean().meta({ description: 'Whether its card left something to be guessed.' }),
   understood: z.string().meta({ description: 'What was guessed and by what, or that its card says it.' }),

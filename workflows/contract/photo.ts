@@ -95,7 +95,9 @@ export const modelIdentity = z
   .object({
     name: z.string(),
     version: z.string(),
-    digest: z.string().meta({ description: 'SHA-256 of the model file.' }),
+    digest: z
+      .string()
+      .meta({ description: 'SHA-256 of the model file or, where a card says more, of both.' }),
   })
   .meta({ id: 'ModelIdentity' });
 export type ModelIdentity = z.infer<typeof modelIdentity>;

@@ -45,6 +45,26 @@ it('a worker tells what it has opened, until it stops', async () => {
   expect(await servedModels(test.records.db)).toEqual([]);
 });
 
+it('a file with two cards is two versions, whatever the cards call themselves', async () => {
+  const of = (labels: string[]) =>
+    constantModel({
+      outputs: { output0: tensor([1, 6, 84]) },
+      card: { name: 'birds', version: '8', labels },
+    });
+  const [one, other] = [await of(['robin', 'wren']), await of(['wren', 'robin'])];
+  const ends = [
+    await tellOfModel(deps('c/1'), () => openFile(one)),
+    await tellOfModel(deps('c/2'), () => openFile(other)),
+  ];
+  const served = await servedModels(test.records.db);
+  expect(served.map(({ version, workers }) => [version, workers])).toEqual([
+    ['8', 1],
+    ['8', 1],
+  ]);
+  expect(new Set(served.map(({ labels }) => labels[0]?.label))).toEqual(new Set(['robin', 'wren']));
+  for (const end of ends) await end();
+});
+
 it('a worker whose file is no model tells that, and goes on', async () => {
   const end = await tellOfModel(deps('b/1'), () => openFile('/nowhere/model.onnx'));
   const problems = await modelProblems(test.records.db, 'b/1');

@@ -1,5 +1,4 @@
 /** Warm models: opened once per model file and process, shared by all who ask for them. */
-import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ProblemError } from '@darkroom/contract';
@@ -10,6 +9,7 @@ import { readCard } from './card/file.ts';
 import { inputSizeOf } from './card/preprocess.ts';
 import { defaultClassifierPath, waysToClassifier } from './default-classifier.ts';
 import type { Outputs } from './detection.ts';
+import { modelDigest } from './digest.ts';
 import { foreignFolder, refuseForeignModel } from './foreign.ts';
 import { type Inference, openInference } from './inference.ts';
 import type { ClassifierUnderstanding } from './understanding/classifier.ts';
@@ -78,7 +78,7 @@ async function readModel(options: ModelOptions): Promise<ReadModel> {
   });
   refuseForeignModel(path, bytes);
   const card = await readCard(path);
-  return { path, bytes, card, digest: createHash('sha256').update(bytes).digest('hex') };
+  return { path, bytes, card, digest: modelDigest(bytes, card) };
 }
 
 function openOnce(read: ReadModel, options: ModelOptions): Promise<AnyModel> {
