@@ -40,31 +40,36 @@ export async function analyseFrame(
     await onStage?.(stage);
     signal?.throwIfAborted();
   };
-  return model.room.run(async () => {
-    await enter('prepare');
-    const placed = fit(frame.size, model.input, model.input.fit);
-    const { data, info } = await sharp(frame.input).raw().toBuffer({ resolveWithObject: true });
-    if (info.width !== placed.width || info.height !== placed.height || info.channels !== 3) {
-      const has = `${info.width} × ${info.height} × ${info.channels}`;
-      throw new ProblemError(
-        'internal',
-        `The frame's input is ${has}, the model asks for ${placed.width} × ${placed.height} × 3.`,
-      );
-    }
-    const tensor = normalise(data, placed, model.input);
-    releaseMemory(data);
-    releaseMemory(frame.input);
-    await enter('recognise');
-    const detections = await recognise(model, tensor, placed, frame.size, options);
-    if (!options.annotate) return { model: model.identity, detections };
-    await enter('annotate');
-    const picture = await frame.picture();
-    const raster = await decode(picture, options.limits);
-    releaseMemory(picture);
-    try {
-      return { model: model.identity, detections, annotated: await annotate(raster, detections) };
-    } finally {
-      releaseMemory(raster.data);
-    }
-  }, signal);
+  const pixels = options.annotate ? frame.size.width * frame.size.height : 0;
+  return model.room.run(
+    { pixels, format: 'jpeg' },
+    async () => {
+      await enter('prepare');
+      const placed = fit(frame.size, model.input, model.input.fit);
+      const { data, info } = await sharp(frame.input).raw().toBuffer({ resolveWithObject: true });
+      if (info.width !== placed.width || info.height !== placed.height || info.channels !== 3) {
+        const has = `${info.width} × ${info.height} × ${info.channels}`;
+        throw new ProblemError(
+          'internal',
+          `The frame's input is ${has}, the model asks for ${placed.width} × ${placed.height} × 3.`,
+        );
+      }
+      const tensor = normalise(data, placed, model.input);
+      releaseMemory(data);
+      releaseMemory(frame.input);
+      await enter('recognise');
+      const detections = await recognise(model, tensor, placed, frame.size, options);
+      if (!options.annotate) return { model: model.identity, detections };
+      await enter('annotate');
+      const picture = await frame.picture();
+      const raster = await decode(picture, options.limits);
+      releaseMemory(picture);
+      try {
+        return { model: model.identity, detections, annotated: await annotate(raster, detections) };
+      } finally {
+        releaseMemory(raster.data);
+      }
+    },
+    signal,
+  );
 }

@@ -6,7 +6,8 @@ import { detect, type Wanted } from './model/detect.ts';
 import type { Detection } from './model/detection.ts';
 import type { Model } from './model/session.ts';
 import type { Fit, Size } from './picture/fit.ts';
-import { decode, type PhotoLimits, probe, type Raster, type Tensor, toTensor } from './picture/prepare.ts';
+import { decode, type PhotoLimits, type Raster, type Tensor, toTensor } from './picture/prepare.ts';
+import { told } from './picture/room.ts';
 import { type PhotoFormat, sniff } from './picture/sniff.ts';
 import { type Hooks, inStages, type Stage } from './stages.ts';
 
@@ -47,26 +48,29 @@ export async function analyse(
   const { model, limits, signal } = options;
   const foreign = sniff(bytes).kind === 'heic' ? options.decodeForeign : undefined;
   const { stage, timings } = inStages(hooks, signal);
-  const format = await stage('probe', async () =>
-    foreign === undefined ? (await probe(bytes, limits)).format : 'heic',
+  const picture = await stage('probe', () => told(bytes, limits, foreign !== undefined));
+  const { format } = picture;
+  return model.room.run(
+    picture,
+    async () => {
+      const { raster, tensor, placed } = await stage('prepare', async () => {
+        const decoded = await (foreign?.(bytes, limits) ?? decode(bytes, limits));
+        return { raster: decoded, ...(await toTensor(decoded, model.input)) };
+      });
+      try {
+        const detections = await stage('recognise', () => recognise(model, tensor, placed, raster, options));
+        const drawn = options.annotate
+          ? { annotated: await stage('annotate', () => annotate(raster, detections)) }
+          : {};
+        signal?.throwIfAborted();
+        const { width, height } = raster;
+        return { width, height, format, model: model.identity, detections, ...drawn, timings };
+      } finally {
+        releaseMemory(raster.data);
+      }
+    },
+    signal,
   );
-  return model.room.run(async () => {
-    const { raster, tensor, placed } = await stage('prepare', async () => {
-      const decoded = await (foreign?.(bytes, limits) ?? decode(bytes, limits));
-      return { raster: decoded, ...(await toTensor(decoded, model.input)) };
-    });
-    try {
-      const detections = await stage('recognise', () => recognise(model, tensor, placed, raster, options));
-      const drawn = options.annotate
-        ? { annotated: await stage('annotate', () => annotate(raster, detections)) }
-        : {};
-      signal?.throwIfAborted();
-      const { width, height } = raster;
-      return { width, height, format, model: model.identity, detections, ...drawn, timings };
-    } finally {
-      releaseMemory(raster.data);
-    }
-  }, signal);
 }
 
 /** What the model finds in a picture of size `source` that was placed so; takes the tensor's memory along. */

@@ -4,8 +4,9 @@ import { releaseMemory } from '@darkroom/platform/memory.ts';
 import type { AnalyseOptions, Analysis } from './analyse.ts';
 import { type Classification, classify } from './model/heads/classifier.ts';
 import type { Classifier } from './model/session.ts';
-import { decode, probe } from './picture/prepare.ts';
+import { decode } from './picture/prepare.ts';
 import { preprocess } from './picture/resize/preprocess.ts';
+import { told } from './picture/room.ts';
 import { sniff } from './picture/sniff.ts';
 import { type Hooks, inStages } from './stages.ts';
 
@@ -32,17 +33,20 @@ export async function classifyPhoto(
   const { model, limits, topK, signal } = options;
   const foreign = sniff(bytes).kind === 'heic' ? options.decodeForeign : undefined;
   const { stage, timings } = inStages(hooks, signal);
-  const format = await stage('probe', async () =>
-    foreign === undefined ? (await probe(bytes, limits)).format : 'heic',
+  const picture = await stage('probe', () => told(bytes, limits, foreign !== undefined));
+  const { format } = picture;
+  return model.room.run(
+    picture,
+    async () => {
+      const { width, height, tensor } = await stage('prepare', async () => {
+        const raster = await (foreign?.(bytes, limits) ?? decode(bytes, limits, model.preprocess.alpha));
+        const prepared = await preprocess(raster, model.preprocess);
+        releaseMemory(raster.data);
+        return { width: raster.width, height: raster.height, tensor: prepared };
+      });
+      const classes = await stage('recognise', async () => classify(await model.infer(tensor), model, topK));
+      return { width, height, format, model: model.identity, classes, timings };
+    },
+    signal,
   );
-  return model.room.run(async () => {
-    const { width, height, tensor } = await stage('prepare', async () => {
-      const raster = await (foreign?.(bytes, limits) ?? decode(bytes, limits, model.preprocess.alpha));
-      const prepared = await preprocess(raster, model.preprocess);
-      releaseMemory(raster.data);
-      return { width: raster.width, height: raster.height, tensor: prepared };
-    });
-    const classes = await stage('recognise', async () => classify(await model.infer(tensor), model, topK));
-    return { width, height, format, model: model.identity, classes, timings };
-  }, signal);
 }

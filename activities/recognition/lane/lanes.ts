@@ -49,7 +49,7 @@ export function openLanes(
   { foreign, anyModel = false }: LanesOptions,
 ): RecognitionLanes {
   const { lanes, memoryBytes, seconds, ...model } = config.recognition;
-  const setup = { model, anyModel, ...(foreign !== undefined && { foreign }) };
+  const setup = { model: { ...model, memoryBytes }, anyModel, ...(foreign !== undefined && { foreign }) };
   const pool: Pool = new LanePool({
     open: async () => openLane(await buildOf(config), setup),
     lanes,

@@ -18,6 +18,7 @@ const modelOptions = z.object({
   modelsDir: z.string(),
   device: z.enum(['cpu', 'cuda']),
   threads: z.int(),
+  memoryBytes: z.number().optional(),
 }) satisfies z.ZodType<Partial<ModelOptions>>;
 
 const understanding = z.object({

@@ -2,8 +2,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ProblemError } from '@darkroom/contract';
-import { Lanes } from '@darkroom/platform/lanes.ts';
 import type { Tensor } from '../picture/prepare.ts';
+import { PictureRoom } from '../picture/room.ts';
 import { defaultModelPath, type ModelCard } from './card/card.ts';
 import { readCard } from './card/file.ts';
 import { inputSizeOf } from './card/preprocess.ts';
@@ -31,11 +31,12 @@ export interface ModelOptions {
   readonly device: 'cpu' | 'cuda';
   /** Of one inference. */
   readonly threads: number;
+  /** What the process may take, bytes; pictures are decoded beside each other as far as that goes. */
+  readonly memoryBytes?: number | undefined;
 }
 
 interface Opened {
-  /** Room for decoded pictures: one that is inferred, one that is prepared, one that is drawn into. */
-  readonly room: Lanes;
+  readonly room: PictureRoom;
   /** Runs the model, taking the tensor's memory along, and blocks this thread meanwhile. */
   infer(tensor: Tensor): Promise<Outputs>;
   /** Ends its session; the process keeps most of the memory. */
@@ -46,8 +47,6 @@ interface Opened {
 export interface Model extends Understanding, Opened {}
 export interface Classifier extends ClassifierUnderstanding, Opened {}
 export type AnyModel = Model | Classifier;
-
-const picturesInHand = 3;
 
 const opened = new Map<string, Promise<AnyModel>>();
 
@@ -109,7 +108,7 @@ async function createModel(read: ReadModel, options: ModelOptions): Promise<AnyM
     const { feeds, first } = feeding(inference.inputs, size);
     return {
       ...understanding,
-      room: new Lanes(picturesInHand),
+      room: new PictureRoom(options.memoryBytes),
       infer: async (tensor) => first(await inference.run(feeds(tensor))),
       close: () => inference.close(),
     };
