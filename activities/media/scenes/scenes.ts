@@ -54,8 +54,8 @@ export const memoryPictures = memory.againPictures;
 export class SceneDetector {
   readonly #options: SceneOptions;
   readonly #history = new History();
-  /** Times of those since the last cut on which slow changes are measured. */
-  #slow = new Set<number>();
+  /** Times of those since the last cut on which slow changes are measured, in order. */
+  #slow: number[] = [];
   /** How many samples at the front of the history have been judged as cuts. */
   #judged = 0;
   readonly #fades = new FadeWatch();
@@ -143,7 +143,7 @@ export class SceneDetector {
       const { at } = this.#samples[this.#judged]!;
       this.#pending.push({ at, kind: 'cut', score: evidence.score, transition: { from: at, to: at } });
       // A mixture of pictures on both sides of a cut is none.
-      for (const time of this.#slow) if (time < at) this.#slow.delete(time);
+      this.#slow = this.#slow.filter((time) => time >= at);
       this.#transitions = this.#transitions.filter(({ since, foundAt }) => at <= since || at > foundAt);
     }
   }
@@ -158,10 +158,15 @@ export class SceneDetector {
   }
 
   #findTransitions(at: number): void {
-    this.#slow.add(at);
+    const times = this.#slow;
+    times.push(at);
     const longest = dissolve.spans[dissolve.spans.length - 1]!;
-    for (const time of this.#slow) if (time < at - 1.5 * longest) this.#slow.delete(time);
-    const slow = this.#samples.filter((sample) => this.#slow.has(sample.at));
+    while (times[0]! < at - 1.5 * longest) times.shift();
+    let next = 0;
+    const slow = this.#samples.filter((sample) => {
+      while (times[next]! < sample.at) next++;
+      return times[next] === sample.at;
+    });
     const { threshold } = this.#options;
     for (const span of dissolve.spans) {
       const ends = endsOf(slow, span);

@@ -5,11 +5,16 @@ import type { Inside } from './borders.ts';
 const cell = 4;
 
 /** Three planes of half the size of a small picture, alike in size: enough to tell shots apart, and without grain and most of a lens' tremble. */
-export interface Planes {
+export interface Planes extends Colours {
   /** Seconds. */
   readonly at: number;
   readonly width: number;
   readonly height: number;
+}
+
+/** Planes of one size, one after the other in one piece of memory. */
+interface Colours {
+  readonly all: Uint8Array;
   readonly y: Uint8Array;
   readonly u: Uint8Array;
   readonly v: Uint8Array;
@@ -34,43 +39,46 @@ export function takePlanes(at: number, picture: SmallPicture): Planes {
   const width = picture.width >> 1;
   const height = picture.height >> 1;
   const size = width * height;
-  const y = halve(picture.y, picture.width, width, height);
-  return { at, width, height, y, u: picture.u.slice(0, size), v: picture.v.slice(0, size) };
+  const colours = coloursOf(new Uint8Array(3 * size));
+  halve(picture.y, picture.width, colours.y, width);
+  colours.u.set(size === picture.u.length ? picture.u : picture.u.subarray(0, size));
+  colours.v.set(size === picture.v.length ? picture.v : picture.v.subarray(0, size));
+  return { at, width, height, ...colours };
+}
+
+function coloursOf(all: Uint8Array): Colours {
+  const size = all.length / 3;
+  return { all, y: all.subarray(0, size), u: all.subarray(size, 2 * size), v: all.subarray(2 * size) };
 }
 
 /** What is `inside` of a picture as a sample. `before` is the sample that precedes it, of the same size. */
 export function takeSample(whole: Planes, inside: Inside, before: Sample | undefined): Sample {
-  const { at, y, u, v, width, height } = cut(whole, inside);
+  const { at, width, height, all, y, u, v } = cut(whole, inside);
   const { brightness, contrast, detail } = measure(y, width, height);
-  const sample = { at, width, height, y, u, v, sketch: sketchOf([y, u, v], width, height) };
-  const change = before ? difference(before, sample) : 0;
-  return { ...sample, brightness, contrast, detail, change };
+  const sketch = sketchOf(all, width, height);
+  const change = before ? difference(before.all, all) : 0;
+  return { at, width, height, all, y, u, v, sketch, brightness, contrast, detail, change };
 }
 
 function cut(whole: Planes, { x, y, width, height }: Inside): Planes {
   if (width === whole.width && height === whole.height) return whole;
-  const part = (plane: Uint8Array): Uint8Array => {
-    const target = new Uint8Array(width * height);
-    for (let row = 0; row < height; row++) {
-      const from = (y + row) * whole.width + x;
-      target.set(plane.subarray(from, from + width), row * width);
+  const all = new Uint8Array(3 * width * height);
+  for (let plane = 0, to = 0; plane < 3; plane++)
+    for (let row = 0; row < height; row++, to += width) {
+      const from = ((plane * whole.height + y + row) * whole.width + x) | 0;
+      for (let i = 0; i < width; i++) all[to + i] = whole.all[from + i]!;
     }
-    return target;
-  };
-  return { at: whole.at, width, height, y: part(whole.y), u: part(whole.u), v: part(whole.v) };
+  return { at: whole.at, width, height, ...coloursOf(all) };
 }
-
-type Colours = Pick<Planes, 'y' | 'u' | 'v'>;
 
 /**
  * How different two pictures look pixel by pixel: the mean absolute differences of Y, U and V, added.
  * The idea of PySceneDetect's content value, in the colours that a decoder delivers.
  */
-export function difference(a: Colours, b: Colours): number {
+function difference(a: Uint8Array, b: Uint8Array): number {
   let sum = 0;
-  for (let i = 0; i < a.y.length; i++)
-    sum += Math.abs(a.y[i]! - b.y[i]!) + Math.abs(a.u[i]! - b.u[i]!) + Math.abs(a.v[i]! - b.v[i]!);
-  return sum / a.y.length;
+  for (let i = 0; i < a.length; i++) sum += Math.abs(a[i]! - b[i]!);
+  return sum / (a.length / 3);
 }
 
 /** Cells that a sample's sketch is wide. */
@@ -83,15 +91,11 @@ export function sketchDifference(a: Float32Array, b: Float32Array): number {
   return (sum * 3) / a.length;
 }
 
-function halve(plane: Uint8Array, stride: number, width: number, height: number): Uint8Array {
-  const half = new Uint8Array(width * height);
-  for (let row = 0, to = 0; row < height; row++) {
-    let from = 2 * row * stride;
-    for (let column = 0; column < width; column++, from += 2, to++)
+function halve(plane: Uint8Array, stride: number, half: Uint8Array, width: number): void {
+  for (let to = 0, from = 0; to < half.length; from += 2 * stride - 2 * width)
+    for (const end = to + width; to < end; from += 2, to++)
       half[to] =
         (plane[from]! + plane[from + 1]! + plane[from + stride]! + plane[from + stride + 1]! + 2) >> 2;
-  }
-  return half;
 }
 
 function measure(y: Uint8Array, width: number, height: number) {
@@ -116,19 +120,18 @@ function measure(y: Uint8Array, width: number, height: number) {
   return { brightness, contrast: Math.sqrt(variance), detail: steps / counted };
 }
 
-function sketchOf(planes: readonly Uint8Array[], width: number, height: number): Float32Array {
+function sketchOf(all: Uint8Array, width: number, height: number): Float32Array {
   const columns = Math.floor(width / cell);
   const rows = Math.floor(height / cell);
   const sketch = new Float32Array(3 * columns * rows);
   let to = 0;
-  for (const plane of planes)
+  for (let plane = 0; plane < 3; plane++)
     for (let row = 0; row < rows; row++)
       for (let column = 0; column < columns; column++) {
+        let i = (plane * height + row * cell) * width + column * cell;
         let sum = 0;
-        for (let dy = 0; dy < cell; dy++) {
-          const from = (row * cell + dy) * width + column * cell;
-          sum += plane[from]! + plane[from + 1]! + plane[from + 2]! + plane[from + 3]!;
-        }
+        for (let dy = 0; dy < cell; dy++, i += width)
+          sum += all[i]! + all[i + 1]! + all[i + 2]! + all[i + 3]!;
         sketch[to++] = sum / (cell * cell);
       }
   return sketch;
