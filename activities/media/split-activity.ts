@@ -15,7 +15,7 @@ import { z } from 'zod';
 import { type DecoderLimits, mostDeaths, splitVideo } from './process/child.ts';
 import { rangeSource } from './process/source.ts';
 import { type SplitCursor, splitCursor } from './split/cursor.ts';
-import { type KeptPasses, SplitPass } from './split/kept-passes.ts';
+import { type KeptPasses, type Pictures, SplitPass } from './split/kept-passes.ts';
 import { PageTime } from './split/page-time.ts';
 import type { SplitEvent, SplitRequest } from './split/split.ts';
 
@@ -97,10 +97,15 @@ class SplitPageWork {
     this.#report(this.reached);
     const kept = await this.#work.kept.take(this.#name, placeOf(this.#cursor));
     const pass = kept ?? this.#open();
+    const before = pass.pictures;
     this.#time ??= new PageTime(kept !== undefined);
     let goesOn = false;
     try {
       const done = await this.#read(pass);
+      this.#attempt.log.line(
+        'info',
+        `split: to ${this.reached.toFixed(3)} s, ${decodedSince(before, pass.pictures)}`,
+      );
       goesOn = !done;
       return { found: this.#found, done };
     } finally {
@@ -254,6 +259,9 @@ class SplitPageWork {
     reportSplit(this.#attempt, { info, options: request.options }, at, ended);
   }
 }
+
+const decodedSince = (before: Pictures, now: Pictures): string =>
+  `${now.decoded - before.decoded} pictures decoded, ${now.again - before.again} of them again`;
 
 /**
  * Throws ProblemError `too_many_items` where so many frames are asked for, by the length that the file tells, that the split would come to

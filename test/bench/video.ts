@@ -11,7 +11,7 @@ import { type Figure, machine, report, say } from './measure/report.ts';
 import { startBenchStack } from './measure/stack.ts';
 import { median } from './measure/statistics.ts';
 import { type JobRun, runJob } from './photo/client.ts';
-import { film } from './video/film.ts';
+import { film, slowFilm } from './video/film.ts';
 import { bareInference, ffmpegPass, sceneFrames } from './video/floor.ts';
 import { watchMemory } from './video/memory.ts';
 import { scenePass } from './video/pass.ts';
@@ -21,13 +21,15 @@ const help = `npm run bench -- video [options]
   --minutes N   length of the film (10)
   --pairs N     pairs of a job and its floor (3)
   --long N      minutes of a film whose job's memory is watched; 0 for none (0; the full proof is 120)
-  --only WHAT   job or pass alone`;
+  --slow N      seconds of a film of 2160p60, whose split has many pages, and what of it is decoded again; 0 for none (30)
+  --only WHAT   job, pass or slow alone`;
 
 const { values: options } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
     pairs: { type: 'string', default: '3' },
     long: { type: 'string', default: '0' },
+    slow: { type: 'string', default: '30' },
     only: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -35,6 +37,7 @@ const { values: options } = parseArgs({
 const jobRatio = 1.5;
 const passRatio = 1.15;
 const memoryMiB = 700;
+const againShare = 0.1;
 if (options.help) console.log(help);
 else await bench();
 
@@ -45,8 +48,8 @@ async function bench(): Promise<void> {
   const wanted = (part: string): boolean => options.only === undefined || options.only === part;
   const figures: Figure[] = [];
   const raw: Record<string, object> = { options };
-  const { path } = await film(minutes);
   if (wanted('pass')) {
+    const { path } = await film(minutes);
     const measured = [];
     for (let pair = 0; pair < pairs; pair++) {
       const ours = await scenePass(path);
@@ -67,9 +70,15 @@ async function bench(): Promise<void> {
     );
   }
   if (wanted('job')) {
+    const { path } = await film(minutes);
     const job = await measureJob(path, minutes, pairs);
     figures.push(...job.figures);
     raw.job = job.raw;
+  }
+  if (wanted('slow') && Number(options.slow) > 0) {
+    const slow = await measureSlow(Number(options.slow));
+    figures.push(...slow.figures);
+    raw.slow = slow.raw;
   }
   await report('video', at, figures, raw);
 }
@@ -134,6 +143,50 @@ async function measureJob(path: string, minutes: number, pairs: number) {
     store.samples.close();
     await Promise.all([api.stop(), worker.stop()]);
     return { figures, raw: { measured } };
+  } finally {
+    await stack.close();
+  }
+}
+
+/** A video whose pages are many, as it is decoded slowly: what of it is decoded more than once. */
+async function measureSlow(seconds: number) {
+  const path = await slowFilm(seconds);
+  say('starting Postgres, S3 and Temporal');
+  const stack = await startBenchStack('bench-slow');
+  try {
+    await migrate(stack.stack.postgres);
+    const records = openRecords({ url: stack.stack.postgres, pool: 1, application: 'darkroom-bench' });
+    const { key } = await createKey(records.db, { owner: 'bench', role: 'user', priority: 3 });
+    const [api, worker] = await Promise.all([stack.startApi(), stack.startWorker({ LOG_LEVEL: 'info' })]);
+    const store = storages(stack);
+    const source = await put(store.samples, path, 'bench/slow.mp4');
+    const run = await runJob({ url: api.url, key }, source);
+    requireSucceeded(run);
+    const pages = await records.sql<{ line: string }>`
+      select line from job_logs where job_id = ${run.id} and line like 'split: to %' order by id`;
+    const told = pages.map(({ line }) => /(\d+) pictures decoded, (\d+) of them again/.exec(line));
+    const sum = (group: number) => told.reduce((count, match) => count + Number(match?.[group]), 0);
+    const [decoded, again] = [sum(1), sum(2)];
+    store.own.close();
+    store.samples.close();
+    await Promise.all([api.stop(), worker.stop(), records.close()]);
+    const name = `${seconds} s of 2160p60`;
+    const figures: Figure[] = [
+      { name: `${name}: job`, value: run.wallMs / 1000, unit: 's' },
+      {
+        name: `${name}: pictures decoded a second of the job`,
+        value: (decoded * 1000) / run.wallMs,
+        unit: '',
+      },
+      { name: `${name}: pages of the split`, value: pages.length, unit: '' },
+      {
+        name: `${name}: pictures decoded again, of all`,
+        value: again / decoded,
+        unit: '',
+        target: againShare,
+      },
+    ];
+    return { figures, raw: { pages: pages.map(({ line }) => line), decoded, again } };
   } finally {
     await stack.close();
   }

@@ -35,6 +35,7 @@ export class FrameReader implements VideoReader {
   /** Whether the container stands at its beginning. */
   #fresh = true;
   #lost = 0;
+  #decoded = 0;
   #cutOff: string | undefined;
 
   constructor(source: ByteSource, limits: VideoLimits) {
@@ -60,6 +61,10 @@ export class FrameReader implements VideoReader {
 
   get lost(): number {
     return this.#lost;
+  }
+
+  get decoded(): number {
+    return this.#decoded;
   }
 
   get cutOff(): string | undefined {
@@ -205,6 +210,7 @@ export class FrameReader implements VideoReader {
 
   #passing(frame: Frame, { pts, at, duration }: FrameTimes): VideoFrame {
     requireLength(at, this.#limits);
+    this.#decoded++;
     const damaged = this.#lost + (frame.decodeErrorFlags === 0 ? 0 : 1);
     this.#lost = 0;
     const showing = this.#showings.of(frame);

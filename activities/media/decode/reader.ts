@@ -59,6 +59,8 @@ export interface VideoReader {
   readonly notes: readonly string[];
   /** Pictures lost since the last frame that came out. */
   readonly lost: number;
+  /** Pictures that the decoder has given so far, in all iterations, those included that an iteration leaves out. */
+  readonly decoded: number;
   /** Of a file that breaks off, once it was read to there: where, in words. */
   readonly cutOff: string | undefined;
   /**

@@ -24,7 +24,7 @@ const splitEvent = z.discriminatedUnion('type', [
     statistics,
   }),
   z.object({ type: z.literal('checkpoint'), at: z.number(), cursor: splitCursor, statistics }),
-  z.object({ type: z.literal('progress'), at: z.number() }),
+  z.object({ type: z.literal('progress'), at: z.number(), decoded: z.int(), again: z.int() }),
   z.object({ type: z.literal('end'), at: z.number(), warnings: z.array(z.string()), statistics }),
 ]);
 

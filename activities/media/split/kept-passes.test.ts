@@ -117,6 +117,7 @@ it('while pictures are decoded again, a sign of life comes that is no progress',
     if (event.type !== 'progress') continue;
     if (event.at > checkpoint.at) break;
     again.push(event.at);
+    expect(event.again).toBe(event.decoded);
   }
   expect(again.length).toBeGreaterThan(50);
   expect(new Set(again)).toEqual(new Set([checkpoint.at]));
@@ -128,7 +129,7 @@ describe('a kept pass', () => {
     const ended = vi.fn();
     const pass = new SplitPass(async function* () {
       try {
-        for (let at = 0; ; at++) yield { type: 'progress', at } satisfies SplitEvent;
+        for (let at = 0; ; at++) yield { type: 'progress', at, decoded: at, again: 0 } satisfies SplitEvent;
       } finally {
         ended();
       }
@@ -216,7 +217,7 @@ describe('a kept pass', () => {
   it('is ended by the cancel of the page that reads it, with its reason', async () => {
     const cancel = new AbortController();
     const pass = new SplitPass(async function* (over) {
-      yield { type: 'progress', at: 0 };
+      yield { type: 'progress', at: 0, decoded: 1, again: 0 };
       over.throwIfAborted();
       await new Promise((_, reject) => over.addEventListener('abort', () => reject(over.reason)));
     });

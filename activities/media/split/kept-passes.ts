@@ -1,11 +1,18 @@
 /** Passes over videos that live on between the pages of a split, so that the next page does not decode again what they remember. */
 import type { SplitEvent } from './split.ts';
 
+/** Pictures that a pass has decoded; of these, those that it or an earlier one had decoded before. */
+export interface Pictures {
+  readonly decoded: number;
+  readonly again: number;
+}
+
 /** A pass that is read page by page: leaving a page does not end it. */
 export class SplitPass {
   readonly #over = new AbortController();
   readonly #events: AsyncGenerator<SplitEvent, void, undefined>;
   #pid = 0;
+  #pictures: Pictures = { decoded: 0, again: 0 };
 
   /** `open` begins the pass; its signal aborts when the pass is ended, and the process that works on it is told to `onChild`. */
   constructor(
@@ -24,6 +31,11 @@ export class SplitPass {
     return this.#pid;
   }
 
+  /** As its last sign of life told them. */
+  get pictures(): Pictures {
+    return this.#pictures;
+  }
+
   /** The next events, until the taker leaves. When `signal` aborts, the pass has ended: this throws what it throws, the signal's reason. */
   async *page(signal: AbortSignal): AsyncGenerator<SplitEvent, void, undefined> {
     const abort = (): void => this.#over.abort(signal.reason);
@@ -33,6 +45,7 @@ export class SplitPass {
       for (;;) {
         const next = await this.#events.next();
         if (next.done === true) return;
+        if (next.value.type === 'progress') this.#pictures = next.value;
         yield next.value;
       }
     } finally {

@@ -12,9 +12,9 @@ const request = (options: Partial<VideoOptions> = {}, candidateBytes = 80_000): 
   candidateBytes,
 });
 
-/** The events of a pass but for `progress`; checks that no frame stays behind. */
+/** The events of a pass but for `progress`, by a clock that stands still: a slow machine tells its place more often. Checks that no frame stays behind. */
 function events(reader: FakeReader, asked: SplitRequest, cursor?: SplitCursor): SplitEvent[] {
-  const all = [...split(reader, asked, cursor)].filter(({ type }) => type !== 'progress');
+  const all = [...split(reader, asked, cursor, () => 0)].filter(({ type }) => type !== 'progress');
   expect(reader.held).toBe(0);
   return all;
 }

@@ -40,7 +40,13 @@ export type SplitEvent =
       /** Lines of the statistics, CSV, since the last event that had some: the part of the cursor's number. Absent where there are none. */
       readonly statistics?: string | undefined;
     }
-  | { readonly type: 'progress'; readonly at: number }
+  | {
+      readonly type: 'progress';
+      readonly at: number;
+      /** Pictures decoded since the pass began; of these, those that were none to go on by: decoded before, or looked at for a scene's frame. */
+      readonly decoded: number;
+      readonly again: number;
+    }
   | {
       readonly type: 'end';
       readonly at: number;
@@ -82,7 +88,8 @@ class Pass {
   readonly #segmenter: Segmenter;
   readonly #candidates: Candidates<KeptFrame>;
   readonly #statistics: Statistics;
-  /** Frames passed, pictures damaged among them, and the last of them. */
+  /** Frames passed, by earlier passes and in all, pictures damaged among them, and the last of them. */
+  readonly #first: number;
   #frames: number;
   #damaged: number;
   #reached: number;
@@ -113,7 +120,8 @@ class Pass {
     };
     this.#segmenter = new Segmenter({ shortest, longest, ...samples }, cursor?.scenes);
     this.#statistics = new Statistics(cursor?.statistics);
-    this.#frames = cursor?.frames ?? 0;
+    this.#first = cursor?.frames ?? 0;
+    this.#frames = this.#first;
     this.#damaged = cursor?.damaged ?? 0;
     this.#reached = cursor?.reached ?? options.from;
     this.#told = cursor?.reached;
@@ -131,7 +139,8 @@ class Pass {
       const now = this.#now();
       if (now - reported < progressEveryMs) continue;
       reported = now;
-      yield { type: 'progress', at: this.#reached };
+      const { decoded } = this.#reader;
+      yield { type: 'progress', at: this.#reached, decoded, again: decoded - (this.#frames - this.#first) };
     }
     const before = this.#standing();
     const { found, end, evidence } = this.#steps.finish();

@@ -1,7 +1,7 @@
 /** The film of the benchmark: photographs and drawn pictures under a moving camera, a minute of it over and over. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { makeFilm, type Shot } from '@darkroom/media/testing/film/film.ts';
@@ -44,6 +44,37 @@ async function oneMinute(folder: string): Promise<string> {
   return path;
 }
 
+/** 2160p at 60 pictures a second with a cut every 2.5 s, so many seconds of it, a multiple of those; made once and kept. Returns its path. */
+export async function slowFilm(seconds: number): Promise<string> {
+  const folder = join(homeFolder(), 'bench', 'films');
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, `${seconds}-seconds-2160p60.mp4`);
+  if (existsSync(path)) return path;
+  say('making a film of 2160p60 (once, some minutes)');
+  const one = join(folder, `${process.pid}.mp4`);
+  const view = { x: 0.05, y: 0.1, size: 0.75 };
+  const picture = { image: join(samplesFolder, 'four.jpg') };
+  const shot: Shot = {
+    picture,
+    frames: 150,
+    from: view,
+    to: { ...view, x: 0.2, size: 0.5 },
+    begins: { kind: 'cut' },
+  };
+  makeFilm(one, [shot], {
+    width: 3840,
+    height: 2160,
+    rate: { num: 60, den: 1 },
+    grain: 2,
+    gop: 120,
+    bFrames: 2,
+    encoder: { preset: 'veryfast', crf: '20' },
+  });
+  await repeat(one, Math.ceil(seconds / 2.5), path);
+  await rm(one);
+  return path;
+}
+
 /** A film of so many minutes; `ffmpeg` joins the minutes without encoding them anew. */
 export async function film(minutes: number): Promise<{ path: string; seconds: number }> {
   const folder = join(homeFolder(), 'bench', 'films');
@@ -51,9 +82,14 @@ export async function film(minutes: number): Promise<{ path: string; seconds: nu
   const path = join(folder, `${minutes}-minutes-1080p.mp4`);
   if (!existsSync(path)) {
     const one = await oneMinute(folder);
-    const loop = ['-stream_loop', String(minutes - 1), '-i', one, '-c', 'copy', '-f', 'mp4', `${path}.part`];
-    await promisify(execFile)('ffmpeg', ['-v', 'error', '-y', ...loop]);
-    await rename(`${path}.part`, path);
+    await repeat(one, minutes, path);
   }
   return { path, seconds: (minute * minutes) / 25 };
+}
+
+/** Joins a film to itself, so many of it. */
+async function repeat(film: string, times: number, path: string): Promise<void> {
+  const loop = ['-stream_loop', String(times - 1), '-i', film, '-c', 'copy', '-f', 'mp4', `${path}.part`];
+  await promisify(execFile)('ffmpeg', ['-v', 'error', '-y', ...loop]);
+  await rename(`${path}.part`, path);
 }
