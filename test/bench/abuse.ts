@@ -1,20 +1,13 @@
 /**
  * One user's misdeeds and another user's wait: `npm run bench -- abuse`. 100 clients with one key do what is forbidden; another key's get
- * and submit are timed alone and beside them, with the limits as shipped.
+ * and submit are timed alone and beside them, with the limits as shipped. Then files that harm whoever decodes them, beside photos.
  */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { parseArgs } from 'node:util';
-import { createKey, migrate, openRecords } from '@darkroom/records';
-import { createStorage } from '@darkroom/storage';
-import { shippedLimits } from '../harness/stack.ts';
-import type { Abuse, Answers } from './abuse/abusers.ts';
-import { endedJob, loggingJob } from './abuse/seed.ts';
-import { type Operation, type Visits, visit } from './abuse/visit.ts';
-import { peakMemory } from './measure/cpu.ts';
-import { machine, report, say } from './measure/report.ts';
-import { startBenchStack, storePhotos } from './measure/stack.ts';
-import { quantile } from './measure/statistics.ts';
+import { shippedLimits, type TestStack } from '../harness/stack.ts';
+import { measureClients } from './abuse/clients.ts';
+import { measureFiles } from './abuse/files.ts';
+import { type Figure, machine, report, say } from './measure/report.ts';
+import { startBenchStack } from './measure/stack.ts';
 
 const help = `npm run bench -- abuse [options]
 
@@ -24,7 +17,17 @@ and requests by the clock (lists, results, uploads that stay open, guessed keys)
   --seconds N     of abuse, and of the other key alone before it (120)
   --clients N     clients in all (100)
   --requests N    requests a second in all (500)
-  --keys N        keys that the clients share (1)`;
+  --keys N        keys that the clients share (1)
+
+Then photos of one user, alone and beside hostile files of another one: damaged, forged, small files of 100 megapixels, and files that end
+the process that decodes them (by a failpoint). The worker must live on.
+
+  --photos N      of the one user (200)
+  --files N       of the other (300)
+  --jobs N        that these are sent in (1)
+  --pairs N       alone and beside them, by turns (3)
+
+  --only WHAT     clients or files alone`;
 
 const { values: options } = parseArgs({
   options: {
@@ -32,6 +35,11 @@ const { values: options } = parseArgs({
     clients: { type: 'string', default: '100' },
     requests: { type: 'string', default: '500' },
     keys: { type: 'string', default: '1' },
+    photos: { type: 'string', default: '200' },
+    files: { type: 'string', default: '300' },
+    jobs: { type: 'string', default: '1' },
+    pairs: { type: 'string', default: '3' },
+    only: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -40,89 +48,35 @@ else await bench();
 
 async function bench(): Promise<void> {
   const at = machine();
-  const seconds = Number(options.seconds);
-  say('starting Postgres, S3 and Temporal');
-  const stack = await startBenchStack('bench-abuse', shippedLimits);
-  try {
-    await migrate(stack.stack.postgres);
-    await storePhotos(stack, 1);
-    const records = openRecords({ url: stack.stack.postgres, pool: 2, application: 'darkroom-bench' });
-    const storage = createStorage({ ...stack.stack.s3, forcePathStyle: true });
-    const abuser = { owner: 'abuser', group: null, role: 'user', priority: 3 } as const;
-    const large = await endedJob(records, storage, abuser, { items: 100, fileMiB: 4 });
-    const logging = await loggingJob(records, abuser, 32);
-    const keys = await Promise.all(
-      Array.from({ length: Number(options.keys) }, async () => (await createKey(records.db, abuser)).key),
-    );
-    const { key } = await createKey(records.db, { ...abuser, owner: 'other' });
-    await records.close();
-    storage.close();
-
-    const api = await stack.startApi();
-    const other = { url: api.url, key };
-    say('the other key, to warm up');
-    await visit(other, 10);
-    say(`the other key alone, ${seconds} s`);
-    const alone = await visit(other, seconds);
-    const before = (await peakMemory(api.pid)) ?? Number.NaN;
-    say(`beside ${options.clients} clients with ${options.keys} keys, ${seconds} s`);
-    const abuse: Abuse = {
-      port: Number(new URL(api.url).port),
-      keys,
-      // They are at it when the other key begins, and until it has ended.
-      seconds: seconds + 6,
-      each: Math.ceil(Number(options.clients) / 4),
-      requestsPerSecond: Number(options.requests),
-      archive: `/v1/jobs/${large}/results/archive`,
-      streams: [`/v1/jobs/${logging}/log?follow=true`, `/v1/jobs/${logging}/events`],
-      reads: ['/v1/jobs', `/v1/jobs/${large}/results?pageSize=1000`, `/v1/jobs/${large}`],
-    };
-    const answers = startAbuse(abuse);
-    await new Promise((resolve) => setTimeout(resolve, 3000));
-    const beside = await visit(other, seconds);
-    const memory = (await peakMemory(api.pid)) ?? Number.NaN;
-    const told = await answers;
-    for (const [name, count] of Object.entries(told).sort()) say(`abusers: ${name}: ${count}`);
-    const p99 = (visits: Visits, operation: Operation) => quantile(visits[operation], 0.99);
-    const figures = (['get', 'submit'] as const).flatMap((operation) => [
-      { name: `${operation}: p50 alone`, value: quantile(alone[operation], 0.5), unit: 'ms' },
-      { name: `${operation}: p50 beside them`, value: quantile(beside[operation], 0.5), unit: 'ms' },
-      { name: `${operation}: p99 alone`, value: p99(alone, operation), unit: 'ms' },
-      { name: `${operation}: p99 beside them`, value: p99(beside, operation), unit: 'ms' },
-      {
-        name: `${operation}: p99 beside them / alone`,
-        value: p99(beside, operation) / p99(alone, operation),
-        unit: '',
-        target: 3,
-      },
-    ]);
-    await report(
-      'abuse',
-      at,
-      [
-        ...figures,
-        { name: 'requests of the other key that failed', value: beside.failed, unit: '', target: 0 },
-        { name: 'memory of the API before', value: before / 2 ** 20, unit: 'MiB' },
-        { name: 'memory of the API at most', value: memory / 1e6, unit: 'MB', target: 500 },
-      ],
-      { options, alone, beside, told },
-    );
-  } finally {
-    await stack.close();
+  const ofClients = {
+    seconds: Number(options.seconds),
+    clients: Number(options.clients),
+    requests: Number(options.requests),
+    keysShared: Number(options.keys),
+  };
+  const ofFiles = {
+    photos: Number(options.photos),
+    files: Number(options.files),
+    jobs: Number(options.jobs),
+    pairs: Number(options.pairs),
+  };
+  const parts = {
+    clients: (stack: TestStack) => measureClients(stack, ofClients),
+    files: (stack: TestStack) => measureFiles(stack, ofFiles),
+  };
+  const figures: Figure[] = [];
+  const raw: Record<string, object> = { options };
+  for (const [name, measure] of Object.entries(parts)) {
+    if (options.only !== undefined && options.only !== name) continue;
+    say('starting Postgres, S3 and Temporal');
+    const stack = await startBenchStack(`bench-abuse-${name}`, shippedLimits);
+    try {
+      const measured = await measure(stack);
+      figures.push(...measured.figures);
+      raw[name] = measured.raw;
+    } finally {
+      await stack.close();
+    }
   }
-}
-
-async function startAbuse(abuse: Abuse): Promise<Answers> {
-  const child = fork(new URL('abuse/abusers.ts', import.meta.url), [], { execArgv: [] });
-  process.once('exit', () => child.kill('SIGKILL'));
-  const answered = once(child, 'message');
-  child.send(abuse);
-  const [answers] = (await Promise.race([
-    answered,
-    once(child, 'exit').then(() => {
-      throw new Error('The process of the abusers ended.');
-    }),
-  ])) as [Answers];
-  child.disconnect();
-  return answers;
+  await report('abuse', at, figures, raw);
 }
