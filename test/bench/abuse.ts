@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { shippedLimits, type TestStack } from '../harness/stack.ts';
 import { measureClients } from './abuse/clients.ts';
 import { measureFiles } from './abuse/files.ts';
-import { type Figure, machine, report, say } from './measure/report.ts';
+import { gather, say } from './measure/report.ts';
 import { startBenchStack } from './measure/stack.ts';
 
 const help = `npm run bench -- abuse [options]
@@ -47,7 +47,7 @@ if (options.help) console.log(help);
 else await bench();
 
 async function bench(): Promise<void> {
-  const at = machine();
+  const { wanted, add, report } = gather('abuse', options);
   const ofClients = {
     seconds: Number(options.seconds),
     clients: Number(options.clients),
@@ -64,19 +64,15 @@ async function bench(): Promise<void> {
     clients: (stack: TestStack) => measureClients(stack, ofClients),
     files: (stack: TestStack) => measureFiles(stack, ofFiles),
   };
-  const figures: Figure[] = [];
-  const raw: Record<string, object> = { options };
   for (const [name, measure] of Object.entries(parts)) {
-    if (options.only !== undefined && options.only !== name) continue;
+    if (!wanted(name)) continue;
     say('starting Postgres, S3 and Temporal');
     const stack = await startBenchStack(`bench-abuse-${name}`, shippedLimits);
     try {
-      const measured = await measure(stack);
-      figures.push(...measured.figures);
-      raw[name] = measured.raw;
+      add(name, await measure(stack));
     } finally {
       await stack.close();
     }
   }
-  await report('abuse', at, figures, raw);
+  await report();
 }

@@ -17,7 +17,7 @@ export const bench: Command = {
   engine    the smallest durable runs by way and store; small jobs and what each costs
   delete    200 deletes at once of running jobs while another user sends photos
   items     jobs of 100,000 small items: rate, reads, memory, archive, delete
-  abuse     100 clients that do what is forbidden, and another user's wait
+  abuse     100 clients that do what is forbidden, and another user's wait; 300 hostile files beside another user's photos
   scenes    scenes against PySceneDetect's AdaptiveDetector, in sixteen kinds of films
   fast      mode=fast against PySceneDetect, in films as archives have them
 

@@ -5,7 +5,7 @@ import { createKey, migrate, openRecords } from '@darkroom/records';
 import { createStorage } from '@darkroom/storage';
 import type { TestStack } from '../../harness/stack.ts';
 import { peakMemory } from '../measure/cpu.ts';
-import { type Figure, say } from '../measure/report.ts';
+import { type Measured, say } from '../measure/report.ts';
 import { storePhotos } from '../measure/stack.ts';
 import { quantile } from '../measure/statistics.ts';
 import type { Abuse, Answers } from './abusers.ts';
@@ -24,7 +24,7 @@ export interface ClientsOptions {
 export async function measureClients(
   stack: TestStack,
   { seconds, clients, requests, keysShared }: ClientsOptions,
-): Promise<{ figures: Figure[]; raw: object }> {
+): Promise<Measured> {
   await migrate(stack.stack.postgres);
   await storePhotos(stack, 1);
   const records = openRecords({ url: stack.stack.postgres, pool: 2, application: 'darkroom-bench' });

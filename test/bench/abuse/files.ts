@@ -5,7 +5,7 @@ import { createStorage } from '@darkroom/storage';
 import { sampleBucket } from '../../../apps/local/stack/samples.ts';
 import type { TestProcess } from '../../harness/process.ts';
 import type { TestStack } from '../../harness/stack.ts';
-import { type Figure, say } from '../measure/report.ts';
+import { type Measured, say } from '../measure/report.ts';
 import { storePhotos } from '../measure/stack.ts';
 import { median } from '../measure/statistics.ts';
 import { runJob, submitJob } from '../photo/client.ts';
@@ -28,7 +28,7 @@ const longestMs = 20 * 60_000;
 export async function measureFiles(
   stack: TestStack,
   { photos, files, jobs, pairs }: FilesOptions,
-): Promise<{ figures: Figure[]; raw: object }> {
+): Promise<Measured> {
   await migrate(stack.stack.postgres);
   const records = openRecords({ url: stack.stack.postgres, pool: 2, application: 'darkroom-bench' });
   try {
