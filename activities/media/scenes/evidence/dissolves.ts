@@ -3,7 +3,7 @@ import { thresholds } from '../thresholds.ts';
 import { unexplained } from './motion.ts';
 import { type Sample, sketchDifference } from './sample.ts';
 
-const { dissolve } = thresholds;
+const { dissolve, motion } = thresholds;
 const { plain } = thresholds.picture;
 
 export interface DissolveEvidence {
@@ -95,16 +95,17 @@ export function mixture(
   if (line.length < 2 || detailsOfEnds === 0 || fall > 0.15) return undefined;
   const { from, to } = extrapolate(line);
   if (!(to > from)) return undefined;
+  const bend = Math.sqrt(squares / inner.length);
   return {
     since: a.at,
     from: Math.max(a.at, from),
     to: Math.min(b.at, to),
     change,
-    bend: Math.sqrt(squares / inner.length),
+    bend,
     step,
     detail: details / detailsOfEnds,
     likeness: correlation(a.sketch, b.sketch),
-    novelty: () => unexplained(a, b),
+    novelty: () => unexplained(a, b, { far: bend > dissolve.bent ? motion.farReach : motion.reach }),
   };
 }
 

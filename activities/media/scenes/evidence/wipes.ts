@@ -78,7 +78,7 @@ export function wipeBetween(
       covered >= wipe.leastCovered &&
       step <= wipe.mostStep &&
       between >= wipe.leastPictures,
-    novelty: () => unexplained(a, b),
+    novelty: () => unexplained(a, b, { far: thresholds.motion.farReach }),
   };
 }
 
