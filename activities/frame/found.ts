@@ -1,7 +1,7 @@
 /** What a stage has found so far, written, and held to the limits of the kind. */
 import { ProblemError } from '@darkroom/contract';
 import { overLimit, saveCheckpoint } from '@darkroom/records';
-import type { Attempt } from './attempt.ts';
+import type { Attempt } from './attempt/attempt.ts';
 
 /** As {@link saveCheckpoint}. Throws ProblemError `too_many_items` where the job has become larger than one of its kind may be. */
 export async function saveFound(

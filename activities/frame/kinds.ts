@@ -2,7 +2,7 @@
 import { longestActivity } from '@darkroom/contract';
 import type { Kind, Kinds } from '@darkroom/records';
 import { msToNumber } from '@temporalio/common/lib/time.js';
-import type { FrameDeps } from './attempt.ts';
+import type { FrameDeps } from './attempt/attempt.ts';
 
 export function kindOf(kinds: Kinds, kind: string): Kind {
   const definition = kinds[kind];

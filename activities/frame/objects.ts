@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import type { ManifestFile } from '@darkroom/contract';
 import { releaseMemory } from '@darkroom/platform';
 import { inChunks } from '@darkroom/storage';
-import type { Attempt } from './attempt.ts';
+import type { Attempt } from './attempt/attempt.ts';
 
 /** An object that an item is published with. */
 export interface ItemObject {

@@ -12,7 +12,7 @@ import { StorageError } from '@darkroom/storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { attemptAt, startRecords, submitted, type TestRecords } from '../records/testing.ts';
-import type { Attempt, FrameDeps } from './attempt.ts';
+import type { Attempt, FrameDeps } from './attempt/attempt.ts';
 import { ProgressWriter } from './reports/progress.ts';
 import { Signs } from './reports/signs.ts';
 import { type StageWork, workStage } from './stage.ts';

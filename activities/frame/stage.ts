@@ -9,8 +9,8 @@ import {
   takeStageInput,
 } from '@darkroom/records';
 import { StorageError } from '@darkroom/storage';
-import { gotOn } from './alive.ts';
-import type { Attempt, FrameDeps } from './attempt.ts';
+import { gotOn } from './attempt/alive.ts';
+import type { Attempt, FrameDeps } from './attempt/attempt.ts';
 import { PeriodicWriter } from './reports/periodic-writer.ts';
 
 /** How often what the work leaves to go on from is written. */

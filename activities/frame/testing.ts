@@ -3,7 +3,7 @@ import { createLogger, loadConfig } from '@darkroom/platform';
 import { createStorage, type Storage } from '@darkroom/storage';
 import { startS3, type TestS3 } from '../../test/harness/s3.ts';
 import { startRecords, type TestRecords, toy } from '../records/testing.ts';
-import type { FrameDeps } from './attempt.ts';
+import type { FrameDeps } from './attempt/attempt.ts';
 
 export interface DepsGiven extends Partial<Pick<FrameDeps, 'storage' | 'kinds'>> {
   /** Added to the configuration. */

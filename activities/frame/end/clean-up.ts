@@ -11,7 +11,7 @@ import {
   listFiles,
   stageObjects,
 } from '@darkroom/records';
-import type { FrameDeps } from '../attempt.ts';
+import type { FrameDeps } from '../attempt/attempt.ts';
 import { outputsOf, outputUrisOf } from '../kinds.ts';
 import { settleManifest } from './manifest.ts';
 import { ObjectTable } from './object-table.ts';

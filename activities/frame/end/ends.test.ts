@@ -23,7 +23,7 @@ import { alone } from '@darkroom/storage/testing.ts';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { attemptAt, claimItem, published, publishItem, submitted, toy } from '../../records/testing.ts';
-import type { Attempt, FrameDeps } from '../attempt.ts';
+import type { Attempt, FrameDeps } from '../attempt/attempt.ts';
 import { startFrame, type TestFrame } from '../testing.ts';
 import { frameActivities } from './finish.ts';
 import { settleManifest, writeManifest } from './manifest.ts';

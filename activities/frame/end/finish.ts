@@ -10,7 +10,7 @@ import {
 import { failpoint, metrics } from '@darkroom/platform';
 import { beginEnding, Fenced, finishJob, getJobRow, readGroups } from '@darkroom/records';
 import { cancellationSignal } from '@temporalio/activity';
-import type { FrameDeps } from '../attempt.ts';
+import type { FrameDeps } from '../attempt/attempt.ts';
 import { expiryOf } from '../kinds.ts';
 import { removeUnpublished, settle } from './clean-up.ts';
 

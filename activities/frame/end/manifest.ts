@@ -9,7 +9,7 @@ import {
   manifestIndex,
 } from '@darkroom/contract';
 import { assertResults, getJobRow, hasResults } from '@darkroom/records';
-import type { Attempt, FrameDeps } from '../attempt.ts';
+import type { Attempt, FrameDeps } from '../attempt/attempt.ts';
 import { outputsOf } from '../kinds.ts';
 
 export interface WrittenManifest {

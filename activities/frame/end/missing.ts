@@ -4,7 +4,7 @@
  */
 import type { ManifestFile } from '@darkroom/contract';
 import { allNeeded, forgetFound, type PublishedItem, publishedItems, redoItems } from '@darkroom/records';
-import type { Attempt } from '../attempt.ts';
+import type { Attempt } from '../attempt/attempt.ts';
 import { outputUrisOf } from '../kinds.ts';
 import { ObjectTable } from './object-table.ts';
 

@@ -8,7 +8,7 @@ import {
 } from '@darkroom/contract';
 import { failpoint, metrics } from '@darkroom/platform';
 import { allFiles, countItems, Fenced, finishJob, getJobRow, listItems } from '@darkroom/records';
-import { type Attempt, cancelOf } from '../attempt.ts';
+import { type Attempt, cancelOf } from '../attempt/attempt.ts';
 import { expiryOf } from '../kinds.ts';
 import { type ItemObject, putObject, putStream, type StreamedObject } from '../objects.ts';
 import { settle } from './clean-up.ts';

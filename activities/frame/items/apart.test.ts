@@ -4,7 +4,7 @@ import { claimItems, type Fence, getJobRow, type ItemRow, readPage } from '@dark
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { attemptAt, startRecords, submitted, type TestRecords, toy } from '../../records/testing.ts';
-import type { Attempt, FrameDeps } from '../attempt.ts';
+import type { Attempt, FrameDeps } from '../attempt/attempt.ts';
 import { depsOver } from '../testing.ts';
 import { workPage } from './page.ts';
 

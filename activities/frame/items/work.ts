@@ -15,8 +15,8 @@ import {
   type ItemRow,
   noteCompany,
 } from '@darkroom/records';
-import type { Attempt } from '../attempt.ts';
-import { isOutage, problemOfError } from '../failure.ts';
+import type { Attempt } from '../attempt/attempt.ts';
+import { isOutage, problemOfError } from '../attempt/failure.ts';
 import { takesHours } from '../kinds.ts';
 import { type ItemObject, putObject } from '../objects.ts';
 import type { ReadyItem } from './claims.ts';

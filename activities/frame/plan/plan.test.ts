@@ -17,7 +17,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { attemptAt, receiving, submitted, type TestRecords, toy, toyKind } from '../../records/testing.ts';
-import type { Attempt, FrameDeps } from '../attempt.ts';
+import type { Attempt, FrameDeps } from '../attempt/attempt.ts';
 import { startFrame, type TestFrame } from '../testing.ts';
 import { type PlanWork, planItems } from './plan.ts';
 

@@ -13,8 +13,8 @@ import {
   openCheckpoint,
 } from '@darkroom/records';
 import { z } from 'zod';
-import { gotOn } from '../alive.ts';
-import type { Attempt } from '../attempt.ts';
+import { gotOn } from '../attempt/alive.ts';
+import type { Attempt } from '../attempt/attempt.ts';
 import { saveFound } from '../found.ts';
 import { workStage } from '../stage.ts';
 import { GroupedOrdinals } from './groups.ts';

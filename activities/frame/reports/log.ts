@@ -1,7 +1,7 @@
 /** The log of a job that its user reads: lines per stage, written in batches, and to the process's log at once. */
 import { appendLog, type Fence } from '@darkroom/records';
-import type { FrameDeps } from '../attempt.ts';
-import { isOutage, problemOfError } from '../failure.ts';
+import type { FrameDeps } from '../attempt/attempt.ts';
+import { isOutage, problemOfError } from '../attempt/failure.ts';
 import { PeriodicWriter } from './periodic-writer.ts';
 
 type Level = 'info' | 'warn' | 'error';

@@ -1,6 +1,6 @@
 /** Counts of an attempt, written to the ledger about once a second. */
 import { type Fence, Fenced, recordProgress, setStage } from '@darkroom/records';
-import type { FrameDeps } from '../attempt.ts';
+import type { FrameDeps } from '../attempt/attempt.ts';
 import { PeriodicWriter } from './periodic-writer.ts';
 
 /** What remains of a second is for the write: whoever follows is to hear of it every second. */

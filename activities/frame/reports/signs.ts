@@ -3,7 +3,7 @@
  * lives over work that stands still is how a hung program or a deadlock looks.
  */
 import { type Fence, Fenced, noteSigns } from '@darkroom/records';
-import type { FrameDeps } from '../attempt.ts';
+import type { FrameDeps } from '../attempt/attempt.ts';
 
 /** How often the signs are written; an attempt that is shorter writes none. */
 const interval = 5000;

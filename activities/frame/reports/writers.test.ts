@@ -3,7 +3,7 @@ import { createLogger } from '@darkroom/platform';
 import { type Fence, Fenced, getStages, readLog } from '@darkroom/records';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { attemptAt, startRecords, submitted, type TestRecords, working } from '../../records/testing.ts';
-import type { FrameDeps } from '../attempt.ts';
+import type { FrameDeps } from '../attempt/attempt.ts';
 import { JobLog } from './log.ts';
 import { PeriodicWriter } from './periodic-writer.ts';
 import { ProgressWriter } from './progress.ts';

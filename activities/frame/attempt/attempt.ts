@@ -24,13 +24,12 @@ import type { Storage } from '@darkroom/storage';
 import { trace } from '@opentelemetry/api';
 import { activityInfo, cancellationSignal, type Info } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
-
+import { kindOf, stagesOf } from '../kinds.ts';
+import { JobLog } from '../reports/log.ts';
+import { ProgressWriter } from '../reports/progress.ts';
+import { Signs } from '../reports/signs.ts';
 import { isReleased, showInHeartbeats } from './alive.ts';
 import { failureOf, isOutage, problemOfError } from './failure.ts';
-import { kindOf, stagesOf } from './kinds.ts';
-import { JobLog } from './reports/log.ts';
-import { ProgressWriter } from './reports/progress.ts';
-import { Signs } from './reports/signs.ts';
 import { takeSlot } from './slots.ts';
 
 /** What the activities of a process share. */

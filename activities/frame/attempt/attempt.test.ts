@@ -4,9 +4,9 @@ import type { Call, ReplacedCall } from '@darkroom/contract';
 import { Fenced } from '@darkroom/records';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startRecords, submitted, type TestRecords } from '../records/testing.ts';
+import { startRecords, submitted, type TestRecords } from '../../records/testing.ts';
+import { depsOver } from '../testing.ts';
 import { type Attempt, type FrameDeps, jobActivity } from './attempt.ts';
-import { depsOver } from './testing.ts';
 
 /** What an attempt does to work that stands still, and to the attempt before it. */
 
