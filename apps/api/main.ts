@@ -1,4 +1,4 @@
 /** The API process: serves until it is told to stop. */
-import { runApi } from './run.ts';
+import { runApi } from './serving/run.ts';
 
 await runApi();

@@ -13,8 +13,8 @@ import { freshDatabase, startPostgres } from '../../test/harness/postgres.ts';
 import { startS3 } from '../../test/harness/s3.ts';
 import type { Service } from './app.ts';
 import type { Api } from './context.ts';
-import { openApi } from './open.ts';
-import { listen } from './server.ts';
+import { openApi } from './serving/open.ts';
+import { listen } from './serving/server.ts';
 
 export interface TestApi {
   readonly url: string;

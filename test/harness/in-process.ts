@@ -4,8 +4,8 @@
  */
 import { hostname } from 'node:os';
 import type { Service } from '@darkroom/api/app.ts';
-import { openApi } from '@darkroom/api/open.ts';
-import { listen } from '@darkroom/api/server.ts';
+import { openApi } from '@darkroom/api/serving/open.ts';
+import { listen } from '@darkroom/api/serving/server.ts';
 import type { Dispatch } from '@darkroom/dispatch';
 import { type Config, createLogger, loadConfig, startTelemetry, type Telemetry } from '@darkroom/platform';
 import { type Caller, createKey, type Kinds, migrate, type Records } from '@darkroom/records';

@@ -3,9 +3,9 @@ import { createDispatch, type Engine } from '@darkroom/dispatch';
 import { accessLog, type Telemetry } from '@darkroom/platform';
 import { type Kinds, openRecords } from '@darkroom/records';
 import { createStorage } from '@darkroom/storage';
-import { createApp, type Service } from './app.ts';
-import type { Api, ApiDeps } from './context.ts';
-import { createFollower } from './streaming/follower.ts';
+import { createApp, type Service } from '../app.ts';
+import type { Api, ApiDeps } from '../context.ts';
+import { createFollower } from '../streaming/follower.ts';
 
 export interface ApiParts extends Pick<ApiDeps, 'config' | 'logger' | 'stopping'> {
   readonly telemetry: Telemetry;

@@ -4,9 +4,9 @@ import { setFlagsFromString } from 'node:v8';
 import { kinds as allKinds } from '@darkroom/kinds';
 import { createLogger, handleShutdown, loadConfig, reportJobs, startTelemetry } from '@darkroom/platform';
 import type { Kinds } from '@darkroom/records';
-import type { Service } from './app.ts';
+import type { Service } from '../app.ts';
+import { jobCounts } from '../routes/operations/job-counts.ts';
 import { openApi } from './open.ts';
-import { jobCounts } from './routes/operations/job-counts.ts';
 import { listen } from './server.ts';
 
 export interface ApiProcess {

@@ -3,11 +3,11 @@ import { connect } from 'node:net';
 import { problemKinds } from '@darkroom/contract';
 import { Hono } from 'hono';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import type { Api, ApiEnv } from './context.ts';
-import { jsonBody } from './middleware/body.ts';
-import { toProblem } from './problems.ts';
+import type { Api, ApiEnv } from '../context.ts';
+import { jsonBody } from '../middleware/body.ts';
+import { toProblem } from '../problems.ts';
+import { startTestApi, type TestApi } from '../testing.ts';
 import { listen } from './server.ts';
-import { startTestApi, type TestApi } from './testing.ts';
 
 let api: TestApi;
 let key: string;

@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ProblemCode, ProblemError } from '@darkroom/contract';
 import { getRequestListener } from '@hono/node-server';
-import type { Api } from './context.ts';
-import { problemBody } from './problems.ts';
+import type { Api } from '../context.ts';
+import { problemBody } from '../problems.ts';
 
 export interface Listening {
   readonly port: number;
