@@ -24,6 +24,8 @@ const program = [...frame, 'program', 'lane'];
 const dispatch = [...storage, 'records', 'dispatch'];
 /** What analysis found, of photos and videos alike: two capabilities write it, and the API reads it. */
 const analysis = [...contract, 'records'];
+/** Records of predictions, and how they are gathered: a capability writes them, and the API asks for them. */
+const prediction = [...contract, 'records'];
 /** The registration of each kind. */
 const kinds = [...analysis, 'analysis', 'kinds'];
 const capabilities = ['media', 'recognition', 'sky', 'pointcloud', 'raster', 'notify'];
@@ -31,6 +33,7 @@ const everything = [
   ...program,
   'dispatch',
   ...kinds,
+  'prediction',
   ...capabilities,
   'workflows',
   'api',
@@ -52,15 +55,16 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   lane: platform,
   dispatch: [...storage, 'records'],
   analysis,
+  prediction,
   kinds,
   ...Object.fromEntries(capabilities.map((name) => [name, program])),
   media: [...program, 'analysis'],
   // Its set-up gets a Python package the way the servers are had.
-  recognition: [...program, 'analysis', servers],
+  recognition: [...program, 'analysis', 'prediction', servers],
   // As types alone, see below: activities are proxied, never loaded into the workflow bundle.
   workflows: [...program, ...capabilities, 'dispatch'],
-  api: [...dispatch, ...program, ...kinds, ...capabilities, 'workflows'],
-  worker: [...dispatch, ...program, ...kinds, ...capabilities, 'workflows'],
+  api: [...dispatch, ...program, ...kinds, 'prediction', ...capabilities, 'workflows'],
+  worker: [...dispatch, ...program, ...kinds, 'prediction', ...capabilities, 'workflows'],
   servers: [],
   local: [servers, ...dispatch, ...program, ...kinds, ...capabilities, 'workflows'],
   console: contract,

@@ -4,9 +4,11 @@ import type { MaintenanceActivities } from '@darkroom/dispatch';
 import type { FrameActivities } from '@darkroom/frame';
 import type { MediaActivities } from '@darkroom/media/activities.ts';
 import type { RecognitionActivities } from '@darkroom/recognition/jobs/activities.ts';
+import type { PredictionActivities } from '@darkroom/recognition/predict/activities.ts';
 
 export interface QueueActivities extends Record<(typeof queues)[keyof typeof queues], object> {
   light: FrameActivities & MaintenanceActivities;
   recognition: RecognitionActivities;
   media: MediaActivities;
+  interactive: PredictionActivities;
 }

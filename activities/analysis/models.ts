@@ -2,7 +2,7 @@
  * What the workers have opened: each tells it when it starts, and then that it lives. The API loads no model; what it knows of models, it
  * knows from here.
  */
-import type { OpenedModel, ProblemRecord, SandboxReport } from '@darkroom/contract';
+import type { ModelService, OpenedModel, ProblemRecord, SandboxReport } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
 import { and, asc, desc, eq, gt, isNotNull, lt, type SQL, sql } from 'drizzle-orm';
 import { modelVersions, modelWorkers, tasks } from './schema.ts';
@@ -25,7 +25,12 @@ async function forgetSilent(db: Db): Promise<void> {
 }
 
 /** What a worker has to say of its model. */
-export type ModelNews = { readonly opened: OpenedModel } | { readonly problem: ProblemRecord };
+export type ModelNews = ({ readonly opened: OpenedModel } | { readonly problem: ProblemRecord }) & {
+  /** What it is for; recognition. */
+  readonly serves?: ModelService;
+  /** How many processes work with it at most; 1. */
+  readonly lanes?: number;
+};
 
 /** Writes what a worker has opened, or why it has nothing; in place of what it said before. */
 export const tellModel = write(async (db: Db, worker: string, news: ModelNews): Promise<void> => {
@@ -47,6 +52,8 @@ export const tellModel = write(async (db: Db, worker: string, news: ModelNews): 
       modelVersion: opened?.version ?? null,
       modelDigest: opened?.digest ?? null,
       problem,
+      serves: news.serves ?? 'recognition',
+      lanes: news.lanes ?? 1,
       seenAt: sql`now()`,
     };
     await tx
@@ -88,6 +95,8 @@ export const forgetWorker = write(async (db: Db, worker: string): Promise<void> 
 export interface ServedModel extends OpenedModel {
   /** How many living workers have it open. */
   readonly workers: number;
+  /** How many processes these have for it at most. */
+  readonly lanes: number;
 }
 
 const ofWorker = and(
@@ -96,21 +105,31 @@ const ofWorker = and(
   eq(modelVersions.digest, modelWorkers.modelDigest),
 );
 
-/** What living workers have open, by name and version. */
-export const servedModels = read(async (db: Db): Promise<ServedModel[]> => {
-  const rows = await db
-    .select({ model: modelVersions, workers: sql<number>`count(*)::int` })
-    .from(modelVersions)
-    .innerJoin(modelWorkers, ofWorker)
-    .where(alive())
-    .groupBy(modelVersions.name, modelVersions.version, modelVersions.digest)
-    .orderBy(asc(modelVersions.name), asc(modelVersions.version), asc(modelVersions.digest));
-  return rows.map(({ model, workers }) => ({ ...model, workers }));
-});
+/** What living workers have open to recognise, or for what else is said, by name and version. */
+export const servedModels = read(
+  async (db: Db, serves: ModelService = 'recognition'): Promise<ServedModel[]> => {
+    const rows = await db
+      .select({
+        model: modelVersions,
+        workers: sql<number>`count(*)::int`,
+        lanes: sql<number>`sum(${modelWorkers.lanes})::int`,
+      })
+      .from(modelVersions)
+      .innerJoin(modelWorkers, ofWorker)
+      .where(and(alive(), eq(modelWorkers.serves, serves)))
+      .groupBy(modelVersions.name, modelVersions.version, modelVersions.digest)
+      .orderBy(asc(modelVersions.name), asc(modelVersions.version), asc(modelVersions.digest));
+    return rows.map(({ model, workers, lanes }) => ({ ...model, workers, lanes }));
+  },
+);
 
-/** Why living workers have no model, the last one that said so first. */
+/** Why living workers have no model to recognise with, or for what else is said, the last one that said so first. */
 export const modelProblems = read(
-  async (db: Db, worker?: string): Promise<{ worker: string; problem: ProblemRecord }[]> => {
+  async (
+    db: Db,
+    worker?: string,
+    serves: ModelService = 'recognition',
+  ): Promise<{ worker: string; problem: ProblemRecord }[]> => {
     const rows = await db
       .select({ worker: modelWorkers.worker, problem: modelWorkers.problem })
       .from(modelWorkers)
@@ -118,6 +137,7 @@ export const modelProblems = read(
         and(
           alive(),
           isNotNull(modelWorkers.problem),
+          eq(modelWorkers.serves, serves),
           worker === undefined ? undefined : eq(modelWorkers.worker, worker),
         ),
       )

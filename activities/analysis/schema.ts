@@ -1,5 +1,5 @@
 /** The tables of what analysis found, keyed by job; they hold no state of it. */
-import type { OpenedModel, ProblemRecord, SandboxReport, Scene } from '@darkroom/contract';
+import type { ModelService, OpenedModel, ProblemRecord, SandboxReport, Scene } from '@darkroom/contract';
 import { at, ofJob } from '@darkroom/records/schema.ts';
 import { boolean, index, integer, jsonb, pgTable, primaryKey, real, text } from 'drizzle-orm/pg-core';
 
@@ -80,8 +80,11 @@ export const modelVersions = pgTable(
 
 /** What each worker has open, where it recognises, and what its processes are held by. */
 export const modelWorkers = pgTable('model_workers', {
-  /** Host and process. */
+  /** Host and process, and of what it serves beside recognition. */
   worker: text().primaryKey(),
+  serves: text().notNull().default('recognition').$type<ModelService>(),
+  /** How many processes of the worker work with it. */
+  lanes: integer().notNull().default(1),
   /** Null where it has none. */
   modelName: text('model_name'),
   modelVersion: text('model_version'),

@@ -43,14 +43,23 @@ export interface DispatchDeps {
   readonly logger: Logger;
   readonly engine: Engine;
   readonly kinds: Kinds;
+  /** What capabilities keep in order beside jobs: run with each sweep, one after the other. */
+  readonly upkeep: readonly Upkeep[];
   readonly launcher: Launcher;
   /** Makes items of large jobs ready, which takes seconds: beside the launcher, whose places are for starts. */
   readonly readying: Launcher;
 }
 
+/** Something that each sweep does beside jobs; safe to run twice at once. */
+export interface Upkeep {
+  readonly name: string;
+  run(signal: AbortSignal): Promise<void>;
+}
+
 export type Dispatch = ReturnType<typeof createDispatch>;
 
 export type DispatchOptions = Pick<DispatchDeps, 'records' | 'storage' | 'config' | 'logger' | 'kinds'> &
+  Partial<Pick<DispatchDeps, 'upkeep'>> &
   ({ readonly engine: Engine } | { readonly engine?: undefined; readonly telemetry: Telemetry });
 
 /** Less than a process may take to end. */
@@ -65,6 +74,7 @@ export function createDispatch(options: DispatchOptions) {
     config: options.config,
     logger: options.logger,
     kinds: options.kinds,
+    upkeep: options.upkeep ?? [],
     launcher: new Launcher(),
     readying: new Launcher(1),
     engine: options.engine ?? connectEngine(options.config, options.logger, options.telemetry),

@@ -25,6 +25,7 @@ import { registerJobResults } from './routes/jobs/results.ts';
 import { registerModels } from './routes/models.ts';
 import { registerMetrics } from './routes/operations/metrics.ts';
 import { registerStatus } from './routes/operations/status.ts';
+import { registerPredictions } from './routes/predictions/index.ts';
 import { registerProblemPage } from './routes/problem-page.ts';
 import { registerUploads } from './routes/uploads.ts';
 
@@ -39,6 +40,10 @@ const butLiveness =
   (c, next) =>
     c.req.path === '/status/health' ? next() : limit(c, next);
 
+/** What is limited by what can be made in time, not by how much of it one caller has under way. */
+const isPrediction = (method: string, path: string): boolean =>
+  method === 'POST' && ['/predict', '/v1/predict'].includes(path);
+
 /** Registers the routes of one service. */
 export type Service = (api: Api) => void;
 
@@ -47,6 +52,7 @@ export const services: readonly Service[] = [
   registerAnalysis,
   registerSegments,
   registerModels,
+  registerPredictions,
   registerUploads,
 ];
 
@@ -55,7 +61,7 @@ export function createApp(deps: ApiDeps, offered: readonly Service[] = services)
   const api = createRouter();
   const lookup = rememberingLookup(deps.records);
   const typesTaken: TypesTaken = (c) => bodyTypes(api, c.req.method, c.req.path);
-  const admission = createAdmission(deps.config, typesTaken);
+  const admission = createAdmission(deps.config, typesTaken, isPrediction);
   api.use(
     requestContext(deps),
     observation(deps),

@@ -7,6 +7,7 @@ import type { HttpBindings } from '@hono/node-server';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { Lasting } from './middleware/admission.ts';
+import type { Predicting } from './predicting/predictor.ts';
 import type { Follower } from './streaming/follower.ts';
 
 export interface ApiDeps {
@@ -16,6 +17,7 @@ export interface ApiDeps {
   readonly storage: Storage;
   readonly dispatch: Dispatch;
   readonly follower: Follower;
+  readonly predicting: Predicting;
   readonly accessLog: AccessLog;
   /** Aborts when the process is told to stop: what streams without an end ends then. */
   readonly stopping: AbortSignal;

@@ -19,6 +19,7 @@ import { createStorage } from '@darkroom/storage';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { cachedBundle } from './bundle.ts';
+import { predictionUpkeep } from './predictions.ts';
 import { checkSandbox, tellOfSandbox } from './sandbox.ts';
 import { createWorkers, poolOf, type QueueDefinition, queueDefinitions } from './workers.ts';
 
@@ -71,7 +72,8 @@ export async function runWorker({
   const storage = createStorage(config.s3);
   // Before somebody goes on with one that is gone.
   await clearPrograms(config.program.dir);
-  const dispatch = createDispatch({ records, storage, config, logger, telemetry, kinds });
+  const upkeep = [predictionUpkeep({ records, storage, config })];
+  const dispatch = createDispatch({ records, storage, config, logger, telemetry, kinds, upkeep });
   const connection = await connect(config, logger);
   const worker = `${hostname()}/${process.pid}`;
   const ends: (() => Promise<void>)[] = [];

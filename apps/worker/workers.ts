@@ -64,7 +64,8 @@ export const queueDefinitions: {
       const recogniser = openRecogniser(deps.config, foreign);
       // Without an end there is nobody to tell of either: a test of other things.
       if (deps.atEnd) {
-        deps.atEnd(await tellOfModel(deps, () => recogniser.model()));
+        const { records, logger, worker } = deps;
+        deps.atEnd(await tellOfModel({ records, logger, worker }, () => recogniser.model()));
         deps.atEnd(() => recogniser.close());
       }
       return recognitionActivities(deps, recogniser);
@@ -78,6 +79,34 @@ export const queueDefinitions: {
     // Each decodes on all cores.
     slots: (config) => config.media.processes,
     lanes: async ({ lane: { sandbox } }) => ({ sandbox }),
+  },
+  [queues.interactive]: {
+    activities: async (deps) => {
+      const [{ predictionActivities }, { SpentObjects }, { openPredictor }, { tellOfModel }] =
+        await Promise.all([
+          import('@darkroom/recognition/predict/activities.ts'),
+          import('@darkroom/recognition/predict/spent.ts'),
+          import('@darkroom/recognition/predict/predictor.ts'),
+          import('@darkroom/recognition/jobs/tell-model.ts'),
+        ]);
+      const predictor = openPredictor(deps.config, import.meta.resolve('@darkroom/media/decode/foreign.ts'));
+      const spent = new SpentObjects(deps.storage);
+      if (deps.atEnd) {
+        const { records, logger, config } = deps;
+        const about = { serves: 'predictions', lanes: config.recognition.lanes } as const;
+        const worker = `${deps.worker} predictions`;
+        deps.atEnd(await tellOfModel({ records, logger, worker, ...about }, () => predictor.model()));
+        deps.atEnd(() => predictor.close());
+        deps.atEnd(() => spent.flush());
+      }
+      return predictionActivities({ ...deps, spent }, predictor.predict);
+    },
+    // While one batch is worked on, the next one is fetched.
+    slots: (config) => 2 * config.recognition.lanes,
+    lanes: async (config) => {
+      const { forPredictions, holdingOf } = await import('@darkroom/recognition/lane/predictions.ts');
+      return holdingOf(forPredictions(config));
+    },
   },
 };
 
@@ -158,6 +187,19 @@ export function refuseUnknown(
   throw new Error(`${variable} names ${unknown.join(', ')}; the queues are ${known}.`);
 }
 
+const ownQueueOf = ({ worker }: WorkerDeps, name: string, { keepsGroups }: QueueDefinition) =>
+  keepsGroups === true ? workersOwnQueue(name, worker) : undefined;
+
+async function activitiesFor(
+  deps: WorkerDeps,
+  name: string,
+  definition: QueueDefinition | undefined,
+): Promise<object> {
+  if (definition === undefined) return {};
+  const ownQueue = ownQueueOf(deps, name, definition);
+  return definition.activities({ ...deps, ...(ownQueue !== undefined && { ownQueue }) });
+}
+
 type Next = (input: ActivityExecuteInput) => Promise<unknown>;
 
 /** Makes the workers of `names`; workflows run on the one that serves light steps. */
@@ -191,6 +233,9 @@ export async function createWorkers(
   refuseUnknown('WORKER_SLOTS', deps.config.worker.slots, definitions);
   refuseUnknown('PAGE_SECONDS', deps.config.worker.pageSeconds, definitions);
   const workers: Worker[] = [];
+  // Beside each other: those with a model take as long as it takes to open and try it.
+  const begun = new Map(names.map((name) => [name, activitiesFor(deps, name, definitions[name])]));
+  for (const activities of begun.values()) activities.catch(() => {});
   for (const name of names) {
     const definition = definitions[name];
     if (definition === undefined) {
@@ -198,11 +243,11 @@ export async function createWorkers(
         `DARKROOM_QUEUES names the queue ${name}; there are ${Object.keys(definitions).join(', ')}.`,
       );
     }
-    const own = definition.keepsGroups === true ? workersOwnQueue(name, deps.worker) : undefined;
+    const own = ownQueueOf(deps, name, definition);
     const slots = slotsOf(deps.config, name, definition);
     offerSlots(name, slots);
     const sharedSlots = own === undefined ? undefined : new SharedSlots(slots);
-    const activities = await definition.activities({ ...deps, ...(own !== undefined && { ownQueue: own }) });
+    const activities = (await begun.get(name)) ?? {};
     const options = {
       ...shared,
       interceptors: interceptors(sharedSlots),

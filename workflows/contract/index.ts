@@ -6,6 +6,7 @@ export * from './kind.ts';
 export * from './list.ts';
 export * from './models.ts';
 export * from './photo.ts';
+export * from './prediction.ts';
 export * from './problem.ts';
 export * from './sandbox.ts';
 export * from './unit.ts';

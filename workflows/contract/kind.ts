@@ -58,6 +58,8 @@ export const queues = {
   recognition: 'recognition',
   /** Videos: a decoding process of its own for each. */
   media: 'media',
+  /** What somebody waits for with the connection open: predictions. */
+  interactive: 'interactive',
 } as const;
 
 /** The queue of one worker, beside one that it serves: for the groups which it has open. */

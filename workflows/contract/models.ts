@@ -30,6 +30,9 @@ export const modelLabel = z
   .meta({ id: 'ModelLabel', description: "A class by its number in the model's own list." });
 export type ModelLabel = z.infer<typeof modelLabel>;
 
+/** What a worker has a model open for: jobs that recognise, or predictions that somebody waits for. */
+export type ModelService = 'recognition' | 'predictions';
+
 /** What a worker has understood of a model that it has opened and tried. */
 export const openedModel = z.object({
   name: z.string(),

@@ -224,6 +224,26 @@ export const problemKinds = {
     'Set MODEL_PATH to an ONNX file; `detail` says how to convert this one.',
   ),
 
+  // Predictions
+  overloaded: ours(
+    503,
+    'More predictions are asked for than can be made in time',
+    'Try again after the seconds in Retry-After, or ask the operator for more workers.',
+  ),
+  deadline_exceeded: {
+    ...limit(
+      504,
+      'The prediction was not made in time',
+      'Send the picture again, or give it a longer `deadline`.',
+    ),
+    retryable: true,
+  },
+  no_prediction_model: ours(
+    503,
+    'No worker has a model to predict with',
+    'Ask the operator to do what `detail` says; then try again.',
+  ),
+
   // Jobs and items
   poisonous_item: yours(
     422,

@@ -28,8 +28,10 @@ export interface Unit {
   readonly priority: Priority;
   /** Attempts at most, deaths of the worker included. */
   readonly attempts: number;
-  /** Longest time of an attempt, and longest silence of one. */
+  /** Longest time of an attempt. */
   readonly attemptSeconds: number;
+  /** Longest silence of an attempt before it counts as dead; by default its longest time. A stand-in has the time alone. */
+  readonly silenceSeconds?: number;
   /** Shown in Temporal's Web UI. */
   readonly summary?: string | undefined;
 }
@@ -103,7 +105,7 @@ async function startStandalone(client: Client, unit: Unit): Promise<void> {
       args: [...unit.args],
       priority: unit.priority,
       startToCloseTimeout: `${unit.attemptSeconds} seconds`,
-      heartbeatTimeout: `${unit.attemptSeconds} seconds`,
+      heartbeatTimeout: `${unit.silenceSeconds ?? unit.attemptSeconds} seconds`,
       retry: { maximumAttempts: unit.attempts, initialInterval: '200 ms' },
       idReusePolicy: 'REJECT_DUPLICATE',
       ...(unit.summary !== undefined && { summary: unit.summary }),

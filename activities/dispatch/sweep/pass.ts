@@ -98,6 +98,11 @@ export class Sweep {
       (job) => engine.startRemoval(job.id, kindOf(this.#deps, job.kind).longest),
     );
     report.orphans = await this.#orphans.pass(signal);
+    for (const { name, run } of this.#deps.upkeep)
+      await run(signal).catch((error: unknown) => {
+        signal.throwIfAborted();
+        this.#deps.logger.warn({ err: error }, `sweep: ${name} left for the next round`);
+      });
     return report;
   }
 

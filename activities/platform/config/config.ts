@@ -213,9 +213,26 @@ function configOf(env: Environment) {
       archives: env.LIMIT_ARCHIVES,
       openUploads: env.LIMIT_OPEN_UPLOADS,
     },
+    predictions: {
+      modelPath: env.MODEL_PATH,
+      /** Of one picture. */
+      bytes: env.LIMIT_PREDICTION_BYTES,
+      /** Of one key. */
+      perSecond: env.LIMIT_PREDICTIONS_PER_SECOND,
+      burst: env.LIMIT_PREDICTION_BURST,
+      deadlineSeconds: env.PREDICTION_DEADLINE_SECONDS,
+      queue: env.PREDICTION_QUEUE,
+      memoryBytes: env.PREDICTION_MEMORY_BYTES,
+      batch: { items: env.PREDICTION_BATCH, bytes: 8_000_000, waitMs: env.PREDICTION_BATCH_WAIT_MS },
+      keyHours: env.PREDICTION_KEY_HOURS,
+      /** Undefined: kept until deleted. */
+      retentionDays: env.RETENTION_PREDICTION_DAYS,
+    },
     client: { idleSeconds: env.CLIENT_IDLE_SECONDS, trustedProxies: env.API_TRUSTED_PROXIES },
     recognition: {
-      modelPath: env.MODEL_PATH,
+      modelPath: env.RECOGNITION_MODEL_PATH ?? env.MODEL_PATH,
+      /** Whether that is the path of predictions, where a classifier may lie: the default detector recognises then. */
+      sharedPath: env.RECOGNITION_MODEL_PATH === undefined && env.MODEL_PATH !== undefined,
       modelsDir: resolve(env.DARKROOM_MODELS ?? join(home, 'models')),
       device: env.RECOGNITION_DEVICE,
       lanes,

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { api } from './variables/api.ts';
 import { lane, limits, media, program, recognition } from './variables/imaging.ts';
 import { jobs } from './variables/jobs.ts';
+import { predictions } from './variables/predictions.ts';
 import { observation, processes, testing } from './variables/processes.ts';
 import { quotas } from './variables/quotas.ts';
 import { localStack, servers } from './variables/servers.ts';
@@ -19,6 +20,7 @@ export const sections = {
   'Postgres, S3, Temporal': servers,
   Limits: limits,
   'What one caller may take': quotas,
+  Predictions: predictions,
   Recognition: recognition,
   'Videos and what FFmpeg reads': media,
   'Processes that hold what strangers sent': lane,
@@ -36,6 +38,7 @@ export const environment = z.object({
   ...servers,
   ...limits,
   ...quotas,
+  ...predictions,
   ...recognition,
   ...media,
   ...lane,

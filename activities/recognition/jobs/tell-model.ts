@@ -14,11 +14,17 @@ const beatsUntilRetry = 6;
  * that come meanwhile say for what they wait, and records that are away are told with the next beat.
  */
 export async function tellOfModel(
-  { records, logger, worker }: Pick<FrameDeps, 'records' | 'logger' | 'worker'>,
+  {
+    records,
+    logger,
+    worker,
+    ...about
+  }: Pick<FrameDeps, 'records' | 'logger' | 'worker'> & Pick<ModelNews, 'serves' | 'lanes'>,
   open: () => Promise<AnyUnderstanding>,
 ): Promise<() => Promise<void>> {
   let news = await newsOf(open);
-  if ('problem' in news) logger.error({ code: news.problem.code }, `no recognition: ${news.problem.detail}`);
+  const service = about.serves ?? 'recognition';
+  if ('problem' in news) logger.error({ code: news.problem.code }, `no ${service}: ${news.problem.detail}`);
   else logger.info({ model: news.opened.name, version: news.opened.version }, news.opened.understood);
   let isTold = false;
   let beats = 0;
@@ -30,7 +36,7 @@ export async function tellOfModel(
         isTold = false;
       }
       if (isTold && (await seenWorker(records.db, worker))) return;
-      await tellModel(records.db, worker, news);
+      await tellModel(records.db, worker, { ...news, ...about });
       isTold = true;
     } catch (error) {
       logger.debug({ err: error }, 'the records were not told of the model; trying again');

@@ -9,7 +9,9 @@ import type { AnyUnderstanding } from '../model/understanding/understand.ts';
 import type { Stage } from '../stages.ts';
 import { recognitionShape } from './shape.ts';
 
-export interface RecogniserConfig extends Pick<Config, 'recognition'> {
+export interface RecogniserConfig {
+  readonly recognition: Omit<Config['recognition'], 'sharedPath'> &
+    Partial<Pick<Config['recognition'], 'sharedPath'>>;
   readonly lane: Pick<Config['lane'], 'sandbox'> & Partial<Config['lane']>;
 }
 
@@ -48,8 +50,13 @@ export function openLanes(
   config: RecogniserConfig,
   { foreign, anyModel = false }: LanesOptions,
 ): RecognitionLanes {
-  const { lanes, memoryBytes, seconds, ...model } = config.recognition;
-  const setup = { model: { ...model, memoryBytes }, anyModel, ...(foreign !== undefined && { foreign }) };
+  const { lanes, memoryBytes, seconds, sharedPath = false, ...model } = config.recognition;
+  const detector = sharedPath ? 'detector or default' : 'detector';
+  const setup = {
+    model: { ...model, memoryBytes },
+    wants: anyModel ? 'any' : detector,
+    ...(foreign !== undefined && { foreign }),
+  } as const;
   const pool: Pool = new LanePool({
     open: async () => openLane(await buildOf(config), setup),
     lanes,
@@ -120,9 +127,11 @@ async function buildOf(config: RecogniserConfig): Promise<LaneBuild<typeof recog
 
 /** What the lanes are held by goes by this: with a GPU by nothing, as its driver opens devices, to write to them as well. */
 export async function holdingOf({ recognition, lane: { sandbox } }: RecogniserConfig): Promise<Holding> {
-  const { modelPath, modelsDir, device } = recognition;
+  const { modelPath, modelsDir, device, sharedPath = false } = recognition;
+  const standIn = sharedPath ? [defaultModelPath(modelsDir)] : [];
+  const paths = [modelPath ?? defaultModelPath(modelsDir), ...standIn];
   return {
-    reads: await filesOf(modelPath ?? defaultModelPath(modelsDir)),
+    reads: (await Promise.all(paths.map(filesOf))).flat(),
     sandbox: device === 'cuda' && sandbox === 'auto' ? 'off' : sandbox,
   };
 }

@@ -10,15 +10,18 @@ import {
 } from '../testing/models.ts';
 import { sample } from '../testing/samples.ts';
 import type { RecogniserConfig } from './lanes.ts';
-import { openPredictions, type PredictionLanes } from './predictions.ts';
+import { openPredictions, type PredictionLanes, type PredictionsConfig } from './predictions.ts';
+import { openRecogniser } from './recogniser.ts';
 
 let lanes: PredictionLanes;
 afterEach(() => lanes.close());
 
-const config = async (
-  recognition: Partial<RecogniserConfig['recognition']> = {},
-): Promise<RecogniserConfig> => ({
+const config = async ({
+  modelPath,
+  ...recognition
+}: Partial<RecogniserConfig['recognition']> = {}): Promise<PredictionsConfig> => ({
   recognition: { ...(await defaultModelOptions()), lanes: 1, memoryBytes: 2e9, seconds: 60, ...recognition },
+  predictions: { modelPath },
   lane: { sandbox: 'auto' },
 });
 const photo = (name: string, bytes = sample(name)) => ({ name, bytes });
@@ -99,3 +102,16 @@ it('goes on with the others in a lane when somebody gives up while his picture i
   expect(await lanes.classify([photo('espresso.jpg')], options)).toMatchObject([{ result: {} }]);
   expect(lanes.pids).toEqual([pid]);
 }, 30_000);
+
+it('leaves recognition the default detector where a classifier lies at the path that both have', async () => {
+  const { recognition, lane } = await config();
+  const modelPath = await madeClassifier();
+  const recogniser = openRecogniser({ recognition: { ...recognition, modelPath, sharedPath: true }, lane });
+  lanes = openPredictions({ recognition, lane, predictions: { modelPath } });
+  try {
+    expect((await recogniser.model()).head).toBe('ssdlite');
+    expect((await lanes.model()).head).toBe('classifier');
+  } finally {
+    await recogniser.close();
+  }
+});

@@ -1,11 +1,13 @@
 /** Predictions as whoever holds credentials has them made: by one model, classifier or detector, in lanes. */
 import { ProblemError, type ProblemRecord } from '@darkroom/contract';
-import { releaseMemory } from '@darkroom/platform';
+import { type Config, releaseMemory } from '@darkroom/platform';
 import type { ClassifiedPhoto, ClassifyOptions } from '../classify.ts';
 import { defaultClassifierPath } from '../model/default-classifier.ts';
 import type { AnyUnderstanding } from '../model/understanding/understand.ts';
 import { type AskOptions, openLanes, poolOptions, type RecogniserConfig } from './lanes.ts';
 import { type Photo, type Recogniser, recognisePhoto } from './recogniser.ts';
+
+export { holdingOf } from './lanes.ts';
 
 export type ClassifyInLane = Pick<ClassifyOptions, 'limits' | 'topK'> & AskOptions;
 
@@ -22,17 +24,18 @@ export interface PredictionLanes extends Pick<Recogniser, 'pids' | 'photo' | 'cl
   classify(pictures: readonly Photo[], options: ClassifyInLane): Promise<Classified[]>;
 }
 
-/** The model of predictions: the one that is named, else the default classifier. */
-export function forPredictions<T extends RecogniserConfig>(config: T): T {
-  const { modelPath, modelsDir } = config.recognition;
-  return {
-    ...config,
-    recognition: { ...config.recognition, modelPath: modelPath ?? defaultClassifierPath(modelsDir) },
-  };
+export interface PredictionsConfig extends RecogniserConfig {
+  readonly predictions: Pick<Config['predictions'], 'modelPath'>;
+}
+
+/** With the model of predictions: the one that is named, else the default classifier. */
+export function forPredictions({ recognition, predictions, lane }: PredictionsConfig): RecogniserConfig {
+  const modelPath = predictions.modelPath ?? defaultClassifierPath(recognition.modelsDir);
+  return { recognition: { ...recognition, modelPath, sharedPath: false }, lane };
 }
 
 /** Opens nothing before it is asked. `foreign`: as `openRecogniser` has it. */
-export function openPredictions(config: RecogniserConfig, foreign?: string): PredictionLanes {
+export function openPredictions(config: PredictionsConfig, foreign?: string): PredictionLanes {
   const lanes = openLanes(forPredictions(config), { foreign, anyModel: true });
   const classifyOne = async ({ name, bytes }: Photo, options: ClassifyInLane): Promise<Classified> => {
     const { limits, topK } = options;

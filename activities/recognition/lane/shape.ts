@@ -89,8 +89,8 @@ export const recognitionShape = laneShape({
     model: modelOptions,
     /** Module that decodes what libvips does not; see `ForeignModule`. */
     foreign: z.url().optional(),
-    /** Whether a classifier will do as well as a detector. */
-    anyModel: z.boolean().optional(),
+    /** A detector; that, or the default one where a classifier lies at the path; or whatever lies there. */
+    wants: z.enum(['detector', 'detector or default', 'any']),
   }),
   told: z.union([understanding, classifierUnderstanding]),
   tasks: {

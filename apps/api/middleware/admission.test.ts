@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiEnv } from '../context.ts';
 import { startTestApi, type TestApi } from '../testing.ts';
 import { createAdmission } from './admission.ts';
+import type { TypesTaken } from './body.ts';
 
 /** Resolves when this process' server has closed the connection that its next request comes by. */
 const serverHangsUp = (): Promise<void> =>
@@ -211,8 +212,9 @@ describe('what is open at once', () => {
   test.each(['text/csv', 'multipart/form-data; boundary=b'])(
     'requests that only claim to send %s wait for their turn, and those whose route takes it do not',
     async (type) => {
-      const limits = { quotas: { ...api.config.quotas, workingRequests: 1 }, client: api.config.client };
-      const { turn } = createAdmission(limits, (c) => (c.req.method === 'POST' ? [type.split(';')[0]!] : []));
+      const limits = { ...api.config, quotas: { ...api.config.quotas, workingRequests: 1 } };
+      const taken: TypesTaken = (c) => (c.req.method === 'POST' ? [type.split(';')[0]!] : []);
+      const { turn } = createAdmission(limits, taken, () => false);
       const entered: string[] = [];
       const leave = Promise.withResolvers<void>();
       const app = new Hono<ApiEnv>();

@@ -25,12 +25,14 @@ const longestTurnMs = 1000;
 
 /** The limits of one API process. */
 export function createAdmission(
-  { quotas, client }: Pick<Config, 'quotas' | 'client'>,
+  { quotas, client, predictions }: Pick<Config, 'quotas' | 'client' | 'predictions'>,
   typesTaken: TypesTaken,
+  isPrediction: (method: string, path: string) => boolean,
 ) {
   const { requestsPerSecond: perSecond, requestBurst: burst } = quotas;
   const now = (): number => performance.now();
   const take = createBuckets({ perSecond, burst, subjects, now });
+  const predicted = createBuckets({ ...predictions, subjects, now });
   const turns = createTurns(quotas.workingRequests);
   const requests = createSlots(quotas.openRequests);
   const uploading = createSlots(quotas.uploadingRequests);
@@ -52,6 +54,14 @@ export function createAdmission(
     throw new ProblemError('rate_limited', detail, { retryAfterSeconds: taken.retryAfterSeconds });
   };
 
+  /** Of load more is refused by what cannot be made in time; this is against floods alone. Throws `rate_limited`. */
+  const countPrediction = (subject: string): void => {
+    const { allowed, retryAfterSeconds } = predicted(subject);
+    if (allowed) return;
+    const detail = `More than ${predictions.perSecond} predictions a second, or ${predictions.burst} at once (LIMIT_PREDICTIONS_PER_SECOND, LIMIT_PREDICTION_BURST).`;
+    throw new ProblemError('rate_limited', detail, { retryAfterSeconds });
+  };
+
   return {
     /** Counts a request of somebody whose key is not known here. Throws `rate_limited`. */
     stranger: (c: ApiContext): void => tell(c, count(c, addressOf(c, client.trustedProxies))),
@@ -59,6 +69,10 @@ export function createAdmission(
     /** Counts a request, and what it holds open until its answer is taken. Throws `rate_limited`, `too_many_open`. */
     middleware: (async (c, next) => {
       const subject = subjectOf(c, client.trustedProxies);
+      if (isPrediction(c.req.method, c.req.path)) {
+        countPrediction(subject);
+        return next();
+      }
       const taken = count(c, subject);
       const held: (() => void)[] = [];
       const hold = (slots: TakeSlot, what: string): (() => void) => {

@@ -16,13 +16,14 @@ all codes are listed at [/docs/problems](/docs/problems).`;
 
 const tags = [
   { name: 'Analysis', description: 'Photos and videos: what is on them.' },
+  { name: 'Predictions', description: 'One picture, one answer, recorded before it is given.' },
   { name: 'Uploads', description: 'Large files, straight to the object store.' },
   { name: 'Jobs', description: 'What all kinds of jobs have in common.' },
   { name: 'Status', description: 'Whether the service can serve, and how it does.' },
   {
     name: 'Unversioned',
     description:
-      'The same as under `/v1/analysis`, for good. Marked as deprecated so that generators of clients take `/v1`.',
+      'The same as under `/v1`, for good. Marked as deprecated so that generators of clients take `/v1`.',
   },
 ];
 

@@ -5,6 +5,7 @@ import { type Kinds, openRecords } from '@darkroom/records';
 import { createStorage } from '@darkroom/storage';
 import { createApp, type Service } from '../app.ts';
 import type { Api, ApiDeps } from '../context.ts';
+import { createPredicting } from '../predicting/predictor.ts';
 import { createFollower } from '../streaming/follower.ts';
 
 export interface ApiParts extends Pick<ApiDeps, 'config' | 'logger' | 'stopping'> {
@@ -52,6 +53,9 @@ export function openApi({
   onClose('dispatch', () => dispatch.close());
   const follower = createFollower(records);
   onClose('follower', () => follower.close());
-  const deps = { config, logger, records, storage, dispatch, follower, stopping, accessLog: requests };
+  const predicting = createPredicting({ config, records, storage, dispatch });
+  onClose('predictions', () => predicting.close());
+  const shared = { config, logger, records, storage, dispatch, follower, predicting, stopping };
+  const deps = { ...shared, accessLog: requests };
   return { ...deps, app: createApp(deps, services) };
 }

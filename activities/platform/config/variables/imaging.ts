@@ -52,9 +52,15 @@ export const limits = {
 
 export const recognition = {
   MODEL_PATH: text.optional().meta({
-    description: 'ONNX file to recognise with; a model card may lie beside it.',
+    description:
+      'ONNX file that /predict predicts with, a classifier or a detector; a model card may lie beside it. A detector recognises as well, where RECOGNITION_MODEL_PATH names no other.',
     example: '/models/yolo11n.onnx',
-    absent: 'the detector that set-up makes',
+    absent: 'the models that set-up makes',
+  }),
+  RECOGNITION_MODEL_PATH: text.optional().meta({
+    description: 'ONNX file of a detector to recognise with, where it is not that of MODEL_PATH.',
+    example: '/models/yolo11x.onnx',
+    absent: 'the detector of MODEL_PATH, else the one that set-up makes',
   }),
   DARKROOM_MODELS: text.optional().meta({
     description: 'Folder of the models that set-up makes.',

@@ -4,18 +4,15 @@ import { getJob, type JobWithStages } from '@darkroom/records';
 import { z } from '@hono/zod-openapi';
 import { type Action, authorize } from '../../authorize.ts';
 import type { ApiContext } from '../../context.ts';
+import { type Base, named as namedAs } from '../../openapi/bases.ts';
+
+export { type Base, bases } from '../../openapi/bases.ts';
+
 import { requireJobId } from '../jobs/shared.ts';
 import { type Media, mediaOf } from './media.ts';
 
-/** Under which paths the routes are: `/v1`, and for good also those that the first users know. */
-export const bases = ['/v1', ''] as const;
-export type Base = (typeof bases)[number];
-
-/** How a route is named in the document: plainly under `/v1`; the other is marked, so that generators of clients take that one. */
-export const named = (operationId: string, base: Base) =>
-  base === '/v1'
-    ? { operationId, tags: ['Analysis'] }
-    : { operationId: `${operationId}Unversioned`, tags: ['Unversioned'], deprecated: true };
+/** How a route of analysis is named in the document. */
+export const named = (operationId: string, base: Base) => namedAs(operationId, base, 'Analysis');
 
 export const taskParam = z.object({
   task_id: z.string().meta({

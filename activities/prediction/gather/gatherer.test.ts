@@ -1,0 +1,137 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { Gatherer, type GatherOptions } from './gatherer.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** A gatherer of names, with the batches that it has sent and what ends each of them. */
+function gathering(options: Partial<GatherOptions<string>> = {}) {
+  const sent: string[][] = [];
+  const ends: (() => void)[] = [];
+  const gatherer = new Gatherer<string>({
+    batch: { items: 4, bytes: 100, waitMs: 10 },
+    queue: { items: 20, bytes: 1000 },
+    underWay: () => 2,
+    now: Date.now,
+    send: (batch) => {
+      sent.push([...batch]);
+      return new Promise((resolve) => ends.push(resolve));
+    },
+    ...options,
+  });
+  const add = (work: string, { owner = 'ada', bytes = 1, forMs = 2000 } = {}) =>
+    gatherer.add({ owner, priority: 3, bytes, until: Date.now() + forMs, work });
+  const settle = () => vi.advanceTimersByTimeAsync(0);
+  const end = async (nth: number) => {
+    ends[nth]?.();
+    await settle();
+  };
+  return { gatherer, sent, add, end, settle };
+}
+
+it('sends at once what nothing is under way before', async () => {
+  const { sent, add, settle } = gathering();
+  add('a');
+  await settle();
+  expect(sent).toEqual([['a']]);
+});
+
+it('gathers beside what is under way, for as long as the first one may wait', async () => {
+  const { sent, add } = gathering();
+  add('a');
+  add('b');
+  await vi.advanceTimersByTimeAsync(6);
+  add('c');
+  await vi.advanceTimersByTimeAsync(3);
+  expect(sent).toEqual([['a']]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(sent).toEqual([['a'], ['b', 'c']]);
+});
+
+it('sends what is enough for a batch, by items and by bytes, without a wait', async () => {
+  const { sent, add, settle } = gathering({ underWay: () => 3 });
+  add('a');
+  for (const work of ['b', 'c', 'd', 'e']) add(work);
+  await settle();
+  expect(sent).toEqual([['a'], ['b', 'c', 'd', 'e']]);
+  add('f', { bytes: 60 });
+  add('g', { bytes: 60 });
+  await settle();
+  expect(sent[2]).toEqual(['f']);
+});
+
+it('has so many under way and no more, and sends the next as one ends', async () => {
+  const { sent, add, end, settle } = gathering({ underWay: () => 1 });
+  for (const work of ['a', 'b', 'c', 'd', 'e', 'f']) add(work);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(sent).toEqual([['a']]);
+  await end(0);
+  expect(sent).toEqual([['a'], ['b', 'c', 'd', 'e']]);
+  await end(1);
+  expect(sent[2]).toEqual(['f']);
+  await settle();
+});
+
+it('goes on after a batch whose sending threw', async () => {
+  const sent: string[] = [];
+  const { add, settle, gatherer } = gathering({
+    underWay: () => 1,
+    send: async ([work = '']) => {
+      sent.push(work);
+      if (work === 'bad') throw new Error('no');
+    },
+  });
+  add('bad');
+  add('good');
+  await settle();
+  await settle();
+  expect(sent).toEqual(['bad', 'good']);
+  expect(gatherer.load).toEqual({ waiting: 0, bytes: 0, batches: 0, items: 0 });
+});
+
+it('takes back what waits, and not what was sent', async () => {
+  const { sent, add, gatherer, end } = gathering({ underWay: () => 1 });
+  const first = add('a');
+  const second = add('b');
+  expect(second()).toBe(true);
+  expect(second()).toBe(false);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(first()).toBe(false);
+  await end(0);
+  await gatherer.idle();
+  expect(sent).toEqual([['a']]);
+  expect(gatherer.load).toEqual({ waiting: 0, bytes: 0, batches: 0, items: 0 });
+});
+
+it('refuses one too many, by count and by bytes, and takes the next when there is room', async () => {
+  const { add, end } = gathering({ underWay: () => 1, queue: { items: 3, bytes: 10 } });
+  add('under way');
+  add('b', { bytes: 8 });
+  expect(() => add('c', { bytes: 3 })).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  add('d');
+  add('e');
+  expect(() => add('f')).toThrow(expect.objectContaining({ code: 'overloaded', retryAfterSeconds: 1 }));
+  await end(0);
+  add('f');
+});
+
+it('refuses what would not be done in time, by how fast the last ones went', async () => {
+  const { add, end } = gathering({ underWay: () => 1, batch: { items: 2, bytes: 100, waitMs: 10 } });
+  add('a');
+  await vi.advanceTimersByTimeAsync(500);
+  await end(0);
+  // One in half a second: with four before it a fifth would have 2.5 s to wait.
+  for (const work of ['b', 'c', 'd', 'e']) add(work);
+  expect(() => add('f')).toThrow(expect.objectContaining({ code: 'overloaded', retryAfterSeconds: 3 }));
+  add('f', { forMs: 3000 });
+});
+
+it('tries one when nothing is before it, however slow the last one was', async () => {
+  const { sent, add, end } = gathering();
+  add('a');
+  await vi.advanceTimersByTimeAsync(60_000);
+  await end(0);
+  add('b');
+  await end(1);
+  expect(sent).toEqual([['a'], ['b']]);
+});

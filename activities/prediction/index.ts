@@ -1,0 +1,5 @@
+/** Predictions: their records, and the micro-batches that they are made in. */
+export * from './batch.ts';
+export * from './ids.ts';
+export * from './records.ts';
+export * from './retention.ts';

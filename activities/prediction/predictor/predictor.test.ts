@@ -1,0 +1,201 @@
+import { type PredictBatch, type PredictionRecord, ProblemError } from '@darkroom/contract';
+import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { type PackedBatch, unpackBatch } from '../batch.ts';
+import { deletePrediction, getPrediction, listPredictions, recordPredictions } from '../records.ts';
+import { type PredictionRequest, Predictor, type PredictorDeps } from './predictor.ts';
+
+const model = { name: 'lite0', version: '1', digest: 'd' };
+
+/** What a worker writes of a batch: of each picture, the first byte is its class; 255 is none. */
+const worked = ({ header, bodies }: PackedBatch): PredictionRecord[] =>
+  header.items.map(({ id, acceptedAt, owner, filename, bytes, traceId }, i) => ({
+    ...{ id, acceptedAt, owner, filename, bytes, traceId, model },
+    state: 'succeeded',
+    result: bodies[i]?.[0] ?? null,
+    label: null,
+    score: null,
+    output: null,
+    problem: null,
+    timings: {},
+  }));
+
+let test: TestRecords;
+const objects = new Map<string, Buffer>();
+let predictor: Predictor;
+/** What becomes of a batch that was handed over. */
+let work: (batch: PackedBatch) => Promise<void>;
+let isOpen: PredictorDeps['isOpen'];
+let underWay: number;
+let batches = 0;
+
+beforeAll(async () => {
+  test = await startRecords();
+});
+afterAll(() => test.close());
+beforeEach(async () => {
+  await test.records.sql`truncate predictions, prediction_keys`;
+  objects.clear();
+  underWay = 2;
+  work = (packed) => recordPredictions(test.records.db, packed.header.batch, worked(packed));
+  isOpen = async () => true;
+  predictor = new Predictor({
+    records: test.records,
+    put: async (key, bytes) => objects.set(key, bytes),
+    start: async ({ key }: PredictBatch) => void work(unpackBatch(objects.get(key)!)).catch(() => {}),
+    isOpen: (batch) => isOpen(batch),
+    askMs: 500,
+    newBatch: () => `batch-${++batches}`,
+    gather: {
+      batch: { items: 4, bytes: 1000, waitMs: 5 },
+      queue: { items: 8, bytes: 1000 },
+      underWay: () => underWay,
+    },
+  });
+});
+afterEach(() => predictor.close());
+
+const ask = (picture: number, changes: Partial<PredictionRequest> = {}) =>
+  predictor.predict({
+    owner: 'ada',
+    priority: 3,
+    model,
+    picture: Uint8Array.of(picture, 1, 2),
+    filename: 'a.jpg',
+    topK: 5,
+    deadlineMs: 30_000,
+    traceId: null,
+    signal: new AbortController().signal,
+    ...changes,
+  });
+const atRest = { waiting: 0, bytes: 0, batches: 0, items: 0 };
+
+it('answers each with what was recorded of its own picture', async () => {
+  const rows = await Promise.all(Array.from({ length: 8 }, (_, i) => ask(i, { owner: `owner-${i % 3}` })));
+  expect(rows.map(({ result }) => result)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  expect(new Set(rows.map(({ id }) => id)).size).toBe(8);
+  expect(await getPrediction(test.records.db, rows[5]!.id)).toEqual(rows[5]);
+  await predictor.drained();
+  expect(predictor.loads).toEqual([{ model, load: atRest }]);
+});
+
+it('finds rows of which no notification came', async () => {
+  work = async (packed) => recordPredictions(test.records.db, 'another batch', worked(packed));
+  expect((await ask(7)).result).toBe(7);
+});
+
+it('answers those whose rows come, however late the others of the batch are', async () => {
+  const late = Promise.withResolvers<void>();
+  work = async (packed) => {
+    const [first, ...others] = worked(packed);
+    await recordPredictions(test.records.db, packed.header.batch, [first!]);
+    await late.promise;
+    await recordPredictions(test.records.db, packed.header.batch, others);
+  };
+  underWay = 0;
+  // The first is sent alone; the others are a batch behind it.
+  const asked = [ask(1), ask(2), ask(3)];
+  expect((await asked[0]!).result).toBe(1);
+  expect((await asked[1]!).result).toBe(2);
+  late.resolve();
+  expect((await asked[2]!).result).toBe(3);
+});
+
+it('refuses what was not begun in its time, and records that', async () => {
+  const done = Promise.withResolvers<void>();
+  underWay = 1;
+  work = async (packed) => {
+    await done.promise;
+    await recordPredictions(test.records.db, packed.header.batch, worked(packed));
+  };
+  const first = ask(1);
+  await vi.waitFor(() => expect(predictor.loads[0]?.load.items).toBe(1));
+  await expect(ask(2, { deadlineMs: 20 })).rejects.toMatchObject({ code: 'deadline_exceeded' });
+  await vi.waitFor(async () => {
+    const [row] = await listPredictions(test.records.db, { state: 'failed', limit: 1 });
+    expect(row?.problem?.code).toBe('deadline_exceeded');
+  });
+  done.resolve();
+  expect((await first).result).toBe(1);
+});
+
+it('says under which id what was begun is found when it takes longer than its time', async () => {
+  const done = Promise.withResolvers<void>();
+  work = async (packed) => {
+    await done.promise;
+    await recordPredictions(test.records.db, packed.header.batch, worked(packed));
+  };
+  const error: unknown = await ask(9, { deadlineMs: 20 }).catch((thrown: unknown) => thrown);
+  const id = Number(/prediction (\d+)/.exec(error instanceof ProblemError ? error.message : '')?.[1]);
+  done.resolve();
+  await vi.waitFor(async () => expect((await getPrediction(test.records.db, id))?.result).toBe(9));
+});
+
+it('does not do what nobody waits for any more', async () => {
+  const done = Promise.withResolvers<void>();
+  const begun: number[] = [];
+  underWay = 1;
+  work = async (packed) => {
+    begun.push(...packed.bodies.map((body) => body[0]!));
+    await done.promise;
+    await recordPredictions(test.records.db, packed.header.batch, worked(packed));
+  };
+  const first = ask(1);
+  await vi.waitFor(() => expect(begun).toEqual([1]));
+  const leaving = new AbortController();
+  const second = ask(2, { signal: leaving.signal });
+  const third = ask(3);
+  await vi.waitFor(() => expect(predictor.loads[0]?.load.waiting).toBe(2));
+  leaving.abort(new Error('gone'));
+  await expect(second).rejects.toThrow('gone');
+  done.resolve();
+  expect((await third).result).toBe(3);
+  await first;
+  expect(begun).toEqual([1, 3]);
+  await predictor.drained();
+  expect(predictor.loads[0]?.load).toEqual(atRest);
+});
+
+it('tells those who wait when the engine has given a batch up', async () => {
+  work = async () => {};
+  isOpen = async () => false;
+  await expect(ask(1)).rejects.toMatchObject({ code: 'internal' });
+  await vi.waitFor(async () => {
+    const [row] = await listPredictions(test.records.db, { state: 'failed', limit: 1 });
+    expect(row?.problem?.code).toBe('internal');
+  });
+});
+
+it('passes on what keeps a batch from being handed over, and serves the next', async () => {
+  const put = vi.spyOn(objects, 'set').mockImplementationOnce(() => {
+    throw new ProblemError('storage_unavailable', 'away');
+  });
+  await expect(ask(1)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  put.mockRestore();
+  expect((await ask(2)).result).toBe(2);
+});
+
+it('is asked for the same again by an Idempotency-Key: made once, told from another, and not made again when deleted', async () => {
+  const idempotency = { key: 'k', fingerprint: 'f' };
+  const [first, second] = await Promise.all([ask(1, { idempotency }), ask(1, { idempotency })]);
+  expect(second.id).toBe(first.id);
+  expect((await ask(1, { idempotency })).id).toBe(first.id);
+  await expect(ask(2, { idempotency: { key: 'k', fingerprint: 'other' } })).rejects.toMatchObject({
+    code: 'idempotency_key_reused',
+  });
+  expect(await listPredictions(test.records.db, { limit: 9 })).toHaveLength(1);
+  await deletePrediction(test.records.db, first);
+  await expect(ask(1, { idempotency })).rejects.toMatchObject({ code: 'idempotency_key_deleted' });
+});
+
+it('makes what was lost with its process again, under the same id', async () => {
+  const idempotency = { key: 'k', fingerprint: 'f' };
+  const lost = ask(1, { idempotency, deadlineMs: 10 });
+  work = async () => {};
+  await lost.catch(() => {});
+  const rows = await listPredictions(test.records.db, { limit: 9 });
+  work = (packed) => recordPredictions(test.records.db, packed.header.batch, worked(packed));
+  const again = await ask(1, { idempotency });
+  expect(again.result).toBe(1);
+  expect(rows.every(({ id }) => id === again.id)).toBe(true);
+});

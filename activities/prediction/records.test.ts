@@ -1,0 +1,216 @@
+import { type PredictionRecord, predictionsChannel, problemOf } from '@darkroom/contract';
+import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { PredictionIds } from './ids.ts';
+import {
+  claimPredictionKey,
+  deletePrediction,
+  getPrediction,
+  listPredictions,
+  predictionsAt,
+  recordPredictions,
+  toPredictionDetail,
+} from './records.ts';
+import { ensureMonths, forgetKeysBefore, monthOf, removePredictionsBefore } from './retention.ts';
+
+const acceptedAt = '2026-03-04T05:06:07.089Z';
+const record = (id: number, changes: Partial<PredictionRecord> = {}): PredictionRecord => ({
+  id,
+  acceptedAt,
+  owner: 'ada',
+  state: 'succeeded',
+  result: 4,
+  label: 'cat',
+  score: 0.75,
+  output: { width: 2, height: 1, format: 'jpeg', top: [{ classId: 4, label: 'cat', score: 0.75 }] },
+  problem: null,
+  model: { name: 'lite0', version: '1', digest: 'd' },
+  filename: 'Straße 𝄞.jpg',
+  bytes: 12,
+  timings: { infer: 5.5 },
+  traceId: null,
+  ...changes,
+});
+
+let test: TestRecords;
+beforeAll(async () => {
+  test = await startRecords();
+});
+afterAll(() => test.close());
+beforeEach(() => test.records.sql`truncate predictions, prediction_keys`);
+
+describe('rows', () => {
+  it('are what was recorded, a failed one’s too', async () => {
+    const { db } = test.records;
+    const problem = problemOf('truncated_image', 'It ends early.');
+    const failed = {
+      state: 'failed',
+      result: null,
+      label: null,
+      score: null,
+      output: null,
+      problem,
+    } as const;
+    await recordPredictions(db, 'b', [record(1), record(2, failed)]);
+    const [first, second] = await predictionsAt(db, [
+      { id: 1, acceptedAt },
+      { id: 2, acceptedAt },
+      { id: 3, acceptedAt },
+    ]);
+    const { acceptedAt: _, ...whole } = record(1);
+    expect(toPredictionDetail(first!)).toEqual({
+      ...{ ...whole, owner: undefined, output: undefined },
+      ...whole.output,
+      acceptedAt,
+      finishedAt: expect.any(String),
+    });
+    const { output: __, ...told } = failed;
+    expect(toPredictionDetail(second!)).toMatchObject({ ...told, id: 2 });
+    expect((await getPrediction(db, 2))?.problem).toEqual(problem);
+    expect(await getPrediction(db, 3)).toBeUndefined();
+  });
+
+  it('stay what the first of two attempts has written', async () => {
+    const { db } = test.records;
+    await recordPredictions(db, 'b', [record(1), record(2)]);
+    await recordPredictions(db, 'b', [record(1, { result: 5 }), record(3), record(3)]);
+    const rows = await listPredictions(db, { limit: 9 });
+    expect(rows.map(({ id, result }) => [id, result])).toEqual([
+      [3, 4],
+      [2, 4],
+      [1, 4],
+    ]);
+  });
+
+  it('are told of on the channel when they are to be seen', async () => {
+    const { db } = test.records;
+    const told: { batch: string; found: number }[] = [];
+    const listening = await test.records.listen(predictionsChannel, (batch) => {
+      void predictionsAt(db, [{ id: 1, acceptedAt }]).then(({ length }) =>
+        told.push({ batch, found: length }),
+      );
+    });
+    await recordPredictions(db, 'batch-1', [record(1)]);
+    await vi.waitFor(() => expect(told).toEqual([{ batch: 'batch-1', found: 1 }]));
+    await listening.unlisten();
+  });
+
+  it('are listed newest first, by owner, state and page', async () => {
+    const { db } = test.records;
+    const problem = problemOf('truncated_image', 'It ends early.');
+    await recordPredictions(db, 'b', [
+      record(1),
+      record(2, { owner: 'bob' }),
+      record(3, { state: 'failed', result: null, problem }),
+      record(4, { acceptedAt: '2026-04-01T00:00:00.000Z' }),
+    ]);
+    const ids = async (filter: Parameters<typeof listPredictions>[1]) =>
+      (await listPredictions(db, filter)).map(({ id }) => id);
+    expect(await ids({ limit: 9 })).toEqual([4, 3, 2, 1]);
+    expect(await ids({ owner: 'ada', limit: 2 })).toEqual([4, 3]);
+    expect(await ids({ owner: 'ada', limit: 2, before: 3 })).toEqual([1]);
+    expect(await ids({ owner: 'ada', state: 'succeeded', limit: 9 })).toEqual([4, 1]);
+  });
+});
+
+describe('ids', () => {
+  it('are given once, by however many processes', async () => {
+    const processes = [1, 2, 3].map(() => new PredictionIds(test.records.db));
+    const given = await Promise.all(
+      Array.from({ length: 1000 }, (_, i) => processes[i % processes.length]!.next()),
+    );
+    expect(new Set(given).size).toBe(given.length);
+    expect(Math.min(...given)).toBeGreaterThan(0);
+  });
+
+  it('are given again after Postgres was away', async () => {
+    const ids = new PredictionIds(test.records.db);
+    await test.postgres.kill();
+    await expect(ids.next()).rejects.toMatchObject({ code: 'records_unavailable' });
+    await test.postgres.restart();
+    expect(await ids.next()).toBeGreaterThan(0);
+  });
+});
+
+describe('an Idempotency-Key', () => {
+  const key = { owner: 'ada', key: 'k', fingerprint: 'f', id: 7, acceptedAt };
+
+  it('stands for the prediction of whoever was first, of each owner', async () => {
+    const { db } = test.records;
+    const claims = await Promise.all([7, 8, 9].map((id) => claimPredictionKey(db, { ...key, id })));
+    expect(new Set(claims.map(({ id }) => id)).size).toBe(1);
+    expect(await claimPredictionKey(db, { ...key, owner: 'bob', id: 20 })).toMatchObject({ id: 20 });
+  });
+
+  it('remembers that its prediction was deleted', async () => {
+    const { db } = test.records;
+    await claimPredictionKey(db, key);
+    await recordPredictions(db, 'b', [record(7)]);
+    const row = await getPrediction(db, 7);
+    await deletePrediction(db, row!);
+    await deletePrediction(db, row!);
+    expect(await getPrediction(db, 7)).toBeUndefined();
+    expect(await claimPredictionKey(db, key)).toMatchObject({ id: 7, deletedAt: expect.any(Date) });
+  });
+
+  it('is free again when it was forgotten', async () => {
+    const { db } = test.records;
+    await claimPredictionKey(db, key);
+    await forgetKeysBefore(db, new Date('2026-03-05'));
+    expect(await claimPredictionKey(db, { ...key, id: 8 })).toMatchObject({ id: 8 });
+  });
+});
+
+describe('months', () => {
+  const partitions = async (): Promise<string[]> => {
+    const rows = await test.records.sql<{ name: string }>`
+      select inhrelid::regclass::text as name from pg_inherits where inhparent = 'predictions'::regclass order by 1`;
+    return rows.map(({ name }) => name);
+  };
+
+  it('are made once, ahead, and take in what came before them', async () => {
+    const { db } = test.records;
+    await recordPredictions(db, 'b', [record(1), record(2, { acceptedAt: '2026-05-01T00:00:00.000Z' })]);
+    await Promise.all([1, 2, 3].map(() => ensureMonths(db, new Date('2026-03-31T23:59:59Z'))));
+    expect(await partitions()).toEqual(['predictions_2026_03', 'predictions_2026_04', 'predictions_default']);
+    expect(await test.records.sql`select id from only predictions_2026_03`).toEqual([{ id: '1' }]);
+    await recordPredictions(db, 'b', [
+      record(3, { acceptedAt: '2026-04-30T23:59:59.999Z' }),
+      record(1, { result: 9 }),
+    ]);
+    expect((await listPredictions(db, { limit: 9 })).map(({ id, result }) => [id, result])).toEqual([
+      [3, 4],
+      [2, 4],
+      [1, 4],
+    ]);
+    expect(await test.records.sql`select id from only predictions_2026_04`).toEqual([{ id: '3' }]);
+  });
+
+  it('go whole when they are over, and their youngest row by row', async () => {
+    const { db } = test.records;
+    await ensureMonths(db, new Date('2026-03-15T00:00:00Z'));
+    await recordPredictions(db, 'b', [
+      record(1),
+      record(2, { acceptedAt: '2026-04-01T00:00:00.000Z' }),
+      record(3, { acceptedAt: '2026-04-20T00:00:00.000Z' }),
+    ]);
+    expect(await removePredictionsBefore(db, new Date('2026-04-10T00:00:00Z'))).toEqual({
+      months: 1,
+      rows: 1,
+    });
+    expect(await partitions()).toEqual(['predictions_2026_04', 'predictions_default']);
+    expect((await listPredictions(db, { limit: 9 })).map(({ id }) => id)).toEqual([3]);
+    expect(await removePredictionsBefore(db, new Date('2026-04-10T00:00:00Z'))).toEqual({
+      months: 0,
+      rows: 0,
+    });
+  });
+
+  it('are of UTC', () => {
+    expect(monthOf(new Date('2026-12-31T23:30:00-05:00'))).toEqual({
+      table: 'predictions_2027_01',
+      from: new Date('2027-01-01T00:00:00Z'),
+      to: new Date('2027-02-01T00:00:00Z'),
+    });
+  });
+});

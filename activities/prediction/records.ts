@@ -1,0 +1,156 @@
+/** Predictions in the records: written by the batch, read by their owner. */
+import { type PredictionDetail, type PredictionRecord, predictionsChannel } from '@darkroom/contract';
+import { type Db, read, write } from '@darkroom/records';
+import { and, desc, eq, gte, inArray, lt, lte, type SQL, sql } from 'drizzle-orm';
+import { predictionKeys, predictions } from './schema.ts';
+
+export type PredictionRow = typeof predictions.$inferSelect;
+
+/**
+ * Writes the rows of a micro-batch, in one statement, and tells the channel of the batch when they are to be seen. A row that is there
+ * already stays as it is: of two attempts at a batch the first to write decides, whatever the other one came to.
+ */
+export const recordPredictions = write(
+  async (db: Db, batch: string, records: readonly PredictionRecord[]): Promise<void> => {
+    const rows = records.map(({ model, acceptedAt, traceId, ...record }) => ({
+      ...record,
+      accepted_at: acceptedAt,
+      model_name: model.name,
+      model_version: model.version,
+      model_digest: model.digest,
+      trace_id: traceId,
+      finished_at: new Date().toISOString(),
+    }));
+    // One parameter however many rows: a statement that Postgres plans once. The notification is sent with the commit.
+    await db.execute(sql`
+      with written as (
+        insert into ${predictions}
+        select * from json_populate_recordset(null::predictions, ${JSON.stringify(rows)}::json)
+        on conflict do nothing
+      )
+      select pg_notify(${predictionsChannel}, ${batch})`);
+  },
+);
+
+/** Ids with the time they were accepted, ISO 8601: what finds a row without looking into every month. */
+export interface PredictionPlace {
+  readonly id: number;
+  readonly acceptedAt: string;
+}
+
+/** The rows of those that are there. */
+export const predictionsAt = read(
+  async (db: Db, places: readonly PredictionPlace[]): Promise<PredictionRow[]> => {
+    if (places.length === 0) return [];
+    const times = places.map(({ acceptedAt }) => acceptedAt).sort();
+    return await db
+      .select()
+      .from(predictions)
+      .where(
+        and(
+          inArray(
+            predictions.id,
+            places.map(({ id }) => id),
+          ),
+          gte(predictions.acceptedAt, new Date(times[0] ?? 0)),
+          lte(predictions.acceptedAt, new Date(times.at(-1) ?? 0)),
+        ),
+      );
+  },
+);
+
+/** A prediction, whoever's it is. */
+export const getPrediction = read(async (db: Db, id: number): Promise<PredictionRow | undefined> => {
+  const [row] = await db.select().from(predictions).where(eq(predictions.id, id));
+  return row;
+});
+
+export interface PredictionFilter {
+  /** Absent: of all owners, for operators. */
+  readonly owner?: string | undefined;
+  readonly state?: PredictionRow['state'] | undefined;
+  /** Id of the last prediction of the page before. */
+  readonly before?: number | undefined;
+  readonly limit: number;
+}
+
+/** Predictions, newest first, a page by id: its cost does not depend on how many there are. */
+export const listPredictions = read(async (db: Db, filter: PredictionFilter): Promise<PredictionRow[]> => {
+  const bounds: (SQL | undefined)[] = [
+    filter.owner === undefined ? undefined : eq(predictions.owner, filter.owner),
+    filter.state === undefined ? undefined : eq(predictions.state, filter.state),
+    filter.before === undefined ? undefined : lt(predictions.id, filter.before),
+  ];
+  return await db
+    .select()
+    .from(predictions)
+    .where(and(...bounds))
+    .orderBy(desc(predictions.id))
+    .limit(filter.limit);
+});
+
+/** Removes a prediction; one that is gone is fine. Its Idempotency-Key stands for it still: a repetition is told that it was deleted. */
+export const deletePrediction = write(async (db: Db, { id, acceptedAt }: PredictionRow): Promise<void> => {
+  await db.transaction(async (tx) => {
+    await tx.update(predictionKeys).set({ deletedAt: sql`now()` }).where(eq(predictionKeys.predictionId, id));
+    await tx.delete(predictions).where(and(eq(predictions.id, id), eq(predictions.acceptedAt, acceptedAt)));
+  });
+});
+
+export interface PredictionKey extends PredictionPlace {
+  readonly owner: string;
+  readonly key: string;
+  /** SHA-256 of the request. */
+  readonly fingerprint: string;
+  /** When its prediction was deleted. */
+  readonly deletedAt?: Date;
+}
+
+/**
+ * The prediction that an owner's Idempotency-Key stands for: `wanted`, where nobody has used the key before. Row lock of the unique key:
+ * of two requests at once one makes the row, and the other one reads it.
+ */
+export const claimPredictionKey = write(async (db: Db, wanted: PredictionKey): Promise<PredictionKey> => {
+  const { owner, key, fingerprint, id, acceptedAt } = wanted;
+  const made = await db
+    .insert(predictionKeys)
+    .values({ owner, key, fingerprint, predictionId: id, acceptedAt: new Date(acceptedAt) })
+    .onConflictDoNothing()
+    .returning({ key: predictionKeys.key });
+  if (made.length > 0) return wanted;
+  const [row] = await db
+    .select()
+    .from(predictionKeys)
+    .where(and(eq(predictionKeys.owner, owner), eq(predictionKeys.key, key)));
+  // Its time was over between the two statements.
+  if (row === undefined) return claimPredictionKey(db, wanted);
+  return {
+    owner,
+    key,
+    fingerprint: row.fingerprint,
+    id: row.predictionId,
+    acceptedAt: row.acceptedAt.toISOString(),
+    ...(row.deletedAt !== null && { deletedAt: row.deletedAt }),
+  };
+});
+
+/** The document of a row. */
+export function toPredictionDetail(row: PredictionRow): PredictionDetail {
+  const { id, result, state, label, score, output, filename, bytes, timings, problem, traceId } = row;
+  return {
+    id,
+    result,
+    state,
+    label,
+    score,
+    ...output,
+    model: { name: row.modelName, version: row.modelVersion, digest: row.modelDigest },
+    filename,
+    bytes,
+    timings,
+    problem,
+    traceId,
+    acceptedAt: row.acceptedAt.toISOString(),
+    finishedAt: row.finishedAt.toISOString(),
+  };
+}

@@ -1,0 +1,73 @@
+/** The tables of predictions: rows of their own, beside those of jobs. */
+import type { PredictionOutput, PredictionTimings, ProblemRecord } from '@darkroom/contract';
+import { at } from '@darkroom/records/schema.ts';
+import {
+  bigint,
+  index,
+  integer,
+  jsonb,
+  pgSequence,
+  pgTable,
+  primaryKey,
+  real,
+  text,
+} from 'drizzle-orm/pg-core';
+
+/** Ids that a process takes at once: one question of Postgres for so many predictions. */
+export const idsAtOnce = 100;
+
+/** Each value is the first of a block of {@link idsAtOnce} ids. What a process has not used when it ends is never used. */
+export const predictionIds = pgSequence('prediction_ids', { startWith: 1, increment: idsAtOnce, cache: 1 });
+
+/**
+ * One row a prediction, partitioned by month of `accepted_at` (the migration says so by hand: drizzle has no words for it), so that those
+ * past their retention go as a table, not row by row.
+ */
+export const predictions = pgTable(
+  'predictions',
+  {
+    id: bigint({ mode: 'number' }).notNull(),
+    acceptedAt: at('accepted_at').notNull(),
+    owner: text().notNull(),
+    state: text().notNull().$type<'succeeded' | 'failed'>(),
+    /** Class index. */
+    result: integer(),
+    label: text(),
+    score: real(),
+    output: jsonb().$type<PredictionOutput>(),
+    problem: jsonb().$type<ProblemRecord>(),
+    modelName: text('model_name').notNull(),
+    modelVersion: text('model_version').notNull(),
+    modelDigest: text('model_digest').notNull(),
+    filename: text().notNull(),
+    bytes: integer().notNull(),
+    timings: jsonb().notNull().$type<PredictionTimings>(),
+    traceId: text('trace_id'),
+    finishedAt: at('finished_at').notNull().defaultNow(),
+  },
+  (t) => [
+    // The time is in the key because a partitioned table's must have it; ids alone are distinct, too.
+    primaryKey({ columns: [t.id, t.acceptedAt] }),
+    index('predictions_by_owner').on(t.owner, t.id),
+  ],
+);
+
+/** Which prediction an Idempotency-Key stands for: its id is given before it is made, so that a repetition makes the same one. */
+export const predictionKeys = pgTable(
+  'prediction_keys',
+  {
+    owner: text().notNull(),
+    key: text().notNull(),
+    /** SHA-256 of the request. */
+    fingerprint: text().notNull(),
+    predictionId: bigint('prediction_id', { mode: 'number' }).notNull(),
+    acceptedAt: at('accepted_at').notNull(),
+    /** When the prediction was deleted: it is not made again under this key. */
+    deletedAt: at('deleted_at'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.owner, t.key] }),
+    index('prediction_keys_by_age').on(t.acceptedAt),
+    index('prediction_keys_by_prediction').on(t.predictionId),
+  ],
+);

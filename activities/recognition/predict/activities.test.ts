@@ -1,0 +1,123 @@
+import { ProblemError } from '@darkroom/contract';
+import { type BatchItem, listPredictions, packBatch } from '@darkroom/prediction';
+import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
+import { StorageError } from '@darkroom/storage';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { predictionActivities } from './activities.ts';
+import type { PredictOne } from './batch.ts';
+import { SpentObjects } from './spent.ts';
+
+const model = { name: 'lite0', version: '1', digest: 'd' };
+const objects = new Map<string, Buffer>();
+const storage = {
+  getBytes: async (key: string): Promise<Buffer> => {
+    const bytes = objects.get(key);
+    if (bytes === undefined) throw new StorageError('source_not_found', `${key} is not there.`);
+    return bytes;
+  },
+  remove: async (keys: AsyncIterable<string> | Iterable<string>): Promise<void> => {
+    for await (const key of keys) objects.delete(key);
+  },
+};
+
+let test: TestRecords;
+beforeAll(async () => {
+  test = await startRecords();
+});
+afterAll(() => test.close());
+beforeEach(() => test.records.sql`truncate predictions, unit_attempts`);
+
+/** Puts a batch of pictures that are one byte each; returns the call for it. */
+function put(batch: string, ...pictures: number[]) {
+  const items = pictures.map(
+    (_, i): BatchItem => ({
+      id: i + 1,
+      acceptedAt: '2026-01-02T03:04:05.678Z',
+      owner: 'ada',
+      filename: `${i + 1}.jpg`,
+      bytes: 1,
+      topK: 5,
+      gatherMs: 0,
+      until: Date.now() + 60_000,
+      traceId: null,
+    }),
+  );
+  const bodies = pictures.map((picture) => Uint8Array.of(picture));
+  const object = Buffer.concat(packBatch({ header: { batch, sentAt: Date.now(), model, items }, bodies }));
+  objects.set(batch, object);
+  return { batch, key: batch, bytes: object.length };
+}
+
+const predict: PredictOne = async (_, picture) => ({
+  result: picture[0]!,
+  label: null,
+  score: null,
+  output: { width: 1, height: 1, format: 'jpeg' },
+  timings: {},
+});
+
+const spent = new SpentObjects(storage);
+const attempt = (nth: number, call: object, one: PredictOne = predict) => {
+  const { predictBatch } = predictionActivities({ records: test.records, storage, spent }, one);
+  return new MockActivityEnvironment({ attempt: nth }).run(() => predictBatch(call));
+};
+const results = async () =>
+  (await listPredictions(test.records.db, { limit: 99 })).map(({ id, result, problem }) => [
+    id,
+    result ?? problem?.code,
+  ]);
+
+it('records all of a batch, and its object goes behind it', async () => {
+  const call = put('b', 4, 5, 6);
+  await attempt(1, call);
+  expect(await results()).toEqual([
+    [3, 6],
+    [2, 5],
+    [1, 4],
+  ]);
+  await spent.flush();
+  expect(objects.has('b')).toBe(false);
+  // An attempt whose answer was lost, again.
+  await attempt(2, call);
+});
+
+it('records nothing of a batch that fails for no picture’s fault', async () => {
+  const call = put('b', 4, 5);
+  const outage = attempt(1, call, async () => {
+    throw new ProblemError('storage_unavailable', 'away');
+  });
+  await expect(outage).rejects.toMatchObject({ code: 'storage_unavailable' });
+  expect(await results()).toEqual([]);
+});
+
+it('finds the picture out that ends its worker: the others are answered, and none is made twice', async () => {
+  const call = put('b', 1, 2, 3, 4);
+  const made: number[] = [];
+  // A worker that dies comes to no end: what it has written is written.
+  const dies: PredictOne = async (item, picture, using) => {
+    if (picture[0] === 3) return new Promise(() => {});
+    made.push(item.id);
+    return predict(item, picture, using);
+  };
+  const dead = new Error('dead');
+  for (const nth of [3, 4]) {
+    const recorded = new Promise<never>((_, reject) => {
+      const look = setInterval(async () => {
+        const rows = await test.records.sql`select attempts from unit_attempts where id = 'predict/b/3'`;
+        if (rows[0]?.attempts !== nth - 2) return;
+        clearInterval(look);
+        reject(dead);
+      }, 20);
+    });
+    await expect(Promise.race([attempt(nth, call, dies), recorded])).rejects.toBe(dead);
+  }
+  await attempt(5, call, dies);
+  expect(await results()).toEqual([
+    [4, 4],
+    [3, 'poisonous_item'],
+    [2, 2],
+    [1, 1],
+  ]);
+  expect(made).toEqual([1, 2, 4]);
+});

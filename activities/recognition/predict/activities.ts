@@ -1,0 +1,67 @@
+/** The activity of predictions: a micro-batch out of the store, through a lane, into the records. */
+import { predictBatch as batchCall, ProblemError } from '@darkroom/contract';
+import { failpoint } from '@darkroom/platform';
+import { predictionsAt, recordPredictions, unpackBatch } from '@darkroom/prediction';
+import { countUnitAttempt, type Records } from '@darkroom/records';
+import { type Storage, StorageError } from '@darkroom/storage';
+import { activityInfo, cancellationSignal } from '@temporalio/activity';
+import { type PredictOne, predictBatch } from './batch.ts';
+import type { SpentObjects } from './spent.ts';
+
+/** In hand at once in one batch. */
+const width = 3;
+/**
+ * Attempts at a batch before its items are worked on one by one, each with attempts of its own: a picture that ends the worker itself is
+ * found out so, and its neighbours are answered.
+ */
+const attemptsTogether = 2;
+const attemptsAlone = 2;
+
+export interface PredictionDeps {
+  readonly records: Pick<Records, 'db'>;
+  readonly storage: Pick<Storage, 'getBytes'>;
+  readonly spent: SpentObjects;
+}
+
+export type PredictionActivities = ReturnType<typeof predictionActivities>;
+
+export function predictionActivities({ records, storage, spent }: PredictionDeps, predict: PredictOne) {
+  return {
+    async predictBatch(call: unknown): Promise<void> {
+      const begunAt = Date.now();
+      const { batch, key, bytes } = batchCall.parse(call);
+      const signal = cancellationSignal();
+      const object = await storage.getBytes(key, { maxBytes: bytes, signal }).catch((error: unknown) => {
+        // An attempt before this one has come to its end, and its answer was lost.
+        if (error instanceof StorageError && error.code === 'source_not_found') return undefined;
+        throw error;
+      });
+      if (object === undefined) return;
+      const packed = unpackBatch(object);
+      const fetchedAt = Date.now();
+      const common = { predict, signal, begunAt, fetchedAt, now: Date.now };
+      if (activityInfo().attempt <= attemptsTogether) {
+        const made = await predictBatch(packed, { ...common, width });
+        await failpoint('prediction.before-record', batch);
+        await recordPredictions(records.db, batch, made);
+      } else {
+        const there = await predictionsAt(records.db, packed.header.items);
+        const missing = packed.header.items.map(({ id }) => !there.some((row) => row.id === id));
+        const rest = {
+          header: { ...packed.header, items: packed.header.items.filter((_, i) => missing[i]) },
+          bodies: packed.bodies.filter((_, i) => missing[i]),
+        };
+        await predictBatch(rest, {
+          ...common,
+          width: 1,
+          before: async ({ id, filename }) => {
+            if ((await countUnitAttempt(records.db, `predict/${batch}/${id}`)) > attemptsAlone)
+              throw new ProblemError('poisonous_item', `${filename} ended the process that worked on it.`);
+          },
+          done: (record) => recordPredictions(records.db, batch, [record]),
+        });
+      }
+      spent.add(key);
+    },
+  };
+}

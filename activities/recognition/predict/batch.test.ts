@@ -1,0 +1,102 @@
+import { ProblemError } from '@darkroom/contract';
+import type { BatchItem, PackedBatch } from '@darkroom/prediction';
+import { expect, it } from 'vitest';
+import { type Predicted, type PredictOne, predictBatch } from './batch.ts';
+
+const model = { name: 'lite0', version: '1', digest: 'd' };
+const packed = (...pictures: number[]): PackedBatch => ({
+  header: {
+    batch: 'b',
+    sentAt: 1000,
+    model,
+    items: pictures.map(
+      (_, i): BatchItem => ({
+        id: i + 1,
+        acceptedAt: '2026-01-02T03:04:05.678Z',
+        owner: 'ada',
+        filename: `${i + 1}.jpg`,
+        bytes: 1,
+        topK: 5,
+        gatherMs: 3,
+        until: 5000,
+        traceId: null,
+      }),
+    ),
+  },
+  bodies: pictures.map((picture) => Uint8Array.of(picture)),
+});
+const said = (result: number): Predicted => ({
+  result,
+  label: 'cat',
+  score: 0.5,
+  output: { width: 1, height: 1, format: 'jpeg' },
+  timings: { decode: 1, infer: 2 },
+});
+/** The class of a picture is its byte; 255 is no picture. */
+const predict: PredictOne = async ({ filename }, picture) => {
+  if (picture[0] === 255) throw new ProblemError('truncated_image', `${filename} ends early.`);
+  return said(picture[0]!);
+};
+const options = {
+  predict,
+  signal: new AbortController().signal,
+  begunAt: 1100,
+  fetchedAt: 1105,
+  now: () => 2000,
+  width: 3,
+};
+
+it('gives each picture its own, beside those that cannot be read', async () => {
+  const pictures = Array.from({ length: 16 }, (_, i) => (i === 7 ? 255 : i));
+  const records = await predictBatch(packed(...pictures), options);
+  expect(records.map(({ id, result }) => [id, result])).toEqual(
+    pictures.map((picture, i) => [i + 1, picture === 255 ? null : picture]),
+  );
+  expect(records[7]).toMatchObject({ state: 'failed', problem: { code: 'truncated_image' } });
+  expect(records[0]).toMatchObject({
+    state: 'succeeded',
+    problem: null,
+    timings: { gather: 3, queue: 100, fetch: 5, decode: 1, infer: 2 },
+  });
+});
+
+it('does not begin what nobody waits for any more', async () => {
+  const begun: number[] = [];
+  const records = await predictBatch(packed(1, 2), {
+    ...options,
+    now: () => 5001,
+    predict: async (_, picture) => {
+      begun.push(picture[0]!);
+      return said(1);
+    },
+  });
+  expect(begun).toEqual([]);
+  expect(records.map(({ problem }) => problem?.code)).toEqual(['deadline_exceeded', 'deadline_exceeded']);
+});
+
+it.each([
+  ['an outage', new ProblemError('storage_unavailable', 'away')],
+  ['what nobody foresaw', new TypeError('x is not a function')],
+])('passes %s on: it is no picture’s fault', async (_, error) => {
+  const failing = predictBatch(packed(1, 2), {
+    ...options,
+    predict: async () => {
+      throw error;
+    },
+  });
+  await expect(failing).rejects.toBe(error);
+});
+
+it('ends with a cancel, whatever its pictures come to', async () => {
+  const cancel = new AbortController();
+  const cancelled = predictBatch(packed(1, 255, 3), {
+    ...options,
+    width: 1,
+    signal: cancel.signal,
+    predict: async () => {
+      cancel.abort(new Error('cancelled'));
+      throw new ProblemError('truncated_image', 'ends early');
+    },
+  });
+  await expect(cancelled).rejects.toThrow('cancelled');
+});

@@ -1,0 +1,63 @@
+/** Predictions in lanes of their own: by a classifier, the class of the whole picture; by a detector, that of what it is surest of. */
+import { ProblemError } from '@darkroom/contract';
+import type { Config } from '@darkroom/platform';
+import { openPredictions, type PredictionLanes, type PredictionsConfig } from '../lane/predictions.ts';
+import { isClassifier } from '../model/understanding/understand.ts';
+import type { Predicted, PredictOne } from './batch.ts';
+
+/** Lowest score that a detector tells of, as of a task that does not say. */
+const threshold = 0.4;
+
+export interface Predictor extends Pick<PredictionLanes, 'model' | 'close' | 'pids'> {
+  readonly predict: PredictOne;
+}
+
+/** Opens nothing before it is asked. `foreign`: as `openRecogniser` has it. */
+export function openPredictor(
+  config: PredictionsConfig & Pick<Config, 'limits' | 'predictions'>,
+  foreign?: string,
+): Predictor {
+  const lanes = openPredictions(config, foreign);
+  const { photoPixels: pixels, photoFrames: frames } = config.limits;
+  const limits = { bytes: config.predictions.bytes, pixels, frames };
+
+  const classified: PredictOne = async ({ filename, topK }, bytes, { model, signal }) => {
+    const [one] = await lanes.classify([{ name: filename, bytes }], { topK, limits, model, signal });
+    if (one === undefined) throw new Error(`${filename} was not answered.`);
+    if ('problem' in one) throw new ProblemError(one.problem.code, one.problem.detail);
+    const { width, height, format, classes, timings } = one.result;
+    const output = { width, height, format, top: [...classes] };
+    return { ...bestOf(classes), output, timings: stepsOf(timings) };
+  };
+
+  const detected: PredictOne = async ({ filename }, bytes, { model, signal }) => {
+    const { width, height, format, detections, timings } = await lanes.photo(
+      { name: filename, bytes },
+      { threshold, annotate: false, limits, model, signal },
+    );
+    const output = { width, height, format, detections: [...detections] };
+    return { ...bestOf(detections), output, timings: stepsOf(timings) };
+  };
+
+  return {
+    get pids() {
+      return lanes.pids;
+    },
+    model: () => lanes.model(),
+    close: () => lanes.close(),
+    predict: async (...asked) => (isClassifier(await lanes.model()) ? classified : detected)(...asked),
+  };
+}
+
+type Found = { readonly classId: number; readonly label: string; readonly score: number };
+
+const bestOf = ([best]: readonly Found[]): Pick<Predicted, 'result' | 'label' | 'score'> => ({
+  result: best?.classId ?? null,
+  label: best?.label ?? null,
+  score: best?.score ?? null,
+});
+
+const stepsOf = ({ prepare, recognise }: Partial<Record<'prepare' | 'recognise', number>>) => ({
+  ...(prepare !== undefined && { decode: prepare }),
+  ...(recognise !== undefined && { infer: recognise }),
+});

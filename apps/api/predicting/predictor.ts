@@ -1,0 +1,93 @@
+/** The predictor of an API process, bound to its connections. */
+import { type ProblemCode, predictActivity, queues } from '@darkroom/contract';
+import type { Dispatch } from '@darkroom/dispatch';
+import type { Config } from '@darkroom/platform';
+import { Predictor } from '@darkroom/prediction/predictor/predictor.ts';
+import type { Records } from '@darkroom/records';
+import type { Storage } from '@darkroom/storage';
+import { v7 as uuid7 } from 'uuid';
+import { measures } from './measures.ts';
+import { PictureMemory } from './memory.ts';
+import { ServedPredictors } from './served.ts';
+
+export interface PredictingDeps {
+  readonly config: Config;
+  readonly records: Records;
+  readonly storage: Storage;
+  readonly dispatch: Pick<Dispatch, 'units'>;
+}
+
+/** Deaths of a worker included; the batch's items are worked on one by one before the last. */
+const attempts = 6;
+/** Longest time of an attempt, and its longest silence: how late another worker takes over from one that died. */
+const attemptSeconds = 60;
+const silenceSeconds = 3;
+/** Batches under way for each process that works on them: one is worked on, the next one is on its way. */
+const batchesPerLane = 2;
+
+export interface Predicting {
+  readonly predictor: Predictor;
+  readonly served: ServedPredictors;
+  readonly pictures: PictureMemory;
+  /** Waits for what was taken in, then lets go of the connections. */
+  close(): Promise<void>;
+}
+
+/** Nothing is sent before the first request. */
+export function createPredicting({ config, records, storage, dispatch }: PredictingDeps): Predicting {
+  const served = new ServedPredictors(records.db);
+  const unitOf = (batch: string): string => `predict/${batch}`;
+  const predictor = new Predictor({
+    records,
+    put: (key, bytes) => storage.putBytes(key, bytes, { contentType: 'application/octet-stream' }),
+    start: (batch, { owner }) =>
+      dispatch.units.start({
+        id: unitOf(batch.batch),
+        activity: predictActivity,
+        queue: queues.interactive,
+        args: [batch],
+        // What somebody waits for goes before every job.
+        priority: { priorityKey: 1, fairnessKey: owner },
+        attempts,
+        attemptSeconds,
+        silenceSeconds,
+      }),
+    isOpen: async (batch) => (await dispatch.units.describe(unitOf(batch))) === 'running',
+    newBatch: uuid7,
+    gather: {
+      batch: config.predictions.batch,
+      queue: { items: config.predictions.queue, bytes: config.predictions.memoryBytes },
+      underWay: () => batchesPerLane * Math.max(1, served.lanes),
+    },
+    seen: measures(() => predictor.loads),
+  });
+  return {
+    predictor,
+    served,
+    pictures: new PictureMemory(config.predictions.memoryBytes),
+    async close() {
+      await predictor.drained();
+      await predictor.close();
+    },
+  };
+}
+
+/** What a prediction can fail with, beside what any request can. */
+export const predictionProblems: readonly ProblemCode[] = [
+  'overloaded',
+  'deadline_exceeded',
+  'no_prediction_model',
+  'unknown_model',
+  'empty_file',
+  'unsupported_media',
+  'heic_unsupported',
+  'truncated_image',
+  'too_large',
+  'too_many_pixels',
+  'too_many_frames',
+  'memory_limit',
+  'item_timeout',
+  'poisonous_item',
+  'engine_unavailable',
+  'storage_unavailable',
+];

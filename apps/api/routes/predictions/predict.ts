@@ -1,0 +1,142 @@
+/** `POST /predict`: a picture in, its class out, once the row of it is there. */
+import { createHash } from 'node:crypto';
+import { ProblemError, prediction, predictionDetail } from '@darkroom/contract';
+import { fingerprintOf } from '@darkroom/dispatch';
+import { type PredictionRow, toPredictionDetail } from '@darkroom/prediction';
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Api, ApiContext } from '../../context.ts';
+import { setHeader } from '../../middleware/headers.ts';
+import { type Base, named } from '../../openapi/bases.ts';
+import {
+  idempotencyHeader,
+  plainText,
+  problems,
+  unvalidated,
+  unvalidatedQuery,
+} from '../../openapi/describe.ts';
+import { predictionProblems } from '../../predicting/predictor.ts';
+import { validationProblem } from '../../problems.ts';
+import { optionsInQuery } from '../../requests/query.ts';
+import { readPicture, type SentPicture } from './picture.ts';
+
+export const predictionOptions = z.strictObject({
+  model: plainText(100).min(1).default('default').meta({ description: 'Name of a model, or `default`.' }),
+  detail: z.boolean().default(false).meta({ description: 'Whether to tell more than `id` and `result`.' }),
+  topK: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(5)
+    .meta({ description: 'Classes that a classifier tells of, best first.' }),
+  deadline: z.number().min(0.05).max(60).optional().meta({
+    description: 'Seconds that the answer is waited for. Absent: PREDICTION_DEADLINE_SECONDS, 2.',
+    example: 2,
+  }),
+});
+export type PredictionOptions = z.infer<typeof predictionOptions>;
+
+const form = z
+  .strictObject({
+    file: z
+      .file()
+      .meta({ description: 'One picture: JPEG, PNG, WebP, TIFF, GIF, AVIF or HEIC, told by content.' }),
+    ...predictionOptions.partial().shape,
+  })
+  .meta({ id: 'PredictionForm', description: 'The options may stand in the query as well.' });
+
+const predictAt = (base: Base) =>
+  createRoute({
+    method: 'post',
+    path: `${base}/predict`,
+    ...named('predict', base, 'Predictions'),
+    summary: 'Predict what is on a picture',
+    description: [
+      'The answer is `{"id", "result"}` alone, `result` being the class index; `?detail=true` has label, score, the best classes or the boxes, the model’s version, and the time of each step.',
+      'The prediction is in the database before it is answered. With an `Idempotency-Key` the same request again is the same prediction.',
+      'What cannot be done within the deadline is refused with 503 as it comes in. The picture is not kept.',
+    ].join('\n'),
+    request: {
+      headers: idempotencyHeader,
+      body: { required: true, content: { 'multipart/form-data': { schema: unvalidated(form) } } },
+    },
+    ...unvalidatedQuery(predictionOptions),
+    responses: {
+      200: {
+        description: 'The prediction.',
+        headers: z.object({ location: z.string().meta({ description: 'Address of the prediction.' }) }),
+        content: { 'application/json': { schema: z.union([prediction, predictionDetail]) } },
+      },
+      ...problems(
+        'invalid_request',
+        'validation_failed',
+        'unsupported_content_type',
+        'request_timeout',
+        'payload_too_large',
+        'idempotency_key_reused',
+        'idempotency_key_deleted',
+        ...predictionProblems,
+      ),
+    },
+  });
+
+/** Registers the route under `base`. */
+export function registerPredict(api: Api, base: Base): void {
+  api.openapi(predictAt(base), async (c) => {
+    const { config, predicting } = c.var.deps;
+    const free = predicting.pictures.hold(announced(c, config.predictions.bytes));
+    try {
+      const picture = await readPicture(c, config.predictions.bytes);
+      const options = optionsOf(c, picture);
+      const row = await predicting.predictor.predict({
+        ...(await requestOf(c, picture, options)),
+        idempotency: idempotencyOf(c, picture, options),
+      });
+      setHeader(c, 'location', `${base}/predict/${row.id}`);
+      if (row.problem !== null) throw new ProblemError(row.problem.code, row.problem.detail);
+      return c.json(documentOf(row, options.detail), 200);
+    } finally {
+      free();
+    }
+  });
+}
+
+/** The document of a row: its two keys, or all. */
+export const documentOf = (row: PredictionRow, detail: boolean) =>
+  detail ? toPredictionDetail(row) : { id: row.id, result: row.result };
+
+/** Bytes that are on their way. */
+function announced(c: ApiContext, most: number): number {
+  const length = Number(c.req.header('content-length') ?? most);
+  return Number.isFinite(length) ? Math.min(length, most) : most;
+}
+
+function optionsOf(c: ApiContext, { fields }: SentPicture): PredictionOptions {
+  const read = predictionOptions.safeParse(
+    optionsInQuery(predictionOptions, { ...fields, ...c.req.queries() }),
+  );
+  if (!read.success) throw validationProblem(read.error, 'query');
+  return read.data;
+}
+
+async function requestOf(c: ApiContext, { bytes, filename }: SentPicture, options: PredictionOptions) {
+  const { caller, deps, traceId } = c.var;
+  return {
+    owner: caller.owner,
+    priority: caller.priority,
+    model: await deps.predicting.served.version(options.model),
+    picture: bytes,
+    filename,
+    topK: options.topK,
+    deadlineMs: 1000 * (options.deadline ?? deps.config.predictions.deadlineSeconds),
+    traceId: traceId ?? null,
+    signal: c.req.raw.signal,
+  };
+}
+
+function idempotencyOf(c: ApiContext, { bytes, filename }: SentPicture, options: PredictionOptions) {
+  const key = c.req.header('idempotency-key');
+  if (key === undefined) return undefined;
+  const { model, topK } = options;
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return { key, fingerprint: fingerprintOf({ sha256, filename, model, topK }) };
+}

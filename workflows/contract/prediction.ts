@@ -1,0 +1,110 @@
+/** Predictions: one picture, one answer, in the records before it is given. */
+import { z } from 'zod';
+import { detection, modelIdentity } from './photo.ts';
+import { problemRecord } from './problem.ts';
+
+/** Channel on which Postgres tells that the rows of a micro-batch are there; the payload is the batch's id. */
+export const predictionsChannel = 'darkroom_predictions';
+
+/** Activity of the queue `interactive` that predicts a micro-batch. */
+export const predictActivity = 'predictBatch';
+
+/** A class with how sure the model is of it. */
+export const scoredLabel = z
+  .object({
+    classId: z.int().min(0).meta({ description: "The label's number in the model's own list." }),
+    label: z.string(),
+    score: z.number().min(0).max(1),
+  })
+  .meta({ id: 'ScoredLabel' });
+export type ScoredLabel = z.infer<typeof scoredLabel>;
+
+/** What a model says of a picture beside the class. */
+export const predictionOutput = z.object({
+  width: z.int().meta({ description: 'Pixels, EXIF orientation applied, as those of boxes.' }),
+  height: z.int(),
+  format: z.string(),
+  top: z
+    .array(scoredLabel)
+    .optional()
+    .meta({ description: 'The best classes, best first: of a classifier.' }),
+  detections: z
+    .array(detection)
+    .optional()
+    .meta({ description: 'What was found, best first: of a detector.' }),
+});
+export type PredictionOutput = z.infer<typeof predictionOutput>;
+
+export const predictionState = z.enum(['succeeded', 'failed']);
+
+/** Milliseconds each step took. */
+export const predictionTimings = z
+  .object({
+    gather: z.number().meta({ description: 'From the whole request to its batch being handed over.' }),
+    queue: z.number().meta({ description: 'Until a worker had the batch.' }),
+    fetch: z.number().meta({ description: 'Until the worker had its pictures.' }),
+    decode: z.number().meta({ description: 'Decoding and preparing; waiting for a place included.' }),
+    infer: z.number(),
+  })
+  .partial()
+  .meta({ id: 'PredictionTimings', description: 'Milliseconds each step took.' });
+export type PredictionTimings = z.infer<typeof predictionTimings>;
+
+/** The row of a prediction, as whoever makes it writes it. Failed: `problem` says why, and `result` is null. */
+export interface PredictionRecord {
+  readonly id: number;
+  /** When the whole request was there, ISO 8601; with the id, the key of the row. */
+  readonly acceptedAt: string;
+  readonly owner: string;
+  readonly state: z.infer<typeof predictionState>;
+  /** Class index; null also where a detector found nothing. */
+  readonly result: number | null;
+  readonly label: string | null;
+  readonly score: number | null;
+  readonly output: PredictionOutput | null;
+  readonly problem: z.infer<typeof problemRecord> | null;
+  readonly model: z.infer<typeof modelIdentity>;
+  readonly filename: string;
+  readonly bytes: number;
+  readonly timings: PredictionTimings;
+  readonly traceId: string | null;
+}
+
+/** These two keys alone: what its users have always got. */
+export const prediction = z
+  .object({
+    id: z.int().min(1).meta({ example: 1 }),
+    result: z.int().min(0).nullable().meta({
+      description: 'Class index; null where a detector found nothing, or the prediction failed.',
+      example: 4,
+    }),
+  })
+  .meta({ id: 'Prediction' });
+export type Prediction = z.infer<typeof prediction>;
+
+export const predictionDetail = prediction
+  .extend({
+    state: predictionState,
+    label: z.string().nullable(),
+    score: z.number().min(0).max(1).nullable(),
+    ...predictionOutput.partial().shape,
+    model: modelIdentity,
+    filename: z.string(),
+    bytes: z.int(),
+    timings: predictionTimings,
+    problem: problemRecord.nullable(),
+    traceId: z.string().nullable(),
+    acceptedAt: z.iso.datetime(),
+    finishedAt: z.iso.datetime(),
+  })
+  .meta({ id: 'PredictionDetail' });
+export type PredictionDetail = z.infer<typeof predictionDetail>;
+
+/** What the activity is told of a micro-batch: all else stands in its packed object. */
+export const predictBatch = z.object({
+  batch: z.string(),
+  /** Of the packed object, in the platform's bucket. */
+  key: z.string(),
+  bytes: z.int(),
+});
+export type PredictBatch = z.infer<typeof predictBatch>;
