@@ -98,6 +98,11 @@ export const predictionDetail = prediction
     finishedAt: z.iso.datetime(),
   })
   .meta({ id: 'PredictionDetail' });
+/** What a request for a prediction is answered with: its two keys, or all of it. */
+export const predictionAnswer = predictionDetail.partial().required({ id: true, result: true }).meta({
+  id: 'PredictionAnswer',
+  description: '`id` and `result` alone, where `detail` was not asked for.',
+});
 export type PredictionDetail = z.infer<typeof predictionDetail>;
 
 /** What the activity is told of a micro-batch: all else stands in its packed object. */

@@ -28,18 +28,23 @@ export class RowsToCome<Waits extends Waiter> {
   readonly #deps: RowsToComeDeps;
   readonly #askMs: number;
   readonly #open = new Map<string, OpenBatch<Waits>>();
-  readonly #listening: Promise<{ unlisten(): Promise<void> }>;
+  #listening: Promise<{ unlisten(): Promise<void> }> | undefined;
   #looking: NodeJS.Timeout | undefined;
 
   constructor(deps: RowsToComeDeps) {
     this.#deps = deps;
     this.#askMs = deps.askMs ?? usualAskMs;
+  }
+
+  /** With the first batch: a process of which nobody wants predictions has no connection for them. */
+  #listen(): void {
+    if (this.#listening !== undefined) return;
     const look = (batch: string): void => void this.#look(batch);
     const lookForAll = (): void => {
       for (const batch of this.#open.keys()) look(batch);
     };
     // What was told while nobody listened is lost, so that all are looked for after each (re)connection.
-    this.#listening = deps.records.listen(predictionsChannel, look, lookForAll);
+    this.#listening = this.#deps.records.listen(predictionsChannel, look, lookForAll);
     this.#looking = setInterval(lookForAll, lookMs);
     this.#looking.unref();
   }
@@ -48,6 +53,7 @@ export class RowsToCome<Waits extends Waiter> {
   async wait(batch: string, waiters: readonly Waits[]): Promise<readonly Waits[]> {
     const open = new OpenBatch(waiters, Date.now() + this.#askMs);
     this.#open.set(batch, open);
+    this.#listen();
     // Its rows may be there: it is of a repeated request, or was faster than we are.
     void this.#look(batch);
     const refused = await open.ended;
@@ -57,7 +63,7 @@ export class RowsToCome<Waits extends Waiter> {
 
   async close(): Promise<void> {
     clearInterval(this.#looking);
-    await (await this.#listening).unlisten();
+    await (await this.#listening)?.unlisten();
   }
 
   async #look(batch: string): Promise<void> {

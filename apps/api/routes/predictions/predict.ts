@@ -1,6 +1,6 @@
 /** `POST /predict`: a picture in, its class out, once the row of it is there. */
 import { createHash } from 'node:crypto';
-import { ProblemError, prediction, predictionDetail } from '@darkroom/contract';
+import { ProblemError, predictionAnswer } from '@darkroom/contract';
 import { fingerprintOf } from '@darkroom/dispatch';
 import { type PredictionRow, toPredictionDetail } from '@darkroom/prediction';
 import { createRoute, z } from '@hono/zod-openapi';
@@ -64,7 +64,7 @@ const predictAt = (base: Base) =>
       200: {
         description: 'The prediction.',
         headers: z.object({ location: z.string().meta({ description: 'Address of the prediction.' }) }),
-        content: { 'application/json': { schema: z.union([prediction, predictionDetail]) } },
+        content: { 'application/json': { schema: predictionAnswer } },
       },
       ...problems(
         'invalid_request',

@@ -1,5 +1,5 @@
 /** Predictions as they were made: listed, read, deleted by their owner. */
-import { ProblemError, prediction, predictionDetail, predictionState } from '@darkroom/contract';
+import { ProblemError, predictionAnswer, predictionState } from '@darkroom/contract';
 import { deletePrediction, getPrediction, listPredictions, type PredictionRow } from '@darkroom/prediction';
 import { createRoute, z } from '@hono/zod-openapi';
 import { type Action, authorize } from '../../authorize.ts';
@@ -22,8 +22,6 @@ const idParam = z.object({
     .string()
     .meta({ description: 'Id of the prediction.', example: '1', param: { name: 'id', in: 'path' } }),
 });
-
-const either = z.union([prediction, predictionDetail]);
 
 const listAt = (base: Base) =>
   createRoute({
@@ -48,7 +46,7 @@ const listAt = (base: Base) =>
         headers: z.object({
           link: z.string().optional().meta({ description: 'RFC 8288: `<address>; rel="next"`.' }),
         }),
-        content: { 'application/json': { schema: z.array(either) } },
+        content: { 'application/json': { schema: z.array(predictionAnswer) } },
       },
       ...problems('validation_failed', 'invalid_page_token'),
     },
@@ -62,7 +60,7 @@ const getAt = (base: Base) =>
     summary: 'One prediction',
     request: { params: idParam, query: z.strictObject(detailQuery) },
     responses: {
-      200: { description: 'The prediction.', content: { 'application/json': { schema: either } } },
+      200: { description: 'The prediction.', content: { 'application/json': { schema: predictionAnswer } } },
       ...problems('not_found', 'validation_failed'),
     },
   });
