@@ -13,7 +13,9 @@ const names = [
   'CHANGELOG.md',
   'docs/api.md',
   'docs/measurements.md',
+  'docs/models.md',
   'docs/operation.md',
+  'docs/predictions.md',
   'docs/servers.md',
 ];
 const pages = await Promise.all(

@@ -1,4 +1,4 @@
-/** Bytes that look random, the same for a seed everywhere: the top bytes of Numerical Recipes' generator. `tools/oracle` makes the same ones. */
+/** Bytes that look random, the same for a seed everywhere: the top bytes of Numerical Recipes' generator. `test/oracle` makes the same ones. */
 export function noise(seed: number, length: number): Buffer {
   const bytes = Buffer.alloc(length);
   let state = seed;

@@ -1,4 +1,4 @@
-/** What PyTorch answers, as `tools/oracle/efficientnet_lite0.py` has recorded it. */
+/** What PyTorch answers, as `test/oracle/efficientnet_lite0.py` has recorded it. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
@@ -23,6 +23,6 @@ export function requireSameInput(name: string, bytes: Uint8Array): void {
   const found = createHash('sha256').update(bytes).digest('hex');
   if (found !== oracle.inputs[name])
     throw new Error(
-      `${name} is another input than the recorded one: run the oracle again (tools/oracle/efficientnet_lite0.py)`,
+      `${name} is another input than the recorded one: run the oracle again (test/oracle/efficientnet_lite0.py)`,
     );
 }

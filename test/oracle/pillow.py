@@ -1,7 +1,7 @@
 """Records what Pillow makes of pictures of noise: test/oracle/pillow.json, which `activities/recognition/picture/resize` is held to.
 
     pip install pillow==13.0.0
-    python tools/oracle/pillow.py > test/oracle/pillow.json
+    python test/oracle/pillow.py > test/oracle/pillow.json
 
 The pictures are made here and by the test from the same seeds (Numerical Recipes' generator, its top bytes).
 """
@@ -103,7 +103,7 @@ values = [
 record = {
     "tool": "Pillow",
     "version": PIL.__version__,
-    "command": "python tools/oracle/pillow.py > test/oracle/pillow.json",
+    "command": "python test/oracle/pillow.py > test/oracle/pillow.json",
 }
 rows = ",\n    ".join(json.dumps(value) for value in values)
 print(json.dumps(record, indent=2)[:-2] + ',\n  "values": [\n    ' + rows + "\n  ]\n}")
