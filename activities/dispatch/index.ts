@@ -34,6 +34,7 @@ export { type ListContent, type RowsSubmission, requireListSize } from './intake
 export type { Received } from './intake/receive.ts';
 export { uploadsPrefix } from './intake/sources.ts';
 export type { Accepted, Submission } from './intake/submit.ts';
+export { fairnessKeyOf } from './run.ts';
 export type { SweepReport } from './sweep/pass.ts';
 
 export interface DispatchDeps {

@@ -124,6 +124,6 @@ async function callOff({ records, engine }: DispatchDeps, { id, run }: Runnable)
 }
 
 /** Fairness keys are at most 64 bytes. */
-function fairnessKeyOf(owner: string): string {
+export function fairnessKeyOf(owner: string): string {
   return Buffer.from(owner).subarray(0, 64).toString();
 }

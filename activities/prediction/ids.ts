@@ -8,11 +8,15 @@ const nextBlock = write(async (db: Db): Promise<number> => {
   return Number(rows[0]?.first);
 });
 
+/** A block is given from for so long: of two processes, ids of the quiet one are not days behind those of the other in a list. */
+const freshMs = 10_000;
+
 /** Gives ids. What is left of a block when the process ends is never given: gaps are allowed, repetitions are not. */
 export class PredictionIds {
   readonly #db: Db;
   #next = 0;
   #end = 0;
+  #takenAt = 0;
   #taking: Promise<void> | undefined;
 
   constructor(db: Db) {
@@ -21,7 +25,7 @@ export class PredictionIds {
 
   /** An id nobody else has. Throws `records_unavailable`. */
   async next(): Promise<number> {
-    while (this.#next >= this.#end) await this.#take();
+    while (this.#next >= this.#end || performance.now() - this.#takenAt > freshMs) await this.#take();
     return this.#next++;
   }
 
@@ -31,6 +35,7 @@ export class PredictionIds {
       try {
         this.#next = await nextBlock(this.#db);
         this.#end = this.#next + idsAtOnce;
+        this.#takenAt = performance.now();
       } finally {
         this.#taking = undefined;
       }

@@ -1,10 +1,16 @@
 /** Predictions in the records: written by the batch, read by their owner. */
 import { type PredictionDetail, type PredictionRecord, predictionsChannel } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
-import { and, desc, eq, gte, inArray, lt, lte, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, gte, inArray, lt, lte, type SQL, sql } from 'drizzle-orm';
 import { predictionKeys, predictions } from './schema.ts';
 
 export type PredictionRow = typeof predictions.$inferSelect;
+
+/** Those that are written, by name: a column of a later version has its default. */
+const columns = sql.join(
+  Object.values(getTableColumns(predictions)).map(({ name }) => sql.identifier(name)),
+  sql`, `,
+);
 
 /**
  * Writes the rows of a micro-batch, in one statement, and tells the channel of the batch when they are to be seen. A row that is there
@@ -24,8 +30,8 @@ export const recordPredictions = write(
     // One parameter however many rows: a statement that Postgres plans once. The notification is sent with the commit.
     await db.execute(sql`
       with written as (
-        insert into ${predictions}
-        select * from json_populate_recordset(null::predictions, ${JSON.stringify(rows)}::json)
+        insert into ${predictions} (${columns})
+        select ${columns} from json_populate_recordset(null::predictions, ${JSON.stringify(rows)}::json)
         on conflict do nothing
       )
       select pg_notify(${predictionsChannel}, ${batch})`);
@@ -133,6 +139,26 @@ export const claimPredictionKey = write(async (db: Db, wanted: PredictionKey): P
     ...(row.deletedAt !== null && { deletedAt: row.deletedAt }),
   };
 });
+
+/**
+ * Has a key stand for a prediction that is still to be made, in place of one that failed for what passes. Of two at once, one decides;
+ * returns what the key stands for then.
+ */
+export const rebindPredictionKey = write(
+  async (db: Db, failed: PredictionKey, wanted: PredictionKey): Promise<PredictionKey> => {
+    await db
+      .update(predictionKeys)
+      .set({ predictionId: wanted.id, acceptedAt: new Date(wanted.acceptedAt) })
+      .where(
+        and(
+          eq(predictionKeys.owner, wanted.owner),
+          eq(predictionKeys.key, wanted.key),
+          eq(predictionKeys.predictionId, failed.id),
+        ),
+      );
+    return claimPredictionKey(db, wanted);
+  },
+);
 
 /** The document of a row. */
 export function toPredictionDetail(row: PredictionRow): PredictionDetail {

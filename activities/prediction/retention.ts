@@ -28,9 +28,10 @@ export function monthOf(moment: Date, ahead = 0): Month {
 export const ensureMonths = write(async (db: Db, now: Date): Promise<void> => {
   for (const { table, from, to } of [monthOf(now), monthOf(now, 1)]) {
     if (await isThere(db, table)) continue;
-    await db.transaction(async (tx) => {
-      await tx.execute(sql`select pg_advisory_xact_lock(${lockId})`);
+    await locked(db, async (tx) => {
       if (await isThere(tx, table)) return;
+      // What is written meanwhile would lie in the default partition when the new one is attached, and keep it from that.
+      await tx.execute(sql`lock table predictions in share row exclusive mode`);
       const [name, first, last] = [sql.identifier(table), from.toISOString(), to.toISOString()];
       await tx.execute(sql`create table ${name} (like predictions including all)`);
       await tx.execute(sql`
@@ -44,6 +45,17 @@ export const ensureMonths = write(async (db: Db, now: Date): Promise<void> => {
     });
   }
 });
+
+/**
+ * Runs `work`, one at a time everywhere. It gives up rather than wait for the tables for long: whoever wants a row would wait behind it.
+ */
+async function locked<R>(db: Db, work: (tx: Db) => Promise<R>): Promise<R> {
+  return db.transaction(async (tx) => {
+    await tx.execute(sql`select pg_advisory_xact_lock(${lockId})`);
+    await tx.execute(sql`set local lock_timeout = '500ms'`);
+    return work(tx);
+  });
+}
 
 /** Not to_regclass(): within a transaction it goes on answering no from its cache, while who held the lock before has made the table. */
 async function isThere(db: Db, table: string): Promise<boolean> {
@@ -62,23 +74,27 @@ const rowsAtOnce = 5000;
  * thousand rows a call. Returns how many tables and rows went.
  */
 export const removePredictionsBefore = write(
-  async (db: Db, before: Date): Promise<{ months: number; rows: number }> =>
-    db.transaction(async (tx) => {
-      await tx.execute(sql`select pg_advisory_xact_lock(${lockId})`);
-      const { rows: tables } = await tx.execute<{ name: string }>(sql`
-        select child.relname as name from pg_inherits
-        join pg_class child on child.oid = inhrelid
-        where inhparent = 'predictions'::regclass and child.relname ~ '^predictions_[0-9]{4}_[0-9]{2}$'
-          and child.relname < ${monthOf(before).table}`);
-      for (const { name } of tables) await tx.execute(sql`drop table ${sql.identifier(name)}`);
-      const { rowCount } = await tx.execute(sql`
-        delete from predictions where (id, accepted_at) in (
-          select id, accepted_at from predictions where accepted_at < ${before.toISOString()} limit ${rowsAtOnce})`);
-      return { months: tables.length, rows: rowCount ?? 0 };
-    }),
+  async (db: Db, before: Date): Promise<{ months: number; rows: number }> => {
+    const { rows: tables } = await db.execute<{ name: string }>(sql`
+      select child.relname as name from pg_inherits
+      join pg_class child on child.oid = inhrelid
+      where inhparent = 'predictions'::regclass and child.relname ~ '^predictions_[0-9]{4}_[0-9]{2}$'
+        and child.relname < ${monthOf(before).table}`);
+    for (const { name } of tables)
+      await locked(db, (tx) => tx.execute(sql`drop table if exists ${sql.identifier(name)}`));
+    const { rowCount } = await db.execute(sql`
+      delete from predictions where (id, accepted_at) in (
+        select id, accepted_at from predictions where accepted_at < ${before.toISOString()} limit ${rowsAtOnce})`);
+    return { months: tables.length, rows: rowCount ?? 0 };
+  },
 );
 
-/** Forgets Idempotency-Keys of before `before`. */
+/** Forgets Idempotency-Keys of before `before`, some thousand a call. */
 export const forgetKeysBefore = write(async (db: Db, before: Date): Promise<void> => {
-  await db.delete(predictionKeys).where(lt(predictionKeys.acceptedAt, before));
+  const some = db
+    .select({ owner: predictionKeys.owner, key: predictionKeys.key })
+    .from(predictionKeys)
+    .where(lt(predictionKeys.acceptedAt, before))
+    .limit(rowsAtOnce);
+  await db.delete(predictionKeys).where(sql`(owner, key) in ${some}`);
 });

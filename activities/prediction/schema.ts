@@ -1,6 +1,7 @@
 /** The tables of predictions: rows of their own, beside those of jobs. */
 import type { PredictionOutput, PredictionTimings, ProblemRecord } from '@darkroom/contract';
 import { at } from '@darkroom/records/schema.ts';
+import { sql } from 'drizzle-orm';
 import {
   bigint,
   index,
@@ -49,6 +50,10 @@ export const predictions = pgTable(
     // The time is in the key because a partitioned table's must have it; ids alone are distinct, too.
     primaryKey({ columns: [t.id, t.acceptedAt] }),
     index('predictions_by_owner').on(t.owner, t.id),
+    // Few among many.
+    index('predictions_failed').on(t.owner, t.id).where(sql`${t.state} = 'failed'`),
+    // Rows lie in the order of their times: what is past its retention is found without reading the month.
+    index('predictions_by_time').using('brin', t.acceptedAt),
   ],
 );
 

@@ -26,16 +26,26 @@ export function predictionUpkeep({
     name: 'predictions',
     async run(signal) {
       const now = Date.now();
-      await ensureMonths(db, new Date(now));
-      await forgetKeysBefore(db, new Date(now - predictions.keyHours * hourMs));
-      if (predictions.retentionDays !== undefined)
-        await removePredictionsBefore(db, new Date(now - predictions.retentionDays * 24 * hourMs));
-      if (now < lookAt) return;
-      await storage.remove(leftBefore(storage, now - spentMs, signal), {
-        assertHeld: async () => {},
-        signal,
-      });
-      lookAt = now + lookMs;
+      const { keyHours, retentionDays } = predictions;
+      const removeLeft = async (): Promise<void> => {
+        if (now < lookAt) return;
+        const left = leftBefore(storage, now - spentMs, signal);
+        await storage.remove(left, { assertHeld: async () => {}, signal });
+        lookAt = now + lookMs;
+      };
+      // One that has to wait for a table, or fails, keeps none of the others from their turn.
+      const steps = [
+        () => ensureMonths(db, new Date(now)),
+        () => forgetKeysBefore(db, new Date(now - keyHours * hourMs)),
+        async () => {
+          if (retentionDays !== undefined)
+            await removePredictionsBefore(db, new Date(now - retentionDays * 24 * hourMs));
+        },
+        removeLeft,
+      ];
+      const failed: unknown[] = [];
+      for (const step of steps) await step().catch((error: unknown) => failed.push(error));
+      if (failed.length > 0) throw failed[0];
     },
   };
 }

@@ -32,6 +32,31 @@ export class FairQueue<Entry extends Queued> {
     return Math.min(...firsts.map((entry) => entry?.since ?? Number.POSITIVE_INFINITY));
   }
 
+  /** How many are taken before a new one of that owner and priority. */
+  ahead({ owner, priority }: Pick<Queued, 'owner' | 'priority'>): number {
+    let ahead = 0;
+    for (const [level, turns] of this.#levels) {
+      if (level > priority) continue;
+      const own = turns.get(owner)?.size ?? 0;
+      for (const waiting of turns.values())
+        ahead += level < priority ? waiting.size : Math.min(waiting.size, own + 1);
+    }
+    return ahead;
+  }
+
+  /**
+   * Which entry makes way for a new one of that owner and priority, where not all have room: the newest of who has most waiting, of a worse
+   * priority, or of the same one where that owner would still have no less. Undefined where the new one is the one too many.
+   */
+  makesWay({ owner, priority }: Pick<Queued, 'owner' | 'priority'>): Entry | undefined {
+    const worst = Math.max(...this.#levels.keys());
+    const turns = this.#levels.get(worst);
+    if (turns === undefined || worst < priority) return undefined;
+    const most = [...turns.values()].reduce((a, b) => (b.size > a.size ? b : a));
+    if (worst === priority && most.size <= (turns.get(owner)?.size ?? 0) + 1) return undefined;
+    return [...most].at(-1);
+  }
+
   add(entry: Entry): void {
     const turns: Turns<Entry> = this.#levels.get(entry.priority) ?? new Map();
     this.#levels.set(entry.priority, turns);

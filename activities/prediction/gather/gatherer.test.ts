@@ -7,6 +7,7 @@ afterEach(() => void vi.useRealTimers());
 /** A gatherer of names, with the batches that it has sent and what ends each of them. */
 function gathering(options: Partial<GatherOptions<string>> = {}) {
   const sent: string[][] = [];
+  const dropped: string[] = [];
   const ends: (() => void)[] = [];
   const gatherer = new Gatherer<string>({
     batch: { items: 4, bytes: 100, waitMs: 10 },
@@ -17,16 +18,17 @@ function gathering(options: Partial<GatherOptions<string>> = {}) {
       sent.push([...batch]);
       return new Promise((resolve) => ends.push(resolve));
     },
+    drop: (work, why) => dropped.push(`${work} ${why}`),
     ...options,
   });
-  const add = (work: string, { owner = 'ada', bytes = 1, forMs = 2000 } = {}) =>
-    gatherer.add({ owner, priority: 3, bytes, until: Date.now() + forMs, work });
+  const add = (work: string, { owner = 'ada', bytes = 1, forMs = 2000, priority = 3 } = {}) =>
+    gatherer.add({ owner, priority, bytes, until: Date.now() + forMs, work });
   const settle = () => vi.advanceTimersByTimeAsync(0);
   const end = async (nth: number) => {
     ends[nth]?.();
     await settle();
   };
-  return { gatherer, sent, add, end, settle };
+  return { gatherer, sent, dropped, add, end, settle };
 }
 
 it('sends at once what nothing is under way before', async () => {
@@ -115,15 +117,56 @@ it('refuses one too many, by count and by bytes, and takes the next when there i
   add('f');
 });
 
-it('refuses what would not be done in time, by how fast the last ones went', async () => {
+it('refuses what would not be done in time, by how fast the last ones went while others waited', async () => {
   const { add, end } = gathering({ underWay: () => 1, batch: { items: 2, bytes: 100, waitMs: 10 } });
-  add('a');
-  await vi.advanceTimersByTimeAsync(500);
+  for (const work of ['a', 'b', 'c', 'd', 'e']) add(work, { forMs: 60_000 });
   await end(0);
-  // One in half a second: with four before it a fifth would have 2.5 s to wait.
-  for (const work of ['b', 'c', 'd', 'e']) add(work);
-  expect(() => add('f')).toThrow(expect.objectContaining({ code: 'overloaded', retryAfterSeconds: 3 }));
-  add('f', { forMs: 3000 });
+  await vi.advanceTimersByTimeAsync(500);
+  await end(1);
+  // Two in half a second: with two under way and one more there is room for eight in two seconds.
+  for (const work of ['f', 'g', 'h', 'i', 'j', 'k']) add(work);
+  expect(() => add('l', { forMs: 2000 })).toThrow(
+    expect.objectContaining({ code: 'overloaded', retryAfterSeconds: 3 }),
+  );
+  add('l', { forMs: 3000 });
+});
+
+it('learns nothing of the pace while there was not more to do than could be done', async () => {
+  const { sent, add, end } = gathering({ queue: { items: 100, bytes: 1000 } });
+  add('a');
+  await vi.advanceTimersByTimeAsync(1500);
+  await end(0);
+  for (let i = 0; i < 64; i++) add(`burst ${i}`);
+  expect(sent[0]).toEqual(['a']);
+});
+
+it('sends nobody what would be late by then, and others in its place', async () => {
+  const { sent, dropped, add, end } = gathering({
+    underWay: () => 1,
+    batch: { items: 1, bytes: 100, waitMs: 10 },
+  });
+  add('a', { forMs: 60_000 });
+  add('b', { forMs: 60_000 });
+  add('gone', { forMs: 1200 });
+  add('c', { forMs: 60_000 });
+  await end(0);
+  await vi.advanceTimersByTimeAsync(1300);
+  await end(1);
+  expect(sent).toEqual([['a'], ['b'], ['c']]);
+  expect(dropped).toEqual(['gone late']);
+});
+
+it('takes another owner in where one has all the places, and one of a better priority', async () => {
+  const { sent, dropped, add, end } = gathering({ underWay: () => 1, queue: { items: 3, bytes: 100 } });
+  for (const work of ['a1', 'a2', 'a3', 'a4']) add(work);
+  add('b1', { owner: 'bob' });
+  expect(dropped).toEqual(['a4 overloaded']);
+  expect(() => add('a5')).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  expect(() => add('b2', { owner: 'bob' })).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  add('first', { owner: 'ada', priority: 1 });
+  expect(dropped).toEqual(['a4 overloaded', 'a3 overloaded']);
+  await end(0);
+  expect(sent[1]).toEqual(['first', 'a2', 'b1']);
 });
 
 it('tries one when nothing is before it, however slow the last one was', async () => {

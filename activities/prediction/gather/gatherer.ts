@@ -17,8 +17,10 @@ export interface GatherOptions<Work> {
   /** Batches under way at once, at most; asked each time. */
   readonly underWay: () => number;
   readonly now: () => number;
-  /** Has a batch done; ends, however it does, when the batch has come to its end. */
+  /** Has a batch done; ends when the batch has come to its end, and throws where it was not done. */
   readonly send: (batch: readonly Work[]) => Promise<void>;
+  /** Told of what was taken in and is sent to nobody: it makes way for others, or would not be done in time any more. */
+  readonly drop: (work: Work, why: 'overloaded' | 'late') => void;
 }
 
 export interface Wanted<Work> extends Omit<Queued, 'since'> {
@@ -85,13 +87,23 @@ export class Gatherer<Work> {
     return this.#queue.items === 0 && this.#underWay === 0;
   }
 
-  #refuse({ bytes, until }: Wanted<Work>, now: number): void {
-    const { queue } = this.#options;
+  /** Makes room for one more, of whoever has most, or throws. */
+  #refuse(wanted: Wanted<Work>, now: number): void {
+    const { batch, queue, underWay } = this.#options;
     const [items, all] = [this.#queue.items, this.#queue.bytes];
-    const expectedMs = this.#pace.expectedMs(items + this.#itemsUnderWay);
-    // Nobody before it: how slow the last ones were is no reason to find out no more.
-    const isLate = items + this.#itemsUnderWay > 0 && now + expectedMs > until;
-    if (items < queue.items && (items === 0 || all + bytes <= queue.bytes) && !isLate) return;
+    const expectedMs = this.#pace.expectedMs(this.#queue.ahead(wanted) + this.#itemsUnderWay);
+    // What is sent as soon as it comes is no later than it would be anywhere.
+    const hasPlace = this.#underWay < Math.max(1, underWay()) && items < batch.items;
+    const hasRoom = items < queue.items && (items === 0 || all + wanted.bytes <= queue.bytes);
+    if (hasPlace || now + expectedMs <= wanted.until) {
+      if (hasRoom) return;
+      const other = this.#queue.makesWay(wanted);
+      if (other !== undefined) {
+        this.#queue.remove(other);
+        this.#options.drop(other.work, 'overloaded');
+        return;
+      }
+    }
     throw new ProblemError(
       'overloaded',
       `${items} predictions wait, and ${this.#itemsUnderWay} are under way.`,
@@ -114,25 +126,37 @@ export class Gatherer<Work> {
         this.#timer = setTimeout(() => this.#sendWhatIsDue(), batch.waitMs - waitedMs);
         return;
       }
-      void this.#send(this.#queue.take(batch.items, batch.bytes));
+      const inTime = this.#inTime(this.#queue.take(batch.items, batch.bytes));
+      if (inTime.length > 0) void this.#send(inTime);
     }
+    if (this.#isIdle()) this.#idle.resolve();
+  }
+
+  /** Those that can still be done in time: nobody would wait for the others when they are, and they would keep later ones from it. */
+  #inTime(entries: readonly Entry<Work>[]): Entry<Work>[] {
+    const { now, drop } = this.#options;
+    const done = now() + (this.#underWay > 0 ? this.#pace.batchMs : 0);
+    const late = entries.filter(({ until }) => until < done);
+    for (const { work } of late) drop(work, 'late');
+    return entries.filter((entry) => !late.includes(entry));
   }
 
   async #send(entries: readonly Entry<Work>[]): Promise<void> {
-    const { now, send } = this.#options;
+    const { now, send, underWay } = this.#options;
     const began = now();
     this.#underWay++;
     this.#itemsUnderWay += entries.length;
-    this.#pace.began(began);
+    let done = true;
     try {
       await send(entries.map(({ work }) => work));
     } catch {
       // `send` has answered those who wait; whatever became of this batch, the next one is sent.
+      done = false;
     }
     this.#underWay--;
     this.#itemsUnderWay -= entries.length;
-    this.#pace.ended(now(), entries.length, now() - began, this.#underWay > 0);
+    const saturated = this.#queue.items > 0 && this.#underWay + 1 >= underWay();
+    if (done) this.#pace.ended(now(), entries.length, now() - began, saturated);
     this.#sendWhatIsDue();
-    if (this.#isIdle()) this.#idle.resolve();
   }
 }

@@ -1,33 +1,39 @@
-/** How fast batches come to their end, from what was seen: what a new request can expect. */
+/**
+ * How fast batches come to their end, from what was seen while there was more to do than could be done: what a new request can expect.
+ * While nothing waits, how long a batch takes says nothing of how many could be made.
+ */
 
-/** Share of the newest measurement. */
-const newest = 0.2;
+/** What older batches still count beside a newer one. */
+const kept = 0.8;
 
 export class Pace {
-  #perMs: number | undefined;
-  #batchMs: number | undefined;
-  /** Since when there was work all the time, or since the last batch ended. */
+  #items = 0;
+  #elapsedMs = 0;
+  #batchMs = 0;
+  /** When the last batch ended, as long as there was more to do ever since. */
   #since: number | undefined;
 
-  /** A batch was handed over at `now` (milliseconds, as all times here). */
-  began(now: number): void {
-    this.#since ??= now;
+  /** How long a batch takes from its hand-over, milliseconds; 0 while that was not seen. */
+  get batchMs(): number {
+    return this.#batchMs;
   }
 
-  /** A batch of `items` came to its end, `tookMs` after it was handed over; `busy`: others are still under way. */
-  ended(now: number, items: number, tookMs: number, busy: boolean): void {
-    const elapsed = Math.max(1, now - (this.#since ?? now - tookMs));
-    this.#perMs = mean(this.#perMs, items / elapsed);
-    this.#batchMs = mean(this.#batchMs, tookMs);
-    // A pause is nobody's slowness.
-    this.#since = busy ? now : undefined;
+  /**
+   * A batch of `items` came to its end at `now` (milliseconds, as all times here), `tookMs` after it was handed over. `saturated`: others
+   * are under way in every place, and still others wait.
+   */
+  ended(now: number, items: number, tookMs: number, saturated: boolean): void {
+    if (this.#since !== undefined) {
+      // Sums, not a mean of ratios: of two batches that end together the second took no time.
+      this.#items = kept * this.#items + items;
+      this.#elapsedMs = kept * this.#elapsedMs + (now - this.#since);
+      this.#batchMs = this.#batchMs === 0 ? tookMs : kept * this.#batchMs + (1 - kept) * tookMs;
+    }
+    this.#since = saturated ? now : undefined;
   }
 
-  /** Milliseconds until something that comes behind `waiting` others is done; 0 while nothing was seen. */
-  expectedMs(waiting: number): number {
-    return this.#perMs === undefined ? 0 : waiting / this.#perMs + (this.#batchMs ?? 0);
+  /** Milliseconds until what comes behind `ahead` others is done; 0 while nothing was seen. */
+  expectedMs(ahead: number): number {
+    return this.#elapsedMs === 0 ? 0 : (ahead + 1) * (this.#elapsedMs / this.#items);
   }
 }
-
-const mean = (before: number | undefined, now: number): number =>
-  before === undefined ? now : before + newest * (now - before);

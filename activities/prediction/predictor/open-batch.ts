@@ -12,6 +12,8 @@ export class OpenBatch<Waits extends Waiter> {
   /** By id: a repeated Idempotency-Key waits for the same one twice. */
   readonly #waiting: Map<number, Waits[]>;
   readonly #ended = Promise.withResolvers<readonly Waits[]>();
+  /** Whether its rows are being looked for. */
+  looking = false;
   /** When the engine is asked next what became of it, milliseconds. */
   askAt: number;
 

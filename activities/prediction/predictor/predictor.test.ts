@@ -199,3 +199,18 @@ it('makes what was lost with its process again, under the same id', async () => 
   expect(again.result).toBe(1);
   expect(rows.every(({ id }) => id === again.id)).toBe(true);
 });
+
+it('makes anew under its key what failed for what passes, and not what failed for good', async () => {
+  const idempotency = { key: 'k', fingerprint: 'f' };
+  const put = vi.spyOn(objects, 'set').mockImplementationOnce(() => {
+    throw new ProblemError('storage_unavailable', 'away');
+  });
+  await expect(ask(1, { idempotency })).rejects.toMatchObject({ code: 'storage_unavailable' });
+  put.mockRestore();
+  await vi.waitFor(async () =>
+    expect(await listPredictions(test.records.db, { state: 'failed', limit: 1 })).toHaveLength(1),
+  );
+  const again = await ask(1, { idempotency });
+  expect(again.result).toBe(1);
+  expect((await ask(1, { idempotency })).id).toBe(again.id);
+});

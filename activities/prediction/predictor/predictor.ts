@@ -7,7 +7,14 @@ import type { Records } from '@darkroom/records';
 import { type BatchItem, packBatch } from '../batch.ts';
 import { Gatherer, type GatherOptions } from '../gather/gatherer.ts';
 import { PredictionIds } from '../ids.ts';
-import { claimPredictionKey, type PredictionRow, predictionsAt, recordPredictions } from '../records.ts';
+import {
+  claimPredictionKey,
+  type PredictionKey,
+  type PredictionRow,
+  predictionsAt,
+  rebindPredictionKey,
+  recordPredictions,
+} from '../records.ts';
 import { gaveUp, RowsToCome } from './rows-to-come.ts';
 
 export interface PredictionRequest {
@@ -60,7 +67,10 @@ export const batchesPrefix = 'prediction-batches/';
 
 /** One that waits to be handed over. */
 interface Work {
-  readonly request: PredictionRequest;
+  readonly request: Omit<PredictionRequest, 'picture'>;
+  /** Absent once it was handed over: nobody here needs it any more. */
+  picture: Uint8Array | undefined;
+  readonly bytes: number;
   readonly place: { readonly id: number; readonly acceptedAt: string };
   readonly acceptedMs: number;
   readonly answer: (row: PredictionRow) => void;
@@ -116,51 +126,50 @@ export class Predictor {
   }
 
   async #predict(request: PredictionRequest, acceptedMs: number): Promise<PredictionRow> {
-    const { idempotency } = request;
+    const { idempotency, owner } = request;
     const own = { id: await this.#ids.next(), acceptedAt: new Date(acceptedMs).toISOString() };
     if (idempotency === undefined) return this.#ask(request, own, acceptedMs);
-    const { owner } = request;
-    const keyed = await claimPredictionKey(this.#deps.records.db, { ...own, owner, ...idempotency });
-    if (keyed.fingerprint !== idempotency.fingerprint)
-      throw new ProblemError(
-        'idempotency_key_reused',
-        `The key belongs to prediction ${keyed.id}, whose request was another.`,
-      );
-    if (keyed.deletedAt !== undefined)
-      throw new ProblemError(
-        'idempotency_key_deleted',
-        `Prediction ${keyed.id} was deleted at ${keyed.deletedAt.toISOString()}.`,
-      );
-    const place = { id: keyed.id, acceptedAt: keyed.acceptedAt };
+    const { db } = this.#deps.records;
+    const wanted = { ...own, owner, ...idempotency };
+    const keyed = requireSame(await claimPredictionKey(db, wanted), idempotency.fingerprint);
     // Made before, or under way elsewhere, or lost with its process: whoever makes it again writes the row that is there, or none.
-    const [row] = keyed.id === own.id ? [] : await predictionsAt(this.#deps.records.db, [place]);
-    return row ?? this.#ask(request, place, acceptedMs);
+    const [row] = keyed.id === own.id ? [] : await predictionsAt(db, [keyed]);
+    if (row === undefined) return this.#ask(request, keyed, acceptedMs);
+    if (row.problem?.retryable !== true) return row;
+    // What failed for what passes is not what the key stands for.
+    const again = await rebindPredictionKey(db, keyed, wanted);
+    return this.#ask(request, requireSame(again, idempotency.fingerprint), acceptedMs);
   }
 
-  async #ask(request: PredictionRequest, place: Work['place'], acceptedMs: number): Promise<PredictionRow> {
-    const { owner, priority, picture, deadlineMs, signal, model } = request;
+  async #ask(
+    { picture, ...request }: PredictionRequest,
+    { id, acceptedAt }: Work['place'],
+    acceptedMs: number,
+  ): Promise<PredictionRow> {
+    const { owner, priority, deadlineMs, signal, model } = request;
     signal.throwIfAborted();
+    const until = acceptedMs + deadlineMs;
+    if (Date.now() > until) throw lateProblem(id, deadlineMs, true);
     const { promise, resolve, reject } = Promise.withResolvers<PredictionRow>();
-    const work: Work = { request, place, acceptedMs, answer: resolve, refuse: reject };
-    const takeBack = this.#gathererOf(model).add({
-      owner,
-      priority,
-      bytes: picture.byteLength,
-      until: acceptedMs + deadlineMs,
-      work,
-    });
+    const bytes = picture.byteLength;
+    const work: Work = {
+      request,
+      picture,
+      bytes,
+      place: { id, acceptedAt },
+      acceptedMs,
+      answer: resolve,
+      refuse: reject,
+    };
+    const takeBack = this.#gathererOf(model).add({ owner, priority, bytes, until, work });
     const leave = (): void => {
       if (takeBack()) reject(signal.reason);
     };
     signal.addEventListener('abort', leave, { once: true });
-    const late = setTimeout(
-      () => {
-        const waited = takeBack();
-        reject(lateProblem(place.id, deadlineMs, waited));
-        if (waited) this.#recordFailed([work], lateProblem(place.id, deadlineMs, true).problem);
-      },
-      acceptedMs + deadlineMs - Date.now(),
-    );
+    const late = setTimeout(() => {
+      if (takeBack()) this.#drop(work, 'late');
+      else reject(lateProblem(id, deadlineMs, false));
+    }, until - Date.now());
     try {
       return await promise;
     } finally {
@@ -169,46 +178,61 @@ export class Predictor {
     }
   }
 
+  /** What was taken in and is sent to nobody. */
+  #drop(work: Work, why: 'overloaded' | 'late'): void {
+    const problem =
+      why === 'late'
+        ? lateProblem(work.place.id, work.request.deadlineMs, true)
+        : new ProblemError('overloaded', 'It made way for those of others.', { retryAfterSeconds: 1 });
+    work.refuse(problem);
+    if (why === 'late') this.#recordFailed([work], problem.problem);
+  }
+
   #gathererOf(model: ModelIdentity): Gatherer<Work> {
     const version = JSON.stringify([model.name, model.version, model.digest]);
     const known = this.#gatherers.get(version);
     if (known !== undefined) return known.gatherer;
     const send = (works: readonly Work[]): Promise<void> => this.#send(model, works);
-    const gatherer = new Gatherer<Work>({ ...this.#deps.gather, now: Date.now, send });
+    const drop = (work: Work, why: 'overloaded' | 'late'): void => this.#drop(work, why);
+    const gatherer = new Gatherer<Work>({ ...this.#deps.gather, now: Date.now, send, drop });
     this.#gatherers.set(version, { model, gatherer });
     return gatherer;
   }
 
+  /** Throws where the batch was not done, when all who wait were told. */
   async #send(model: ModelIdentity, works: readonly Work[]): Promise<void> {
     const batch = this.#deps.newBatch();
-    const key = `${batchesPrefix}${batch}`;
     this.#deps.seen?.sent(model, works.length);
-    const sentAt = Date.now();
-    const items = works.map((work) => itemOf(work, sentAt));
-    const [first] = items;
-    if (first === undefined) return;
-    const packed = Buffer.concat(
-      packBatch({
-        header: { batch, sentAt, model, items },
-        bodies: works.map(({ request }) => request.picture),
-      }),
-    );
     try {
-      await this.#deps.put(key, packed);
-      await this.#deps.start({ batch, key, bytes: packed.length }, first);
+      await this.#handOver(batch, model, works);
     } catch (error) {
       // Whether the unit was started may be unknown: of its rows and these, the first to be written decides.
       for (const { refuse } of works) refuse(error);
       if (error instanceof ProblemError) this.#recordFailed(works, error.problem);
-      return;
+      throw error;
     }
     const refused = await this.#rows.wait(batch, works);
-    if (refused.length > 0) this.#recordFailed(refused, gaveUp(batch).problem);
+    if (refused.length === 0) return;
+    this.#recordFailed(refused, gaveUp(batch).problem);
+    throw gaveUp(batch);
+  }
+
+  async #handOver(batch: string, model: ModelIdentity, works: readonly Work[]): Promise<void> {
+    const key = `${batchesPrefix}${batch}`;
+    const sentAt = Date.now();
+    const items = works.map((work) => itemOf(work, sentAt));
+    const [first] = items;
+    if (first === undefined) return;
+    const bodies = works.map(({ picture = new Uint8Array() }) => picture);
+    const packed = Buffer.concat(packBatch({ header: { batch, sentAt, model, items }, bodies }));
+    await this.#deps.put(key, packed);
+    await this.#deps.start({ batch, key, bytes: packed.length }, first);
+    for (const work of works) work.picture = undefined;
   }
 
   /** What was accepted and failed has a row too; best effort, as its caller is told in any case. */
   #recordFailed(works: readonly Work[], problem: ProblemRecord): void {
-    const records = works.map(({ request, place }) => ({
+    const records = works.map(({ request, place, bytes }) => ({
       ...place,
       owner: request.owner,
       state: 'failed' as const,
@@ -219,7 +243,7 @@ export class Predictor {
       problem,
       model: request.model,
       filename: request.filename,
-      bytes: request.picture.byteLength,
+      bytes,
       timings: {},
       traceId: request.traceId,
     }));
@@ -227,13 +251,13 @@ export class Predictor {
   }
 }
 
-function itemOf({ request, place, acceptedMs }: Work, sentAt: number): BatchItem {
-  const { owner, filename, picture, topK, deadlineMs, traceId } = request;
+function itemOf({ request, bytes, place, acceptedMs }: Work, sentAt: number): BatchItem {
+  const { owner, filename, topK, deadlineMs, traceId } = request;
   return {
     ...place,
     owner,
     filename,
-    bytes: picture.byteLength,
+    bytes,
     topK,
     gatherMs: sentAt - acceptedMs,
     until: acceptedMs + deadlineMs,
@@ -246,5 +270,20 @@ const lateProblem = (id: number, deadlineMs: number, waited: boolean): ProblemEr
     'deadline_exceeded',
     waited
       ? `It waited ${deadlineMs} ms and was not begun.`
-      : `It was begun and not done within ${deadlineMs} ms; once it is, it is prediction ${id}.`,
+      : `It was begun and not done within ${deadlineMs} ms; what it comes to is prediction ${id}.`,
   );
+
+/** Throws where the key stands for another request, or for a prediction that was deleted. */
+function requireSame(keyed: PredictionKey, fingerprint: string): PredictionKey {
+  if (keyed.fingerprint !== fingerprint)
+    throw new ProblemError(
+      'idempotency_key_reused',
+      `The key belongs to prediction ${keyed.id}, whose request was another.`,
+    );
+  if (keyed.deletedAt !== undefined)
+    throw new ProblemError(
+      'idempotency_key_deleted',
+      `Prediction ${keyed.id} was deleted at ${keyed.deletedAt.toISOString()}.`,
+    );
+  return keyed;
+}

@@ -68,7 +68,9 @@ export class RowsToCome<Waits extends Waiter> {
 
   async #look(batch: string): Promise<void> {
     const open = this.#open.get(batch);
-    if (open === undefined) return;
+    // A look that takes long is not begun again beside itself; the next one comes in a second.
+    if (open === undefined || open.looking) return;
+    open.looking = true;
     try {
       open.answer(await predictionsAt(this.#deps.records.db, open.missing));
       if (open.missing.length === 0 || Date.now() < open.askAt) return;
@@ -79,6 +81,8 @@ export class RowsToCome<Waits extends Waiter> {
       open.refuse(gaveUp(batch));
     } catch {
       // Postgres or the engine is away: the next look comes in a second.
+    } finally {
+      open.looking = false;
     }
   }
 }

@@ -2,7 +2,7 @@
 import { predictBatch as batchCall, ProblemError } from '@darkroom/contract';
 import { failpoint } from '@darkroom/platform';
 import { predictionsAt, recordPredictions, unpackBatch } from '@darkroom/prediction';
-import { countUnitAttempt, type Records } from '@darkroom/records';
+import { countUnitAttempt, forgetUnitAttempts, type Records } from '@darkroom/records';
 import { type Storage, StorageError } from '@darkroom/storage';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import { type PredictOne, predictBatch } from './batch.ts';
@@ -22,6 +22,8 @@ export interface PredictionDeps {
   readonly storage: Pick<Storage, 'getBytes'>;
   readonly spent: SpentObjects;
 }
+
+const aloneId = (batch: string, id: number): string => `predict/${batch}/${id}`;
 
 export type PredictionActivities = ReturnType<typeof predictionActivities>;
 
@@ -55,9 +57,12 @@ export function predictionActivities({ records, storage, spent }: PredictionDeps
           ...common,
           width: 1,
           before: async ({ id, filename }) => {
-            if ((await countUnitAttempt(records.db, `predict/${batch}/${id}`)) > attemptsAlone)
+            if ((await countUnitAttempt(records.db, aloneId(batch, id))) > attemptsAlone)
               throw new ProblemError('poisonous_item', `${filename} ended the process that worked on it.`);
           },
+          // What this process has lived to see is nothing against the picture.
+          predict: (item, ...rest) =>
+            predict(item, ...rest).finally(() => forgetUnitAttempts(records.db, aloneId(batch, item.id))),
           done: (record) => recordPredictions(records.db, batch, [record]),
         });
       }

@@ -74,17 +74,30 @@ it('does not begin what nobody waits for any more', async () => {
   expect(records.map(({ problem }) => problem?.code)).toEqual(['deadline_exceeded', 'deadline_exceeded']);
 });
 
-it.each([
-  ['an outage', new ProblemError('storage_unavailable', 'away')],
-  ['what nobody foresaw', new TypeError('x is not a function')],
-])('passes %s on: it is no picture’s fault', async (_, error) => {
-  const failing = predictBatch(packed(1, 2), {
+it('passes an outage on, which is no picture’s fault, and begins nothing more', async () => {
+  const error = new ProblemError('storage_unavailable', 'away');
+  let begun = 0;
+  const failing = predictBatch(packed(1, 2, 3, 4), {
     ...options,
+    width: 2,
     predict: async () => {
+      begun++;
       throw error;
     },
   });
   await expect(failing).rejects.toBe(error);
+  expect(begun).toBe(2);
+});
+
+it('keeps a fault that nobody foresaw to the picture where it came up', async () => {
+  const records = await predictBatch(packed(1, 2, 3), {
+    ...options,
+    predict: async (item, picture, using) => {
+      if (picture[0] === 2) throw new TypeError('x is not a function');
+      return predict(item, picture, using);
+    },
+  });
+  expect(records.map(({ result, problem }) => problem?.code ?? result)).toEqual([1, 'internal', 3]);
 });
 
 it('ends with a cancel, whatever its pictures come to', async () => {

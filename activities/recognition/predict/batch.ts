@@ -53,12 +53,20 @@ export async function predictBatch(
   const records: PredictionRecord[] = [];
   const work = header.items.map((item, i) => ({ item, body: bodies[i] ?? new Uint8Array() }));
   const next = work.values();
+  let failed = false;
   const inTurn = async (): Promise<void> => {
     for (const { item, body } of next) {
       options.signal.throwIfAborted();
-      const record = recordOf(header, item, await outcomeOf(header, item, body, options), options);
-      await options.done?.(record);
-      records.push(record);
+      // The batch is tried again: nothing more of it is begun here.
+      if (failed) return;
+      try {
+        const record = recordOf(header, item, await outcomeOf(header, item, body, options), options);
+        await options.done?.(record);
+        records.push(record);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
     }
   };
   await Promise.all(Array.from({ length: options.width }, inTurn));
@@ -83,8 +91,12 @@ async function outcomeOf(
     return { predicted: await predict(item, picture, { model, signal }) };
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof ProblemError && error.problem.fault !== 'ours') return { problem: error.problem };
-    throw error;
+    if (error instanceof ProblemError) {
+      if (error.problem.fault !== 'ours') return { problem: error.problem };
+      throw error;
+    }
+    // A fault that nobody foresaw, at this picture: those beside it are answered.
+    return { problem: problemOf('internal', error instanceof Error ? error.message : String(error)) };
   }
 }
 

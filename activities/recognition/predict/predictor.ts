@@ -21,8 +21,9 @@ export function openPredictor(
   const { photoPixels: pixels, photoFrames: frames } = config.limits;
   const limits = { bytes: config.predictions.bytes, pixels, frames };
 
-  const classified: PredictOne = async ({ filename, topK }, bytes, { model, signal }) => {
-    const [one] = await lanes.classify([{ name: filename, bytes }], { topK, limits, model, signal });
+  const classified: PredictOne = async ({ filename, owner, topK }, bytes, { model, signal }) => {
+    const options = { topK, limits, model, owner, signal };
+    const [one] = await lanes.classify([{ name: filename, bytes }], options);
     if (one === undefined) throw new Error(`${filename} was not answered.`);
     if ('problem' in one) throw new ProblemError(one.problem.code, one.problem.detail);
     const { width, height, format, classes, timings } = one.result;
@@ -30,10 +31,10 @@ export function openPredictor(
     return { ...bestOf(classes), output, timings: stepsOf(timings) };
   };
 
-  const detected: PredictOne = async ({ filename }, bytes, { model, signal }) => {
+  const detected: PredictOne = async ({ filename, owner }, bytes, { model, signal }) => {
     const { width, height, format, detections, timings } = await lanes.photo(
       { name: filename, bytes },
-      { threshold, annotate: false, limits, model, signal },
+      { threshold, annotate: false, limits, model, owner, signal },
     );
     const output = { width, height, format, detections: [...detections] };
     return { ...bestOf(detections), output, timings: stepsOf(timings) };

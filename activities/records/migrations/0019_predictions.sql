@@ -37,4 +37,6 @@ ALTER TABLE "model_workers" ADD COLUMN "serves" text DEFAULT 'recognition' NOT N
 ALTER TABLE "model_workers" ADD COLUMN "lanes" integer DEFAULT 1 NOT NULL;--> statement-breakpoint
 CREATE INDEX "prediction_keys_by_age" ON "prediction_keys" USING btree ("accepted_at");--> statement-breakpoint
 CREATE INDEX "prediction_keys_by_prediction" ON "prediction_keys" USING btree ("prediction_id");--> statement-breakpoint
-CREATE INDEX "predictions_by_owner" ON "predictions" USING btree ("owner","id");
+CREATE INDEX "predictions_by_owner" ON "predictions" USING btree ("owner","id");--> statement-breakpoint
+CREATE INDEX "predictions_failed" ON "predictions" USING btree ("owner","id") WHERE "predictions"."state" = 'failed';--> statement-breakpoint
+CREATE INDEX "predictions_by_time" ON "predictions" USING brin ("accepted_at");

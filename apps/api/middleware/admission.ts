@@ -33,6 +33,8 @@ export function createAdmission(
   const now = (): number => performance.now();
   const take = createBuckets({ perSecond, burst, subjects, now });
   const predicted = createBuckets({ ...predictions, subjects, now });
+  const openPredictions = 2 * predictions.queue;
+  const predicting = createSlots(openPredictions);
   const turns = createTurns(quotas.workingRequests);
   const requests = createSlots(quotas.openRequests);
   const uploading = createSlots(quotas.uploadingRequests);
@@ -69,9 +71,16 @@ export function createAdmission(
     /** Counts a request, and what it holds open until its answer is taken. Throws `rate_limited`, `too_many_open`. */
     middleware: (async (c, next) => {
       const subject = subjectOf(c, client.trustedProxies);
-      if (isPrediction(c.req.method, c.req.path)) {
+      if (isPrediction(c.req.method, c.req.path) && isStreamed(c, typesTaken)) {
         countPrediction(subject);
-        return next();
+        const release = predicting(subject);
+        if (release === undefined)
+          throw new ProblemError(
+            'too_many_open',
+            `${openPredictions} predictions are under way (twice PREDICTION_QUEUE).`,
+            { retryAfterSeconds: retryOpenAfterSeconds },
+          );
+        return next().finally(release);
       }
       const taken = count(c, subject);
       const held: (() => void)[] = [];

@@ -1,8 +1,20 @@
 /** What the pictures of requests may take of a process's memory, together. */
 import { ProblemError } from '@darkroom/contract';
 
+/** Of all that there is, what the pictures of one owner may take: others always find some. */
+const share = 0.75;
+
+/** Room for a picture that comes in. */
+export interface Room {
+  /** Takes so many bytes more. Throws `overloaded`. */
+  grow(bytes: number): void;
+  /** Gives all of it back; again, nothing. */
+  free(): void;
+}
+
 export class PictureMemory {
   readonly #most: number;
+  readonly #ofOwner = new Map<string, number>();
   #held = 0;
 
   constructor(most: number) {
@@ -13,21 +25,29 @@ export class PictureMemory {
     return this.#held;
   }
 
-  /** Holds room for a picture before it comes; returns what gives it back, once. Throws `overloaded`; one alone always has room. */
-  hold(bytes: number): () => void {
-    if (this.#held > 0 && this.#held + bytes > this.#most)
-      throw new ProblemError(
-        'overloaded',
-        `Pictures of ${this.#held} bytes wait (PREDICTION_MEMORY_BYTES).`,
-        {
-          retryAfterSeconds: 1,
-        },
-      );
-    this.#held += bytes;
-    let holds = true;
-    return () => {
-      if (holds) this.#held -= bytes;
-      holds = false;
+  /** Room for a picture of an owner's, taken as its bytes come. One alone always has room. */
+  open(owner: string): Room {
+    let own = 0;
+    const take = (bytes: number): void => {
+      own += bytes;
+      this.#held += bytes;
+      const left = (this.#ofOwner.get(owner) ?? 0) + bytes;
+      if (left === 0) this.#ofOwner.delete(owner);
+      else this.#ofOwner.set(owner, left);
+    };
+    return {
+      grow: (bytes) => {
+        const ofOwner = (this.#ofOwner.get(owner) ?? 0) + bytes;
+        const isAlone = this.#held === own;
+        if (!isAlone && (this.#held + bytes > this.#most || ofOwner > share * this.#most))
+          throw new ProblemError(
+            'overloaded',
+            `Pictures of ${this.#held} bytes wait (PREDICTION_MEMORY_BYTES).`,
+            { retryAfterSeconds: 1 },
+          );
+        take(bytes);
+      },
+      free: () => take(-own),
     };
   }
 }

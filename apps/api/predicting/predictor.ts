@@ -1,11 +1,13 @@
 /** The predictor of an API process, bound to its connections. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ProblemCode, predictActivity, queues } from '@darkroom/contract';
-import type { Dispatch } from '@darkroom/dispatch';
+import { type Dispatch, fairnessKeyOf } from '@darkroom/dispatch';
 import type { Config } from '@darkroom/platform';
 import { Predictor } from '@darkroom/prediction/predictor/predictor.ts';
 import type { Records } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';
 import { v7 as uuid7 } from 'uuid';
+import { toProblem } from '../problems.ts';
 import { measures } from './measures.ts';
 import { PictureMemory } from './memory.ts';
 import { ServedPredictors } from './served.ts';
@@ -22,6 +24,10 @@ const attempts = 6;
 /** Longest time of an attempt, and its longest silence: how late another worker takes over from one that died. */
 const attemptSeconds = 60;
 const silenceSeconds = 3;
+/** A store that does not take a batch by then is away. */
+const putSeconds = 5;
+/** What is on its way is waited for so long when the process is told to stop: it is made and found without it, too. */
+const drainSeconds = 8;
 /** Batches under way for each process that works on them: one is worked on, the next one is on its way. */
 const batchesPerLane = 2;
 
@@ -39,7 +45,15 @@ export function createPredicting({ config, records, storage, dispatch }: Predict
   const unitOf = (batch: string): string => `predict/${batch}`;
   const predictor = new Predictor({
     records,
-    put: (key, bytes) => storage.putBytes(key, bytes, { contentType: 'application/octet-stream' }),
+    put: (key, bytes) =>
+      storage
+        .putBytes(key, bytes, {
+          contentType: 'application/octet-stream',
+          signal: AbortSignal.timeout(putSeconds * 1000),
+        })
+        .catch((error: unknown) => {
+          throw toProblem(error);
+        }),
     start: (batch, { owner }) =>
       dispatch.units.start({
         id: unitOf(batch.batch),
@@ -47,7 +61,7 @@ export function createPredicting({ config, records, storage, dispatch }: Predict
         queue: queues.interactive,
         args: [batch],
         // What somebody waits for goes before every job.
-        priority: { priorityKey: 1, fairnessKey: owner },
+        priority: { priorityKey: 1, fairnessKey: fairnessKeyOf(owner) },
         attempts,
         attemptSeconds,
         silenceSeconds,
@@ -66,7 +80,7 @@ export function createPredicting({ config, records, storage, dispatch }: Predict
     served,
     pictures: new PictureMemory(config.predictions.memoryBytes),
     async close() {
-      await predictor.drained();
+      await Promise.race([predictor.drained(), sleep(drainSeconds * 1000, undefined, { ref: false })]);
       await predictor.close();
     },
   };

@@ -11,7 +11,8 @@ export const jobs = {
   WORKER_SLOTS: byName(whole(1, 1000)).optional().meta({
     description: 'Activities of one worker at once, by queue.',
     example: 'light=40,recognition=8',
-    absent: 'light 20, recognition WORKER_MAX_ACTIVITIES, media DECODER_PROCESSES, interactive 2 × RECOGNITION_LANES',
+    absent:
+      'light 20, recognition WORKER_MAX_ACTIVITIES, media DECODER_PROCESSES, interactive 2 × RECOGNITION_LANES',
   }),
   PAGE_SECONDS: byName(amount(0.05, 600)).optional().meta({
     description:

@@ -2,6 +2,7 @@
 import { ProblemError } from '@darkroom/contract';
 import { safeName } from '@darkroom/storage';
 import type { ApiContext } from '../../context.ts';
+import type { Room } from '../../predicting/memory.ts';
 import { discardBody, requestBody } from '../../requests/body.ts';
 import { fieldProblem, readParts } from '../../requests/multipart.ts';
 
@@ -12,46 +13,63 @@ export interface SentPicture {
   readonly fields: Readonly<Record<string, string[]>>;
 }
 
+/** A picture that trickles in holds memory; a larger upload is for a task. */
+const longestMs = 30_000;
+
 const formLimits = { files: 1, fields: 10, fieldBytes: 1000 };
 
 /**
  * Reads the form whole: a picture of up to `mostBytes` as the field `file`. A form that is refused is taken off the wire, so that its sender
  * reads why. Throws ProblemError `validation_failed`, `too_large`, `empty_file`, and what `readParts` throws.
  */
-export async function readPicture(c: ApiContext, mostBytes: number): Promise<SentPicture> {
+export async function readPicture(
+  c: ApiContext,
+  mostBytes: number,
+  room: Pick<Room, 'grow'>,
+): Promise<SentPicture> {
   try {
-    return await read(c, mostBytes);
+    return await read(c, mostBytes, room);
   } catch (error) {
     await discardBody(c);
     throw error;
   }
 }
 
-async function read(c: ApiContext, mostBytes: number): Promise<SentPicture> {
-  const fields: Record<string, string[]> = {};
+async function read(c: ApiContext, mostBytes: number, room: Pick<Room, 'grow'>): Promise<SentPicture> {
+  // Not an object: names are the sender's, `constructor` too.
+  const fields = new Map<string, string[]>();
   let picture: Pick<SentPicture, 'filename' | 'bytes'> | undefined;
   const type = c.req.header('content-type') ?? '';
   for await (const part of readParts(requestBody(c), type, { ...formLimits, headerBytes: 16_384 })) {
     if (part.kind === 'field') {
       if (part.name === 'file') throw fieldProblem('file', 'has to be a file, with a filename');
-      fields[part.name] = [...(fields[part.name] ?? []), part.value];
+      fields.set(part.name, [...(fields.get(part.name) ?? []), part.value]);
       continue;
     }
     if (part.name !== 'file')
       throw fieldProblem(part.name, 'is no field for a file; send one picture as file');
     const filename = safeName(part.filename);
-    picture = { filename, bytes: await whole(part.content, filename, mostBytes) };
+    picture = { filename, bytes: await whole(part.content, filename, mostBytes, room) };
   }
   if (picture === undefined) throw fieldProblem('file', 'is missing; send one picture as file');
   if (picture.bytes.length === 0) throw new ProblemError('empty_file', `${picture.filename} has no bytes.`);
-  return { ...picture, fields };
+  return { ...picture, fields: Object.fromEntries(fields) };
 }
 
-async function whole(content: AsyncIterable<Uint8Array>, filename: string, most: number): Promise<Buffer> {
+async function whole(
+  content: AsyncIterable<Uint8Array>,
+  filename: string,
+  most: number,
+  room: Pick<Room, 'grow'>,
+): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
+  const until = performance.now() + longestMs;
   let bytes = 0;
   for await (const chunk of content) {
     bytes += chunk.length;
+    if (performance.now() > until)
+      throw new ProblemError('request_timeout', `The picture did not come within ${longestMs / 1000} s.`);
+    room.grow(chunk.length);
     if (bytes > most)
       throw new ProblemError(
         'too_large',

@@ -83,9 +83,9 @@ const predictAt = (base: Base) =>
 export function registerPredict(api: Api, base: Base): void {
   api.openapi(predictAt(base), async (c) => {
     const { config, predicting } = c.var.deps;
-    const free = predicting.pictures.hold(announced(c, config.predictions.bytes));
+    const room = predicting.pictures.open(c.var.caller.owner);
     try {
-      const picture = await readPicture(c, config.predictions.bytes);
+      const picture = await readPicture(c, config.predictions.bytes, room);
       const options = optionsOf(c, picture);
       const row = await predicting.predictor.predict({
         ...(await requestOf(c, picture, options)),
@@ -95,7 +95,7 @@ export function registerPredict(api: Api, base: Base): void {
       if (row.problem !== null) throw new ProblemError(row.problem.code, row.problem.detail);
       return c.json(documentOf(row, options.detail), 200);
     } finally {
-      free();
+      room.free();
     }
   });
 }
@@ -103,12 +103,6 @@ export function registerPredict(api: Api, base: Base): void {
 /** The document of a row: its two keys, or all. */
 export const documentOf = (row: PredictionRow, detail: boolean) =>
   detail ? toPredictionDetail(row) : { id: row.id, result: row.result };
-
-/** Bytes that are on their way. */
-function announced(c: ApiContext, most: number): number {
-  const length = Number(c.req.header('content-length') ?? most);
-  return Number.isFinite(length) ? Math.min(length, most) : most;
-}
 
 function optionsOf(c: ApiContext, { fields }: SentPicture): PredictionOptions {
   const read = predictionOptions.safeParse(
