@@ -9,10 +9,13 @@ import { TALK, TASKS } from '../wire.ts';
 import { networkWrapper } from './network.ts';
 
 const STDERR_KEPT = 8 << 10;
-/** What a lane keeps is pictures, beside the heap of JavaScript. */
+/**
+ * What a lane keeps is pictures, beside the heap of JavaScript. Each that passes leaves small objects behind: with 2 MB for young ones a pass over a
+ * video took 8 % longer than with 8, with the 16 that are V8's own 4 % less, for up to 48 MB.
+ */
 const flags = [
   '--max-old-space-size=256',
-  '--max-semi-space-size=2',
+  '--max-semi-space-size=8',
   '--disable-sigusr1',
   '--disable-warning=ExperimentalWarning',
 ];
