@@ -8,7 +8,7 @@ import { and, asc, desc, eq, gt, isNotNull, lt, type SQL, sql } from 'drizzle-or
 import { modelVersions, modelWorkers, tasks } from './schema.ts';
 
 /** A worker says that it lives this often. */
-export const beatMs = 10_000;
+const beatMs = 10_000;
 
 /** Of one that was silent for so long nothing is believed any more. */
 const silentSeconds = 60;
@@ -91,6 +91,29 @@ export const seenWorker = write(async (db: Db, worker: string): Promise<boolean>
 export const forgetWorker = write(async (db: Db, worker: string): Promise<void> => {
   await db.delete(modelWorkers).where(eq(modelWorkers.worker, worker));
 });
+
+/**
+ * Calls `tell` with each beat from now on, one after the other; it must not throw. Returns what ends that, after which nothing that the worker
+ * said holds any more.
+ */
+export function keepTelling(
+  { db }: { readonly db: Db },
+  worker: string,
+  tell: () => Promise<void>,
+  begun: Promise<void> = Promise.resolve(),
+): () => Promise<void> {
+  let beating = begun;
+  const timer = setInterval(() => {
+    beating = beating.then(tell);
+  }, beatMs);
+  timer.unref();
+  return async () => {
+    clearInterval(timer);
+    await beating;
+    // Where that fails, the row is believed for a minute.
+    await forgetWorker(db, worker).catch(() => {});
+  };
+}
 
 export interface ServedModel extends OpenedModel {
   /** How many living workers have it open. */

@@ -1,5 +1,5 @@
 /** What holds the lanes of this worker, told as it starts, and to the records for as long as it lives. */
-import { beatMs, forgetWorker, tellSandbox } from '@darkroom/analysis';
+import { keepTelling, tellSandbox } from '@darkroom/analysis';
 import { type SandboxReport, sandboxLacks } from '@darkroom/contract';
 import type { FrameDeps } from '@darkroom/frame';
 import { probeSandbox } from '@darkroom/lane';
@@ -48,15 +48,5 @@ export function tellOfSandbox(
     tellSandbox(records.db, worker, sandbox).catch((error: unknown) => {
       logger.debug({ err: error }, 'the records were not told of the sandbox; trying again');
     });
-  let beating = tell();
-  const timer = setInterval(() => {
-    beating = beating.then(tell);
-  }, beatMs);
-  timer.unref();
-  return async () => {
-    clearInterval(timer);
-    await beating;
-    // Where that fails, the row is believed for a minute.
-    await forgetWorker(records.db, worker).catch(() => {});
-  };
+  return keepTelling(records, worker, tell, tell());
 }

@@ -187,19 +187,6 @@ export function refuseUnknown(
   throw new Error(`${variable} names ${unknown.join(', ')}; the queues are ${known}.`);
 }
 
-const ownQueueOf = ({ worker }: WorkerDeps, name: string, { keepsGroups }: QueueDefinition) =>
-  keepsGroups === true ? workersOwnQueue(name, worker) : undefined;
-
-async function activitiesFor(
-  deps: WorkerDeps,
-  name: string,
-  definition: QueueDefinition | undefined,
-): Promise<object> {
-  if (definition === undefined) return {};
-  const ownQueue = ownQueueOf(deps, name, definition);
-  return definition.activities({ ...deps, ...(ownQueue !== undefined && { ownQueue }) });
-}
-
 type Next = (input: ActivityExecuteInput) => Promise<unknown>;
 
 /** Makes the workers of `names`; workflows run on the one that serves light steps. */
@@ -232,22 +219,29 @@ export async function createWorkers(
   const standIns = !(await standaloneActivities(connection, wanted));
   refuseUnknown('WORKER_SLOTS', deps.config.worker.slots, definitions);
   refuseUnknown('PAGE_SECONDS', deps.config.worker.pageSeconds, definitions);
-  const workers: Worker[] = [];
-  // Beside each other: those with a model take as long as it takes to open and try it.
-  const begun = new Map(names.map((name) => [name, activitiesFor(deps, name, definitions[name])]));
-  for (const activities of begun.values()) activities.catch(() => {});
-  for (const name of names) {
+  const queuesServed = names.map((name) => {
     const definition = definitions[name];
     if (definition === undefined) {
       throw new Error(
         `DARKROOM_QUEUES names the queue ${name}; there are ${Object.keys(definitions).join(', ')}.`,
       );
     }
-    const own = ownQueueOf(deps, name, definition);
     const slots = slotsOf(deps.config, name, definition);
     offerSlots(name, slots);
+    const own = definition.keepsGroups === true ? workersOwnQueue(name, deps.worker) : undefined;
+    return { name, slots, own, definition };
+  });
+  // Beside each other: those with a model take as long as it takes to open and try it.
+  const opened = await Promise.all(
+    queuesServed.map(async ({ definition, own, ...queue }) => ({
+      ...queue,
+      own,
+      activities: await definition.activities({ ...deps, ...(own !== undefined && { ownQueue: own }) }),
+    })),
+  );
+  const workers: Worker[] = [];
+  for (const { name, slots, own, activities } of opened) {
     const sharedSlots = own === undefined ? undefined : new SharedSlots(slots);
-    const activities = (await begun.get(name)) ?? {};
     const options = {
       ...shared,
       interceptors: interceptors(sharedSlots),

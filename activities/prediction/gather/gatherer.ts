@@ -66,7 +66,7 @@ export class Gatherer<Work> {
    */
   add(wanted: Wanted<Work>): () => boolean {
     const now = this.#options.now();
-    this.#refuse(wanted, now);
+    this.#makeRoom(wanted, now);
     const entry = { ...wanted, since: now };
     if (this.#isIdle()) this.#idle = Promise.withResolvers();
     this.#queue.add(entry);
@@ -88,7 +88,7 @@ export class Gatherer<Work> {
   }
 
   /** Makes room for one more, of whoever has most, or throws. */
-  #refuse(wanted: Wanted<Work>, now: number): void {
+  #makeRoom(wanted: Wanted<Work>, now: number): void {
     const { batch, queue, underWay } = this.#options;
     const [items, all] = [this.#queue.items, this.#queue.bytes];
     const expectedMs = this.#pace.expectedMs(this.#queue.ahead(wanted) + this.#itemsUnderWay);

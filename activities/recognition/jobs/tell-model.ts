@@ -1,5 +1,5 @@
 /** A worker's model is opened and tried when it starts, and the records are told what came of it. */
-import { beatMs, forgetWorker, type ModelNews, seenWorker, tellModel } from '@darkroom/analysis';
+import { keepTelling, type ModelNews, seenWorker, tellModel } from '@darkroom/analysis';
 import { type ModelLabel, type OpenedModel, ProblemError, problemOf } from '@darkroom/contract';
 import type { FrameDeps } from '@darkroom/frame';
 import type { ModelLabels } from '../model/card/card.ts';
@@ -28,7 +28,6 @@ export async function tellOfModel(
   else logger.info({ model: news.opened.name, version: news.opened.version }, news.opened.understood);
   let isTold = false;
   let beats = 0;
-  let beating: Promise<void> = Promise.resolve();
   const tell = async (): Promise<void> => {
     try {
       if ('problem' in news && ++beats % beatsUntilRetry === 0) {
@@ -43,16 +42,7 @@ export async function tellOfModel(
     }
   };
   await tell();
-  const timer = setInterval(() => {
-    beating = beating.then(tell);
-  }, beatMs);
-  timer.unref();
-  return async () => {
-    clearInterval(timer);
-    await beating;
-    // Where that fails, the row is believed for a minute.
-    await forgetWorker(records.db, worker).catch(() => {});
-  };
+  return keepTelling(records, worker, tell);
 }
 
 async function newsOf(open: () => Promise<AnyUnderstanding>): Promise<ModelNews> {
