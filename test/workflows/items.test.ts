@@ -389,7 +389,7 @@ test('a page that fails stops the search for pages, and a search that fails stop
 test('a long job continues as new by page, where it was, pages cut short included, and shows all its stages', async () => {
   const cut = new Set<number>();
   const shown: string[] = [];
-  const run = await fakes.start('counted', 300, {
+  const behaviour: Behaviour = {
     work: async (_, found) => {
       // The first page of a run that has continued: what is shown then was counted before.
       if (found.from > 150 && shown.length === 0) shown.push(await details(run));
@@ -398,7 +398,9 @@ test('a long job continues as new by page, where it was, pages cut short include
       if (isCut) cut.add(found.from);
       return reportOf(found, isCut ? found.from + 5 : null);
     },
-  });
+  };
+  // The page that asks for what is shown sends no heartbeat meanwhile, and is not to be tried again for it.
+  const run: FakeRun = await fakes.start('counted', 300, behaviour, { timing: { heartbeatSeconds: 60 } });
   expect(await run.closed()).toBe('COMPLETED');
   const runs = await chainOf(run);
   expect(runs.length).toBeGreaterThan(2);
