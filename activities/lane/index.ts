@@ -2,6 +2,7 @@
 export { LaneDied, LaneEnded, LaneStalled } from './errors.ts';
 export { type Lane, type OpenOptions, openLane } from './parent/lane.ts';
 export type { LaneAnswer, LaneItem, RangeSource, RunOptions } from './parent/run.ts';
+export { LaneBudget } from './pool/budget.ts';
 export { type AskOptions, LanePool, type PoolItem, type PoolOptions } from './pool/pool.ts';
 export { type Holding, probeSandbox } from './sandbox/probe.ts';
 export { SandboxLacking, type SandboxMode } from './sandbox/report.ts';

@@ -21,6 +21,8 @@ export interface Lane<S extends LaneShape> {
   readonly sandbox: SandboxReport;
   /** Why it is no more; undefined while it lives. */
   readonly ended: unknown;
+  /** Settles when its process is no more. */
+  readonly gone: Promise<void>;
   /** Items it has in hand. */
   readonly busy: number;
   /**
@@ -147,6 +149,10 @@ class OpenLane<S extends LaneShape> implements Lane<S> {
 
   get ended(): unknown {
     return this.#ending.signal.reason;
+  }
+
+  get gone(): Promise<void> {
+    return this.#child.gone;
   }
 
   get busy(): number {

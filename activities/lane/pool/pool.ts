@@ -16,7 +16,7 @@ export interface PoolOptions<S extends LaneShape> extends KeptLanesOptions<S> {
   readonly itemSeconds: number;
   /** Name of the variable that bounds a lane's memory, for messages. */
   readonly memoryVariable?: string;
-  /** Without anything to do for so long, all are ended. */
+  /** Without anything to do for so long, all are ended, but for one where `keepsOne` says so. */
   readonly idleSeconds?: number;
 }
 
@@ -56,6 +56,8 @@ export class LanePool<S extends LaneShape> {
   readonly #turns: Turns<'beside' | 'alone'>;
   readonly #lanes: KeptLanes<S>;
   #asked = 0;
+  /** Settles when nothing is asked for. */
+  #quiet = Promise.withResolvers<void>();
   /** Owners whose items have ended lanes, and how many of their next ones are kept apart from others'. */
   readonly #apart = new Map<string, number>();
   /** How often all were ended. */
@@ -90,7 +92,7 @@ export class LanePool<S extends LaneShape> {
     item: PoolItem<S, K>,
     options: AskOptions<S, K> = {},
   ): Promise<ResultOf<S, K>> {
-    this.#asked++;
+    if (this.#asked++ === 0) this.#quiet = Promise.withResolvers();
     clearTimeout(this.#idle);
     const closed = this.#closed;
     const goOn = (error: unknown): void => {
@@ -106,7 +108,7 @@ export class LanePool<S extends LaneShape> {
       };
       return await this.#turns.run('alone', owner, alone, signal);
     } finally {
-      this.#asked--;
+      if (--this.#asked === 0) this.#quiet.resolve();
       this.#rest();
     }
   }
@@ -117,6 +119,13 @@ export class LanePool<S extends LaneShape> {
     if (left === 1) this.#apart.delete(owner);
     else this.#apart.set(owner, left - 1);
     return true;
+  }
+
+  /** Ends all lanes when what was asked of them is answered, for good: nobody asks any more. */
+  async end(): Promise<void> {
+    if (this.#asked > 0) await this.#quiet.promise;
+    await this.close();
+    this.#lanes.leave();
   }
 
   /** Ends all lanes; what they have in hand fails by LaneEnded. Whoever asks later has others opened. */
@@ -229,6 +238,6 @@ export class LanePool<S extends LaneShape> {
     clearTimeout(this.#idle);
     const { idleSeconds } = this.#options;
     if (idleSeconds === undefined || this.#asked > 0) return;
-    this.#idle = setTimeout(() => void this.close(), idleSeconds * 1000).unref();
+    this.#idle = setTimeout(() => void this.#lanes.endResting(), idleSeconds * 1000).unref();
   }
 }
