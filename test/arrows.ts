@@ -22,8 +22,10 @@ const frame = [...storage, 'records', 'frame'];
 /** And what has work done outside the process. */
 const program = [...frame, 'program', 'lane'];
 const dispatch = [...storage, 'records', 'dispatch'];
+/** What models there are, and who has them open: workers tell it, and the API decides by it. */
+const models = [...contract, 'records'];
 /** What analysis found, of photos and videos alike: two capabilities write it, and the API reads it. */
-const analysis = [...contract, 'records'];
+const analysis = [...contract, 'records', 'models'];
 /** Records of predictions, and how they are gathered: a capability writes them, and the API asks for them. */
 const prediction = [...contract, 'records'];
 /** The registration of each kind. */
@@ -54,13 +56,14 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   program: frame,
   lane: platform,
   dispatch: [...storage, 'records'],
+  models,
   analysis,
   prediction,
   kinds,
   ...Object.fromEntries(capabilities.map((name) => [name, program])),
-  media: [...program, 'analysis'],
+  media: [...program, 'analysis', 'models'],
   // Its set-up gets a Python package the way the servers are had.
-  recognition: [...program, 'analysis', 'prediction', servers],
+  recognition: [...program, 'analysis', 'models', 'prediction', servers],
   // As types alone, see below: activities are proxied, never loaded into the workflow bundle.
   workflows: [...program, ...capabilities, 'dispatch'],
   api: [...dispatch, ...program, ...kinds, 'prediction', ...capabilities, 'workflows'],

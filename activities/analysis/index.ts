@@ -1,6 +1,5 @@
 /** What analysis found, of photos and videos alike: tasks, their segments, the search over them. */
 export * from './labels.ts';
-export * from './models.ts';
 export * from './records.ts';
 export * from './search.ts';
 export * from './segments.ts';

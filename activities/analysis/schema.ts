@@ -1,7 +1,7 @@
 /** The tables of what analysis found, keyed by job; they hold no state of it. */
-import type { ModelService, OpenedModel, ProblemRecord, SandboxReport, Scene } from '@darkroom/contract';
+import type { Scene } from '@darkroom/contract';
 import { at, ofJob } from '@darkroom/records/schema.ts';
-import { boolean, index, integer, jsonb, pgTable, primaryKey, real, text } from 'drizzle-orm/pg-core';
+import { index, integer, jsonb, pgTable, primaryKey, real, text } from 'drizzle-orm/pg-core';
 
 export const tasks = pgTable('tasks', {
   jobId: ofJob().primaryKey(),
@@ -59,40 +59,3 @@ export const recognitionResults = pgTable(
     index('recognition_by_label_score').on(t.owner, t.label, t.score.desc()),
   ],
 );
-
-/** How models that workers have opened are understood. Rows stay: exports of tasks that were analysed with them read them. */
-export const modelVersions = pgTable(
-  'model_versions',
-  {
-    name: text().notNull(),
-    version: text().notNull(),
-    /** Of the model file and of its card. */
-    digest: text().notNull(),
-    family: text().notNull(),
-    guessed: boolean().notNull(),
-    understood: text().notNull(),
-    labels: jsonb().notNull().$type<OpenedModel['labels']>(),
-    input: jsonb().notNull().$type<OpenedModel['input']>(),
-    createdAt: at('created_at').notNull().defaultNow(),
-  },
-  (t) => [primaryKey({ columns: [t.name, t.version, t.digest] })],
-);
-
-/** What each worker has open, where it recognises, and what its processes are held by. */
-export const modelWorkers = pgTable('model_workers', {
-  /** Host and process, and of what it serves beside recognition. */
-  worker: text().primaryKey(),
-  serves: text().notNull().default('recognition').$type<ModelService>(),
-  /** How many processes of the worker work with it. */
-  lanes: integer().notNull().default(1),
-  /** Null where it has none. */
-  modelName: text('model_name'),
-  modelVersion: text('model_version'),
-  modelDigest: text('model_digest'),
-  /** Why it has none; null as well where it does not recognise. */
-  problem: jsonb().$type<ProblemRecord>(),
-  /** Null where it has not told. */
-  sandbox: jsonb().$type<SandboxReport>(),
-  /** When it last said that it lives. */
-  seenAt: at('seen_at').notNull().defaultNow(),
-});

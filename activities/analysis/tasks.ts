@@ -1,8 +1,15 @@
 /** The task of a job, and what its first attempt pins. */
-import { type ModelIdentity, modelIdentity, type VideoInfo, videoInfo } from '@darkroom/contract';
+import {
+  type ModelIdentity,
+  modelIdentity,
+  type OpenedModel,
+  type VideoInfo,
+  videoInfo,
+} from '@darkroom/contract';
+import { modelVersions } from '@darkroom/models/schema.ts';
 import { type Db, type Fence, fencedOff, fenceOf, lockFence, read, write } from '@darkroom/records';
 import { jobs } from '@darkroom/records/schema.ts';
-import { eq, sql } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import { tasks } from './schema.ts';
 
 export type TaskRow = typeof tasks.$inferSelect;
@@ -66,3 +73,22 @@ async function pinOnce(tx: Db, fence: Fence, name: string, value: object): Promi
     .where(eq(jobs.id, fence.jobId));
   return value;
 }
+
+/** The labels of the model that a task was analysed with; undefined where no worker has told them. */
+export const labelsOfTask = read(
+  async (db: Db, jobId: string): Promise<OpenedModel['labels'] | undefined> => {
+    const [row] = await db
+      .select({ labels: modelVersions.labels })
+      .from(tasks)
+      .innerJoin(
+        modelVersions,
+        and(
+          eq(modelVersions.name, tasks.modelName),
+          eq(modelVersions.version, tasks.modelVersion),
+          eq(modelVersions.digest, tasks.modelDigest),
+        ),
+      )
+      .where(eq(tasks.jobId, jobId));
+    return row?.labels;
+  },
+);

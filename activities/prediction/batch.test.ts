@@ -13,6 +13,8 @@ const item = (id: number, bytes: number): BatchItem => ({
   gatherMs: 3,
   until: 1,
   traceId: null,
+  alias: null,
+  canary: false,
 });
 const packed = (bodies: readonly Uint8Array[]): Buffer =>
   Buffer.concat(

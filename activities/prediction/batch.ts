@@ -27,6 +27,9 @@ const batchItem = z.object({
   /** Nobody waits for it any more at that time, milliseconds since 1970. */
   until: z.number(),
   traceId: z.string().nullable(),
+  /** Name by which the version was chosen, and whether as its canary. */
+  alias: z.string().nullable().default(null),
+  canary: z.boolean().default(false),
 });
 export type BatchItem = z.infer<typeof batchItem>;
 

@@ -29,6 +29,8 @@ const record = (id: number, changes: Partial<PredictionRecord> = {}): Prediction
   bytes: 12,
   timings: { infer: 5.5 },
   traceId: null,
+  alias: null,
+  canary: false,
   ...changes,
 });
 

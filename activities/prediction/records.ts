@@ -171,6 +171,8 @@ export function toPredictionDetail(row: PredictionRow): PredictionDetail {
     score,
     ...output,
     model: { name: row.modelName, version: row.modelVersion, digest: row.modelDigest },
+    alias: row.alias,
+    canary: row.canary,
     filename,
     bytes,
     timings,

@@ -4,6 +4,7 @@ import { at } from '@darkroom/records/schema.ts';
 import { sql } from 'drizzle-orm';
 import {
   bigint,
+  boolean,
   index,
   integer,
   jsonb,
@@ -40,6 +41,10 @@ export const predictions = pgTable(
     modelName: text('model_name').notNull(),
     modelVersion: text('model_version').notNull(),
     modelDigest: text('model_digest').notNull(),
+    /** Name by which the version was chosen; null where the request named a version, or no alias was set. */
+    alias: text(),
+    /** Whether it was chosen as the canary of that alias. */
+    canary: boolean().notNull().default(false),
     filename: text().notNull(),
     bytes: integer().notNull(),
     timings: jsonb().notNull().$type<PredictionTimings>(),

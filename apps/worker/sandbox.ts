@@ -1,8 +1,9 @@
 /** What holds the lanes of this worker, told as it starts, and to the records for as long as it lives. */
-import { keepTelling, tellSandbox } from '@darkroom/analysis';
+
 import { type SandboxReport, sandboxLacks } from '@darkroom/contract';
 import type { FrameDeps } from '@darkroom/frame';
 import { probeSandbox } from '@darkroom/lane';
+import { keepTelling, tellSandbox } from '@darkroom/models';
 import type { Config } from '@darkroom/platform';
 import type { QueueDefinition } from './workers.ts';
 

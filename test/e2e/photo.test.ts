@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { modelProblems } from '@darkroom/analysis';
 import { manifest, modelList } from '@darkroom/contract';
+import { modelProblems } from '@darkroom/models';
 import { createKey, migrate, openRecords, type Records } from '@darkroom/records';
 import { createStorage, type Storage } from '@darkroom/storage';
 import { keysUnder } from '@darkroom/storage/testing.ts';

@@ -33,6 +33,9 @@ export type ModelLabel = z.infer<typeof modelLabel>;
 /** What a worker has a model open for: jobs that recognise, or predictions that somebody waits for. */
 export type ModelService = 'recognition' | 'predictions';
 
+/** Channel on which Postgres tells that something of the models has changed; what, is to be looked up. */
+export const modelsChannel = 'darkroom_models';
+
 /** What a worker has understood of a model that it has opened and tried. */
 export const openedModel = z.object({
   name: z.string(),

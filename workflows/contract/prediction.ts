@@ -64,6 +64,9 @@ export interface PredictionRecord {
   readonly output: PredictionOutput | null;
   readonly problem: z.infer<typeof problemRecord> | null;
   readonly model: z.infer<typeof modelIdentity>;
+  /** Name by which the version was chosen, if any, and whether as its canary. */
+  readonly alias: string | null;
+  readonly canary: boolean;
   readonly filename: string;
   readonly bytes: number;
   readonly timings: PredictionTimings;
@@ -89,6 +92,12 @@ export const predictionDetail = prediction
     score: z.number().min(0).max(1).nullable(),
     ...predictionOutput.partial().shape,
     model: modelIdentity,
+    alias: z.string().nullable().meta({
+      description:
+        'Alias by which the version was chosen; null where the request named a version, or none is set.',
+      example: 'production',
+    }),
+    canary: z.boolean().meta({ description: 'Whether the version was chosen as the canary of the alias.' }),
     filename: z.string(),
     bytes: z.int(),
     timings: predictionTimings,

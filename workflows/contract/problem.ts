@@ -224,6 +224,27 @@ export const problemKinds = {
     'Set MODEL_PATH to an ONNX file; `detail` says how to convert this one.',
   ),
 
+  invalid_model: yours(
+    422,
+    'The file is no model that can be registered',
+    'Send an ONNX file with its card; `detail` says what is wrong, and how a file of another framework is converted.',
+  ),
+  model_version_exists: yours(
+    409,
+    'This version of the model is registered already',
+    'Register the file under another version.',
+  ),
+  model_not_ready: yours(
+    409,
+    'This version of the model is not open',
+    'Load it, and read its state: `detail` names what lacks.',
+  ),
+  model_in_use: yours(
+    409,
+    'This version of the model is in use',
+    'Have the name in `detail` stand for another version first.',
+  ),
+
   // Predictions
   overloaded: ours(
     503,

@@ -9,8 +9,8 @@ const model = { name: 'lite0', version: '1', digest: 'd' };
 
 /** What a worker writes of a batch: of each picture, the first byte is its class; 255 is none. */
 const worked = ({ header, bodies }: PackedBatch): PredictionRecord[] =>
-  header.items.map(({ id, acceptedAt, owner, filename, bytes, traceId }, i) => ({
-    ...{ id, acceptedAt, owner, filename, bytes, traceId, model },
+  header.items.map(({ id, acceptedAt, owner, filename, bytes, traceId, alias, canary }, i) => ({
+    ...{ id, acceptedAt, owner, filename, bytes, traceId, alias, canary, model },
     state: 'succeeded',
     result: bodies[i]?.[0] ?? null,
     label: null,
@@ -65,6 +65,8 @@ const ask = (picture: number, changes: Partial<PredictionRequest> = {}) =>
     topK: 5,
     deadlineMs: 30_000,
     traceId: null,
+    alias: null,
+    canary: false,
     signal: new AbortController().signal,
     ...changes,
   });

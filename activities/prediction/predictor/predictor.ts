@@ -23,6 +23,9 @@ export interface PredictionRequest {
   readonly priority: number;
   /** The version that predicts. */
   readonly model: ModelIdentity;
+  /** Name by which it was chosen, if any, and whether as its canary. */
+  readonly alias: string | null;
+  readonly canary: boolean;
   readonly picture: Uint8Array;
   /** As the user named it. */
   readonly filename: string;
@@ -242,6 +245,8 @@ export class Predictor {
       output: null,
       problem,
       model: request.model,
+      alias: request.alias,
+      canary: request.canary,
       filename: request.filename,
       bytes,
       timings: {},
@@ -252,7 +257,7 @@ export class Predictor {
 }
 
 function itemOf({ request, bytes, place, acceptedMs }: Work, sentAt: number): BatchItem {
-  const { owner, filename, topK, deadlineMs, traceId } = request;
+  const { owner, filename, topK, deadlineMs, traceId, alias, canary } = request;
   return {
     ...place,
     owner,
@@ -262,6 +267,8 @@ function itemOf({ request, bytes, place, acceptedMs }: Work, sentAt: number): Ba
     gatherMs: sentAt - acceptedMs,
     until: acceptedMs + deadlineMs,
     traceId,
+    alias,
+    canary,
   };
 }
 

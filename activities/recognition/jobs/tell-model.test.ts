@@ -1,5 +1,5 @@
-import { modelProblems, servedModels } from '@darkroom/analysis';
 import { openedModel } from '@darkroom/contract';
+import { modelProblems, servedModels } from '@darkroom/models';
 import { createLogger } from '@darkroom/platform';
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, beforeAll, expect, it } from 'vitest';

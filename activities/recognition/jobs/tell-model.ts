@@ -1,7 +1,8 @@
 /** A worker's model is opened and tried when it starts, and the records are told what came of it. */
-import { keepTelling, type ModelNews, seenWorker, tellModel } from '@darkroom/analysis';
+
 import { type ModelLabel, type OpenedModel, ProblemError, problemOf } from '@darkroom/contract';
 import type { FrameDeps } from '@darkroom/frame';
+import { keepTelling, type ModelNews, seenWorker, tellModel } from '@darkroom/models';
 import type { ModelLabels } from '../model/card/card.ts';
 import { inputSizeOf, type Preprocess } from '../model/card/preprocess.ts';
 import { type AnyUnderstanding, isClassifier } from '../model/understanding/understand.ts';

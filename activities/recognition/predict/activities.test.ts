@@ -41,6 +41,8 @@ function put(batch: string, ...pictures: number[]) {
       gatherMs: 0,
       until: Date.now() + 60_000,
       traceId: null,
+      alias: null,
+      canary: false,
     }),
   );
   const bodies = pictures.map((picture) => Uint8Array.of(picture));

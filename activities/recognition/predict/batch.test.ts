@@ -20,6 +20,8 @@ const packed = (...pictures: number[]): PackedBatch => ({
         gatherMs: 3,
         until: 5000,
         traceId: null,
+        alias: null,
+        canary: false,
       }),
     ),
   },

@@ -106,8 +106,8 @@ function recordOf(
   outcome: Outcome,
   { begunAt, fetchedAt }: PredictBatchOptions,
 ): PredictionRecord {
-  const { id, acceptedAt, owner, filename, bytes, traceId, gatherMs } = item;
-  const common = { id, acceptedAt, owner, filename, bytes, traceId, model: header.model };
+  const { id, acceptedAt, owner, filename, bytes, traceId, alias, canary, gatherMs } = item;
+  const common = { id, acceptedAt, owner, filename, bytes, traceId, model: header.model, alias, canary };
   // Clocks of two machines: a wait is no less than nothing.
   const waited = {
     gather: gatherMs,

@@ -1,6 +1,7 @@
 /** The models that workers have open for predictions, asked for once a second at most: a request waits for no question of Postgres. */
-import { modelProblems, type ServedModel, servedModels } from '@darkroom/analysis';
+
 import { type ModelIdentity, ProblemError } from '@darkroom/contract';
+import { modelProblems, type ServedModel, servedModels } from '@darkroom/models';
 import type { Db } from '@darkroom/records';
 
 const freshMs = 1000;

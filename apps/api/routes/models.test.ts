@@ -1,5 +1,5 @@
-import { forgetWorker, tellModel } from '@darkroom/analysis';
 import { modelList, type OpenedModel, problemOf } from '@darkroom/contract';
+import { forgetWorker, tellModel } from '@darkroom/models';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { engineAway, startTestApi, type TestApi } from '../testing.ts';

@@ -1,6 +1,7 @@
 /** The models that recognise, as the workers have told of them. */
-import { type ServedModel, servedModels } from '@darkroom/analysis';
+
 import { type ModelList, modelList } from '@darkroom/contract';
+import { type ServedModel, servedModels } from '@darkroom/models';
 import { createRoute } from '@hono/zod-openapi';
 import type { Api } from '../context.ts';
 import { problems } from '../openapi/describe.ts';

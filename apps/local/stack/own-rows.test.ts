@@ -1,8 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { tellModel } from '@darkroom/analysis';
 import { problemOf } from '@darkroom/contract';
+import { tellModel } from '@darkroom/models';
 import { openRecords } from '@darkroom/records';
 import { lostRunsConfirmedAt } from '@darkroom/records/upkeep/sweep.ts';
 import { chooseDatabase } from '@darkroom/servers/run/temporal-database.ts';

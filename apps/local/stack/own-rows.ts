@@ -1,6 +1,6 @@
 /** What the stack itself writes into the database. */
 import { hostname } from 'node:os';
-import { modelProblems } from '@darkroom/analysis';
+import { modelProblems } from '@darkroom/models';
 import { confirmLostRuns, createKey, findKey, openRecords } from '@darkroom/records';
 import type { TemporalDatabase } from '@darkroom/servers/run/temporal-database.ts';
 

@@ -1,5 +1,5 @@
-import { forgetWorker, tellModel, tellSandbox } from '@darkroom/analysis';
 import { problemOf, type SandboxReport } from '@darkroom/contract';
+import { forgetWorker, tellModel, tellSandbox } from '@darkroom/models';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
 

@@ -1,6 +1,7 @@
 /** Whether the process can serve, and whether what it stands on does. */
-import { modelProblems, servedModels, toldSandboxes } from '@darkroom/analysis';
+
 import { ProblemError, sandboxLacks } from '@darkroom/contract';
+import { modelProblems, servedModels, toldSandboxes } from '@darkroom/models';
 import type { Db } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from '../../context.ts';

@@ -118,6 +118,8 @@ async function requestOf(c: ApiContext, { bytes, filename }: SentPicture, option
     owner: caller.owner,
     priority: caller.priority,
     model: await deps.predicting.served.version(options.model),
+    alias: null,
+    canary: false,
     picture: bytes,
     filename,
     topK: options.topK,

@@ -1,6 +1,6 @@
 /** From a request's photos or video to a job: the row first, its objects second, the job last. What is refused or cut off leaves nothing. */
 
-import { createTask, requireLabels, servedModels } from '@darkroom/analysis';
+import { createTask, requireLabels } from '@darkroom/analysis';
 import { type AnalysisOptions, type MediaSource, ProblemError, type VideoOptions } from '@darkroom/contract';
 import {
   type Accepted,
@@ -10,6 +10,7 @@ import {
   sameAs,
   uploadsPrefix,
 } from '@darkroom/dispatch';
+import { servedModels } from '@darkroom/models';
 import type { Config } from '@darkroom/platform';
 import { type Caller, type Db, type JobRow, jobsToReadFrom, type Records } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';

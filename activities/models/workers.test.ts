@@ -1,7 +1,7 @@
-import { type OpenedModel, problemOf, type SandboxReport } from '@darkroom/contract';
+import { problemOf, type SandboxReport } from '@darkroom/contract';
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { requireLabels } from './labels.ts';
+import { opened as model } from './testing.ts';
 import {
   forgetWorker,
   modelProblems,
@@ -10,7 +10,7 @@ import {
   tellModel,
   tellSandbox,
   toldSandboxes,
-} from './models.ts';
+} from './workers.ts';
 
 const sandbox: SandboxReport = {
   landlock: 7,
@@ -21,30 +21,6 @@ const sandbox: SandboxReport = {
   limits: true,
   missing: [],
 };
-
-const input = {
-  width: 64,
-  height: 64,
-  layout: 'nchw',
-  colour: 'rgb',
-  dtype: 'float32',
-  scale: 1,
-  mean: [0, 0, 0],
-  std: [1, 1, 1],
-  fit: 'stretch',
-  pad: 0,
-} as const;
-const model = (changes: Partial<OpenedModel> = {}): OpenedModel => ({
-  name: 'birds',
-  version: '1',
-  digest: 'd1',
-  family: 'yolov8',
-  guessed: true,
-  understood: 'guessed',
-  labels: [{ classId: 0, label: 'robin' }],
-  input: { ...input, mean: [...input.mean], std: [...input.std] },
-  ...changes,
-});
 
 describe('what workers tell', () => {
   let test: TestRecords;
@@ -123,49 +99,5 @@ describe('what workers tell', () => {
     expect(await sandboxes()).toEqual([['a/1', less]]);
     await age('a/1', 61);
     expect(await sandboxes()).toEqual([]);
-  });
-});
-
-describe('a label that no model has', () => {
-  const models = [
-    { name: 'coco', labels: ['person', 'cat', 'cow', 'cup'].map((label, classId) => ({ classId, label })) },
-  ];
-  const refusal = (labels: string[], thresholds?: Record<string, number>) => {
-    try {
-      requireLabels({ labels, thresholds }, models);
-      return undefined;
-    } catch (error) {
-      return error;
-    }
-  };
-
-  it('is named, with the nearest ones', () => {
-    expect(refusal(['cat', 'catt'], { 'per/son': 0.5 })).toMatchObject({
-      code: 'unknown_label',
-      message: expect.stringContaining('"catt" is no label of coco; nearest: cat, cow, cup'),
-      errors: [
-        { pointer: '/labels/1' },
-        { pointer: '/thresholds/per~1son', detail: expect.stringContaining('nearest: person') },
-      ],
-    });
-  });
-
-  it('is none where it is known, or is a class without one, or no model is known', () => {
-    expect(refusal(['cat', 'class 12'], { person: 0.5 })).toBeUndefined();
-    expect(() => requireLabels({ labels: ['catt'] }, [])).not.toThrow();
-  });
-
-  it('is helped with few of many, in little time', () => {
-    const labels = Array.from({ length: 200 }, (_, n) => `${n}`.padStart(100, 'x'));
-    expect(refusal(labels)).toMatchObject({
-      message: expect.stringMatching(/And 190 more\.$/),
-      errors: { length: 10 },
-    });
-  });
-
-  it('is told of a model that has no labels, too', () => {
-    expect(() => requireLabels({ labels: ['cat'] }, [{ name: 'bare', labels: [] }])).toThrow(
-      '"cat" is no label of bare, which has none',
-    );
   });
 });

@@ -4,19 +4,14 @@
  */
 import type { ModelService, OpenedModel, ProblemRecord, SandboxReport } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
-import { and, asc, desc, eq, gt, isNotNull, lt, type SQL, sql } from 'drizzle-orm';
-import { modelVersions, modelWorkers, tasks } from './schema.ts';
+import { and, asc, desc, eq, gt, isNotNull, lt, sql } from 'drizzle-orm';
+import { modelConfirmations, modelVersions, modelWorkers } from './schema.ts';
+import { ago, forgottenSeconds, silentSeconds, tellChange, told } from './told.ts';
+import { keepUnderstood } from './understood.ts';
 
 /** A worker says that it lives this often. */
 const beatMs = 10_000;
 
-/** Of one that was silent for so long nothing is believed any more. */
-const silentSeconds = 60;
-
-/** Then its row goes, with the next word of any other. */
-const forgottenSeconds = 3600;
-
-const ago = (seconds: number): SQL<Date> => sql`now() - ${seconds}::float8 * interval '1 second'`;
 const alive = () => gt(modelWorkers.seenAt, ago(silentSeconds));
 
 /** Rows of workers that went away without a word. */
@@ -37,16 +32,7 @@ export const tellModel = write(async (db: Db, worker: string, news: ModelNews): 
   const opened = 'opened' in news ? news.opened : undefined;
   const problem = 'problem' in news ? news.problem : null;
   await db.transaction(async (tx) => {
-    if (opened !== undefined) {
-      const { name, version, digest, ...understood } = opened;
-      await tx
-        .insert(modelVersions)
-        .values({ name, version, digest, ...understood })
-        .onConflictDoUpdate({
-          target: [modelVersions.name, modelVersions.version, modelVersions.digest],
-          set: understood,
-        });
-    }
+    if (opened !== undefined) await keepUnderstood(tx, [opened]);
     const row = {
       modelName: opened?.name ?? null,
       modelVersion: opened?.version ?? null,
@@ -60,6 +46,7 @@ export const tellModel = write(async (db: Db, worker: string, news: ModelNews): 
       .insert(modelWorkers)
       .values({ worker, ...row })
       .onConflictDoUpdate({ target: modelWorkers.worker, set: row });
+    await tellChange(tx);
   });
 });
 
@@ -89,7 +76,11 @@ export const seenWorker = write(async (db: Db, worker: string): Promise<boolean>
 
 /** A worker stops, and nothing it said holds any more. */
 export const forgetWorker = write(async (db: Db, worker: string): Promise<void> => {
-  await db.delete(modelWorkers).where(eq(modelWorkers.worker, worker));
+  await db.transaction(async (tx) => {
+    await tx.delete(modelWorkers).where(eq(modelWorkers.worker, worker));
+    await tx.delete(modelConfirmations).where(eq(modelConfirmations.worker, worker));
+    await tellChange(tx);
+  });
 });
 
 /**
@@ -122,25 +113,20 @@ export interface ServedModel extends OpenedModel {
   readonly lanes: number;
 }
 
-const ofWorker = and(
-  eq(modelVersions.name, modelWorkers.modelName),
-  eq(modelVersions.version, modelWorkers.modelVersion),
-  eq(modelVersions.digest, modelWorkers.modelDigest),
-);
-
 /** What living workers have open to recognise, or for what else is said, by name and version. */
 export const servedModels = read(
   async (db: Db, serves: ModelService = 'recognition'): Promise<ServedModel[]> => {
+    const open = sql`(
+      select name, version, digest, count(*)::int as workers, sum(lanes)::int as lanes from (${told}) told
+      where state = 'ready' and serves = ${serves} group by name, version, digest) open`;
     const rows = await db
-      .select({
-        model: modelVersions,
-        workers: sql<number>`count(*)::int`,
-        lanes: sql<number>`sum(${modelWorkers.lanes})::int`,
-      })
+      .select({ model: modelVersions, workers: sql<number>`open.workers`, lanes: sql<number>`open.lanes` })
       .from(modelVersions)
-      .innerJoin(modelWorkers, ofWorker)
-      .where(and(alive(), eq(modelWorkers.serves, serves)))
-      .groupBy(modelVersions.name, modelVersions.version, modelVersions.digest)
+      .innerJoin(
+        open,
+        sql`(open.name, open.version, open.digest)
+          = (${modelVersions.name}, ${modelVersions.version}, ${modelVersions.digest})`,
+      )
       .orderBy(asc(modelVersions.name), asc(modelVersions.version), asc(modelVersions.digest));
     return rows.map(({ model, workers, lanes }) => ({ ...model, workers, lanes }));
   },
@@ -178,22 +164,3 @@ export const toldSandboxes = read(async (db: Db): Promise<{ worker: string; sand
     .orderBy(asc(modelWorkers.worker));
   return rows.flatMap(({ worker, sandbox }) => (sandbox === null ? [] : [{ worker, sandbox }]));
 });
-
-/** The labels of the model that a task was analysed with; undefined where no worker has told them. */
-export const labelsOfTask = read(
-  async (db: Db, jobId: string): Promise<OpenedModel['labels'] | undefined> => {
-    const [row] = await db
-      .select({ labels: modelVersions.labels })
-      .from(tasks)
-      .innerJoin(
-        modelVersions,
-        and(
-          eq(modelVersions.name, tasks.modelName),
-          eq(modelVersions.version, tasks.modelVersion),
-          eq(modelVersions.digest, tasks.modelDigest),
-        ),
-      )
-      .where(eq(tasks.jobId, jobId));
-    return row?.labels;
-  },
-);
