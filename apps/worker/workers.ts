@@ -55,13 +55,15 @@ export const queueDefinitions: {
   },
   [queues.recognition]: {
     activities: async (deps) => {
-      const [{ recognitionActivities }, { openRecogniser }, { tellOfModel }] = await Promise.all([
-        import('@darkroom/recognition/jobs/activities.ts'),
-        import('@darkroom/recognition/lane/recogniser.ts'),
-        import('@darkroom/recognition/jobs/tell-model.ts'),
-      ]);
+      const [{ recognitionActivities }, { ModelLanes }, { recogniserIn }, { tellOfModel }] =
+        await Promise.all([
+          import('@darkroom/recognition/jobs/activities.ts'),
+          import('@darkroom/recognition/lane/lanes.ts'),
+          import('@darkroom/recognition/lane/recogniser.ts'),
+          import('@darkroom/recognition/jobs/tell-model.ts'),
+        ]);
       const foreign = import.meta.resolve('@darkroom/media/decode/foreign.ts');
-      const recogniser = openRecogniser(deps.config, foreign);
+      const recogniser = recogniserIn(new ModelLanes(deps.config, { foreign }));
       // Without an end there is nobody to tell of either: a test of other things.
       if (deps.atEnd) {
         const { records, logger, worker } = deps;
@@ -82,14 +84,23 @@ export const queueDefinitions: {
   },
   [queues.interactive]: {
     activities: async (deps) => {
-      const [{ predictionActivities }, { SpentObjects }, { openPredictor }, { tellOfModel }] =
-        await Promise.all([
-          import('@darkroom/recognition/predict/activities.ts'),
-          import('@darkroom/recognition/predict/spent.ts'),
-          import('@darkroom/recognition/predict/predictor.ts'),
-          import('@darkroom/recognition/jobs/tell-model.ts'),
-        ]);
-      const predictor = openPredictor(deps.config, import.meta.resolve('@darkroom/media/decode/foreign.ts'));
+      const [
+        { predictionActivities },
+        { SpentObjects },
+        { ModelLanes },
+        { forPredictions },
+        { predictorIn },
+        { tellOfModel },
+      ] = await Promise.all([
+        import('@darkroom/recognition/predict/activities.ts'),
+        import('@darkroom/recognition/predict/spent.ts'),
+        import('@darkroom/recognition/lane/lanes.ts'),
+        import('@darkroom/recognition/lane/predictions.ts'),
+        import('@darkroom/recognition/predict/predictor.ts'),
+        import('@darkroom/recognition/jobs/tell-model.ts'),
+      ]);
+      const foreign = import.meta.resolve('@darkroom/media/decode/foreign.ts');
+      const predictor = predictorIn(new ModelLanes(forPredictions(deps.config), { foreign }), deps.config);
       const spent = new SpentObjects(deps.storage);
       if (deps.atEnd) {
         const { records, logger, config } = deps;

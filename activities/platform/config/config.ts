@@ -236,6 +236,8 @@ function configOf(env: Environment) {
       modelsDir: resolve(env.DARKROOM_MODELS ?? join(home, 'models')),
       device: env.RECOGNITION_DEVICE,
       lanes,
+      /** Of all versions, of jobs and of predictions each; no less than `lanes`. */
+      lanesTogether: Math.max(lanes, env.RECOGNITION_LANES_TOGETHER ?? 2 * lanes),
       /** Of one inference, at least 1. */
       threads: env.RECOGNITION_THREADS || Math.max(1, Math.floor(cores / lanes)),
       /** Of one lane. */
@@ -243,6 +245,7 @@ function configOf(env: Environment) {
       /** Of one picture. */
       seconds: env.RECOGNITION_SECONDS,
     },
+    modelCache: { dir: join(home, 'model-cache'), bytes: env.MODEL_CACHE_BYTES },
     media: {
       processes: env.DECODER_PROCESSES,
       keptProcesses: env.DECODER_PROCESSES_KEPT,

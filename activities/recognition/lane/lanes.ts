@@ -1,23 +1,15 @@
-/** The lanes of a model: how they are built, what they may read, how many there are. */
-import { readdir } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+/** The lanes of a worker's models: one pool for each version that is open, all of them within one budget. */
 import { type ModelIdentity, ProblemError } from '@darkroom/contract';
-import { type Holding, type LaneBuild, LaneEnded, LanePool, openLane } from '@darkroom/lane';
-import type { Config } from '@darkroom/platform';
-import { defaultModelPath } from '../model/card/card.ts';
+import { type Lane, LaneBudget, LaneEnded, LanePool, openLane } from '@darkroom/lane';
+import type { ModelVersion } from '../model/read.ts';
 import type { AnyUnderstanding } from '../model/understanding/understand.ts';
 import type { Stage } from '../stages.ts';
-import { recognitionShape } from './shape.ts';
+import { buildOf, type RecogniserConfig } from './build.ts';
+import { type OwnFile, OwnModel } from './own-model.ts';
+import type { recognitionShape } from './shape.ts';
 
-export interface RecogniserConfig {
-  readonly recognition: Omit<Config['recognition'], 'sharedPath'> &
-    Partial<Pick<Config['recognition'], 'sharedPath'>>;
-  readonly lane: Pick<Config['lane'], 'sandbox'> & Partial<Config['lane']>;
-}
-
-type Pool = LanePool<typeof recognitionShape>;
-
-export interface RecognitionLanes extends Pick<Pool, 'pids' | 'told' | 'ask' | 'close'> {}
+type Shape = typeof recognitionShape;
+type Pool = LanePool<Shape>;
 
 /** Of one picture. */
 export interface AskOptions {
@@ -30,11 +22,18 @@ export interface AskOptions {
   readonly onStage?: (stage: Stage, pid: number) => void | Promise<void>;
 }
 
-export interface LanesOptions {
+/** The file of a version on this machine, and what it is opened with. */
+export interface PlacedModel extends ModelVersion {
+  readonly path: string;
+  /** Called where it was seen to be another file by now. */
+  readonly refuse?: () => void | Promise<void>;
+}
+
+export interface ModelLanesOptions {
   /** URL of a module for files that libvips does not read (`ForeignModule`); without it, HEIC is refused. */
   readonly foreign?: string | undefined;
-  /** Whether a classifier will do as well as a detector. */
-  readonly anyModel?: boolean;
+  /** Brings the file of a version that is not the worker's own; throws what keeps it from that. Without it, there are no others. */
+  readonly fetch?: ((model: ModelIdentity) => Promise<PlacedModel>) | undefined;
 }
 
 /** Pictures that a lane has in hand: one is inferred, one is decoded, one is drawn into. */
@@ -45,37 +44,145 @@ const mostItems = 2000;
 const restingShare = 0.6;
 const idleSeconds = 600;
 
-/** Opened as they are needed. What they throw where no process can be opened is `unsupported_model`, which may be tried again. */
-export function openLanes(
-  config: RecogniserConfig,
-  { foreign, anyModel = false }: LanesOptions,
-): RecognitionLanes {
-  const { lanes, memoryBytes, seconds, sharedPath = false, ...model } = config.recognition;
-  const detector = sharedPath ? 'detector or default' : 'detector';
-  const setup = {
-    model: { ...model, memoryBytes },
-    wants: anyModel ? 'any' : detector,
-    ...(foreign !== undefined && { foreign }),
-  } as const;
-  const pool: Pool = new LanePool({
-    open: async () => openLane(await buildOf(config), setup),
-    lanes,
-    inHand,
-    itemSeconds: seconds,
-    memoryVariable: 'RECOGNITION_MEMORY_BYTES',
-    mostItems,
-    mostBytes: restingShare * memoryBytes,
-    idleSeconds,
-    key: ({ identity, ...rest }: AnyUnderstanding) => JSON.stringify([identity.digest, rest]),
-  });
-  return {
-    get pids() {
-      return pool.pids;
-    },
-    told: () => orUnsupported(pool.told()),
-    ask: (task, item, options) => orUnsupported(pool.ask(task, item, options)),
-    close: () => pool.close(),
-  };
+interface Open {
+  readonly pool: Pool;
+  /** As its lanes have told. */
+  understanding: AnyUnderstanding | undefined;
+  /** Whether a lane of it is kept for whoever comes next. */
+  kept: boolean;
+}
+
+/** Versions are opened as they are asked for. None is closed for another: where there is no room for more lanes, those that rest are ended. */
+export class ModelLanes {
+  readonly #config: RecogniserConfig;
+  readonly #options: ModelLanesOptions;
+  readonly #own: OwnModel;
+  readonly #budget: LaneBudget;
+  /** By digest. */
+  readonly #open = new Map<string, Open>();
+  readonly #ending = new Set<Promise<void>>();
+
+  constructor(config: RecogniserConfig, options: ModelLanesOptions = {}) {
+    const { lanes, lanesTogether = 2 * lanes } = config.recognition;
+    this.#config = config;
+    this.#options = options;
+    this.#own = new OwnModel(config);
+    this.#budget = new LaneBudget(Math.max(lanes, lanesTogether));
+  }
+
+  /** Processes of all versions. */
+  get pids(): readonly number[] {
+    return [...this.#open.values()].flatMap(({ pool }) => pool.pids);
+  }
+
+  /** Processes of one version. */
+  pidsOf({ digest }: Pick<ModelIdentity, 'digest'>): readonly number[] {
+    return this.#open.get(digest)?.pool.pids ?? [];
+  }
+
+  /** The file that the worker was configured with. Throws `unsupported_model` with what to do. */
+  own(): Promise<OwnFile> {
+    return this.#own.look();
+  }
+
+  /** How a version is understood; opens it where that is not known. Throws what opening throws: `unsupported_model` with what to do, what fetching throws. */
+  async understanding(model: ModelIdentity): Promise<AnyUnderstanding> {
+    const open = this.#of(model);
+    return open.understanding ?? this.#told(open);
+  }
+
+  /**
+   * Has a lane of a version open, if there is room for one, and keeps one from now on if `kept`. Whether there is one. Throws what opening throws:
+   * each time, and whatever others there are.
+   */
+  async warm(model: ModelIdentity, kept: boolean): Promise<boolean> {
+    const open = this.#of(model);
+    open.kept = kept;
+    if (open.pool.pids.length === 0 && this.#budget.free === 0) return false;
+    await this.#told(open);
+    return true;
+  }
+
+  /** `LanePool.ask` of a version's lanes. Where no process can be opened it throws `unsupported_model`, which may be tried again. */
+  askOf(model: ModelIdentity): Pool['ask'] {
+    const { pool } = this.#of(model);
+    return (task, item, options) => orUnsupported(pool.ask(task, item, options));
+  }
+
+  /** Ends the lanes of a version when what they have in hand is done, with all that its runtime holds. Whoever asks later has it opened anew. */
+  async unload({ digest }: Pick<ModelIdentity, 'digest'>): Promise<void> {
+    const open = this.#open.get(digest);
+    if (open === undefined) return;
+    this.#open.delete(digest);
+    const ending = open.pool.end().finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
+    await ending;
+  }
+
+  /** Ends all lanes. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#ending, ...this.#open.values().map(({ pool }) => pool.close())]);
+  }
+
+  #of(model: ModelIdentity): Open {
+    const known = this.#open.get(model.digest);
+    if (known !== undefined) return known;
+    const { lanes, seconds, memoryBytes } = this.#config.recognition;
+    const pool: Pool = new LanePool({
+      open: () => this.#openLane(model),
+      lanes,
+      inHand,
+      itemSeconds: seconds,
+      memoryVariable: 'RECOGNITION_MEMORY_BYTES',
+      mostItems,
+      mostBytes: restingShare * memoryBytes,
+      idleSeconds,
+      budget: this.#budget,
+      keepsOne: () => open.kept,
+    });
+    const open: Open = { pool, understanding: undefined, kept: false };
+    this.#open.set(model.digest, open);
+    return open;
+  }
+
+  async #told(open: Open): Promise<AnyUnderstanding> {
+    open.understanding = await orUnsupported(open.pool.told());
+    return open.understanding;
+  }
+
+  async #openLane(model: ModelIdentity): Promise<Lane<Shape>> {
+    const placed = await this.#place(model);
+    try {
+      return await this.#openAt(placed);
+    } catch (error) {
+      if (!(error instanceof ProblemError) || error.code !== 'source_changed') throw error;
+      // Its file was replaced since it was looked at: it lies elsewhere, or nowhere.
+      await placed.refuse?.();
+      return this.#openAt(await this.#place(model));
+    }
+  }
+
+  async #openAt({ path, identity, card }: PlacedModel): Promise<Lane<Shape>> {
+    const { modelsDir, device, threads, memoryBytes } = this.#config.recognition;
+    const { foreign } = this.#options;
+    const version = { identity, card };
+    return openLane(await buildOf(this.#config, path), {
+      model: { modelPath: path, modelsDir, version, device, threads, memoryBytes },
+      ...(foreign !== undefined && { foreign }),
+    });
+  }
+
+  async #place(model: ModelIdentity): Promise<PlacedModel> {
+    const { fetch } = this.#options;
+    const own = await this.#own.look().catch((error: unknown) => {
+      if (fetch === undefined) throw error;
+      return undefined;
+    });
+    if (own?.identity.digest === model.digest) return { ...own, refuse: () => this.#own.forget() };
+    if (fetch !== undefined) return fetch(model);
+    const [wanted, has] = [model, own?.identity].map((one) => `${one?.name} ${one?.version}`);
+    throw new ProblemError('unsupported_model', `The model was replaced meanwhile: ${wanted} by ${has}.`);
+  }
 }
 
 const orUnsupported = <R>(asked: Promise<R>): Promise<R> =>
@@ -85,70 +192,9 @@ const orUnsupported = <R>(asked: Promise<R>): Promise<R> =>
       : error;
   });
 
-/** What of that a pool is asked with: a lane that holds another version by now does not work on it. */
-export function poolOptions({ model: wanted, owner, signal, onStage }: AskOptions) {
-  return {
-    ...(owner !== undefined && { owner }),
-    ...(signal && { signal }),
-    ...(onStage && { onStage }),
-    check: ({ identity }: AnyUnderstanding) => requireSame(wanted, identity),
-  };
-}
-
-function requireSame(wanted: ModelIdentity, has: ModelIdentity): void {
-  if (wanted.digest === has.digest) return;
-  throw new ProblemError(
-    'unsupported_model',
-    `The model was replaced meanwhile: ${wanted.name} ${wanted.version} by ${has.name} ${has.version}.`,
-  );
-}
-
-async function buildOf(config: RecogniserConfig): Promise<LaneBuild<typeof recognitionShape>> {
-  const { memoryBytes, seconds, device } = config.recognition;
-  const { codeFolder } = config.lane;
-  return {
-    name: 'recognition',
-    shape: recognitionShape,
-    main: new URL('main.ts', import.meta.url),
-    ...(await holdingOf(config)),
-    ...(codeFolder !== undefined && { codeFolder }),
-    memoryBytes,
-    // The loop of events stands still while a model runs.
-    stallSeconds: seconds,
-    environment: {
-      ORT_DISABLE_TELEMETRY: '1',
-      // By default glibc gives each of a process' many threads a heap of its own, and keeps what was large and is free for the next.
-      MALLOC_ARENA_MAX: '2',
-      MALLOC_MMAP_THRESHOLD_: '4194304',
-      ...(device === 'cuda' && ofCuda(process.env)),
-    },
-  };
-}
-
-/** What the lanes are held by goes by this: with a GPU by nothing, as its driver opens devices, to write to them as well. */
-export async function holdingOf({ recognition, lane: { sandbox } }: RecogniserConfig): Promise<Holding> {
-  const { modelPath, modelsDir, device, sharedPath = false } = recognition;
-  const standIn = sharedPath ? [defaultModelPath(modelsDir)] : [];
-  const paths = [modelPath ?? defaultModelPath(modelsDir), ...standIn];
-  return {
-    reads: (await Promise.all(paths.map(filesOf))).flat(),
-    sandbox: device === 'cuda' && sandbox === 'auto' ? 'off' : sandbox,
-  };
-}
-
-/** A model's file, its card, and what else of it lies beside it under its name (weights of a large one). */
-async function filesOf(path: string): Promise<string[]> {
-  const [folder, stem] = [dirname(path), basename(path, extname(path))];
-  const names = await readdir(folder).catch((): string[] => []);
-  return names
-    .filter((name) => name === basename(path) || name.startsWith(`${stem}.`))
-    .map((name) => join(folder, name));
-}
-
-/** Where the CUDA libraries are, and which of the devices. */
-const ofCuda = (env: NodeJS.ProcessEnv): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(env).flatMap(([name, value]) =>
-      value !== undefined && /^(LD_LIBRARY_PATH$|CUDA_|NVIDIA_)/.test(name) ? [[name, value]] : [],
-    ),
-  );
+/** What of that a pool is asked with. */
+export const poolOptions = ({ owner, signal, onStage }: AskOptions) => ({
+  ...(owner !== undefined && { owner }),
+  ...(signal && { signal }),
+  ...(onStage && { onStage }),
+});

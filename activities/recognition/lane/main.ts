@@ -5,8 +5,8 @@ import { z } from 'zod';
 import { analyse, type ForeignDecoder } from '../analyse.ts';
 import { analyseFrame } from '../analyse-frame.ts';
 import { classifyPhoto } from '../classify.ts';
-import { type AnyModel, openAnyModel, openModel } from '../model/session.ts';
-import { isClassifier, requireClassifier, requireDetector } from '../model/understanding/understand.ts';
+import { type AnyModel, openAnyModel } from '../model/session.ts';
+import { requireClassifier, requireDetector } from '../model/understanding/understand.ts';
 import type { recognitionShape } from './shape.ts';
 
 /** What the module of `setup.foreign` exports. It is loaded with the first file that is for it. */
@@ -19,12 +19,8 @@ let model: AnyModel;
 let decodeForeign: ForeignDecoder | undefined;
 
 serve<typeof recognitionShape>({
-  async open({ model: { modelPath, ...options }, foreign, wants }) {
-    model = await (wants === 'detector' ? openModel : openAnyModel)({ modelPath, ...options });
-    if (wants === 'detector or default' && isClassifier(model)) {
-      await model.close();
-      model = await openModel({ modelPath: undefined, ...options });
-    }
+  async open({ model: { modelPath, ...options }, foreign }) {
+    model = await openAnyModel({ modelPath, ...options });
     if (foreign !== undefined)
       decodeForeign = async (bytes, limits) =>
         foreignModule.parse(await import(foreign)).decodeForeign(bytes, limits);

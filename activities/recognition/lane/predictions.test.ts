@@ -9,7 +9,7 @@ import {
   temporaryFolder,
 } from '../testing/models.ts';
 import { sample } from '../testing/samples.ts';
-import type { RecogniserConfig } from './lanes.ts';
+import type { RecogniserConfig } from './build.ts';
 import { openPredictions, type PredictionLanes, type PredictionsConfig } from './predictions.ts';
 import { openRecogniser } from './recogniser.ts';
 

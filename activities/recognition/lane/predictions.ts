@@ -1,13 +1,14 @@
 /** Predictions as whoever holds credentials has them made: by one model, classifier or detector, in lanes. */
-import { ProblemError, type ProblemRecord } from '@darkroom/contract';
+import { type ModelIdentity, ProblemError, type ProblemRecord } from '@darkroom/contract';
 import { type Config, releaseMemory } from '@darkroom/platform';
 import type { ClassifiedPhoto, ClassifyOptions } from '../classify.ts';
 import { defaultClassifierPath } from '../model/default-classifier.ts';
 import type { AnyUnderstanding } from '../model/understanding/understand.ts';
-import { type AskOptions, openLanes, poolOptions, type RecogniserConfig } from './lanes.ts';
+import type { RecogniserConfig } from './build.ts';
+import { type AskOptions, ModelLanes, poolOptions } from './lanes.ts';
 import { type Photo, type Recogniser, recognisePhoto } from './recogniser.ts';
 
-export { holdingOf } from './lanes.ts';
+export { holdingOf } from './build.ts';
 
 export type ClassifyInLane = Pick<ClassifyOptions, 'limits' | 'topK'> & AskOptions;
 
@@ -15,8 +16,11 @@ export type ClassifyInLane = Pick<ClassifyOptions, 'limits' | 'topK'> & AskOptio
 export type Classified = { readonly result: ClassifiedPhoto } | { readonly problem: ProblemRecord };
 
 export interface PredictionLanes extends Pick<Recogniser, 'pids' | 'photo' | 'close'> {
-  /** The model as it is understood now: `isClassifier` tells which of the two it is. Throws `unsupported_model` with what to do. */
-  model(): Promise<AnyUnderstanding>;
+  /**
+   * How a version is understood, by default the worker's own as it is now: `isClassifier` tells which of the two it is. Opens it where that is not
+   * known; throws `unsupported_model` with what to do.
+   */
+  model(version?: ModelIdentity): Promise<AnyUnderstanding>;
   /**
    * Classifies pictures, taking their bytes along, each by itself: what becomes of one is nothing to the others. A problem is as `Recogniser.photo`
    * throws it. Throws what is no picture's own: the signal's reason, a failure of ours.
@@ -34,14 +38,16 @@ export function forPredictions({ recognition, predictions, lane }: PredictionsCo
   return { recognition: { ...recognition, modelPath, sharedPath: false }, lane };
 }
 
-/** Opens nothing before it is asked. `foreign`: as `openRecogniser` has it. */
-export function openPredictions(config: PredictionsConfig, foreign?: string): PredictionLanes {
-  const lanes = openLanes(forPredictions(config), { foreign, anyModel: true });
+/** Of the worker's own model alone; opens nothing before it is asked. `foreign`: as `openRecogniser` has it. */
+export const openPredictions = (config: PredictionsConfig, foreign?: string): PredictionLanes =>
+  predictionsIn(new ModelLanes(forPredictions(config), { foreign }));
+
+export function predictionsIn(lanes: ModelLanes): PredictionLanes {
   const classifyOne = async ({ name, bytes }: Photo, options: ClassifyInLane): Promise<Classified> => {
     const { limits, topK } = options;
     try {
       const item = { name, params: { limits, topK }, bodies: [bytes] };
-      const { result } = await lanes.ask('classify', item, poolOptions(options));
+      const { result } = await lanes.askOf(options.model)('classify', item, poolOptions(options));
       // Not where it failed: what nobody waits for any more may still be on its way to a lane that others wait for.
       releaseMemory(bytes);
       return { result: { ...result, model: options.model } };
@@ -55,7 +61,7 @@ export function openPredictions(config: PredictionsConfig, foreign?: string): Pr
     get pids() {
       return lanes.pids;
     },
-    model: () => lanes.told(),
+    model: async (version) => lanes.understanding(version ?? (await lanes.own()).identity),
     photo: (photo, options) => recognisePhoto(lanes, photo, options),
     classify: (pictures, options) => Promise.all(pictures.map((picture) => classifyOne(picture, options))),
     close: () => lanes.close(),

@@ -1,18 +1,14 @@
 /** Recognition as whoever holds credentials calls it: in lanes, which are opened when they are needed. */
+import type { ModelIdentity } from '@darkroom/contract';
 import { releaseMemory } from '@darkroom/platform';
 import type { AnalyseOptions, Analysis } from '../analyse.ts';
 import type { FrameAnalysis } from '../analyse-frame.ts';
-import { requireDetector, type Understanding } from '../model/understanding/understand.ts';
+import { noDetector, requireDetector, type Understanding } from '../model/understanding/understand.ts';
 import type { Size } from '../picture/fit.ts';
-import {
-  type AskOptions,
-  openLanes,
-  poolOptions,
-  type RecogniserConfig,
-  type RecognitionLanes,
-} from './lanes.ts';
+import type { RecogniserConfig } from './build.ts';
+import { type AskOptions, ModelLanes, poolOptions } from './lanes.ts';
 
-export { holdingOf, type RecogniserConfig } from './lanes.ts';
+export { holdingOf, type RecogniserConfig } from './build.ts';
 
 export interface RecogniseOptions extends Omit<AnalyseOptions, 'decodeForeign' | 'signal'>, AskOptions {}
 
@@ -36,11 +32,11 @@ export interface FramePictures {
 export interface Recogniser {
   /** Processes of its lanes. */
   readonly pids: readonly number[];
-  /** The model as it is understood now. Throws `unsupported_model` with what to do. */
-  model(): Promise<Understanding>;
+  /** How a version is understood, by default the worker's own as it is now; opens it where that is not known. Throws `unsupported_model` with what to do. */
+  model(version?: ModelIdentity): Promise<Understanding>;
   /**
    * As `analyse`, and takes the bytes along. Throws what that throws, besides `poisonous_item`, `item_timeout`, `memory_limit` for a file that ends
-   * its lane when it is alone there; `unsupported_model` where another version of the model lies on the disk by now.
+   * its lane when it is alone there; what opening a lane of that version throws.
    */
   photo(photo: Photo, options: RecogniseOptions): Promise<Analysis>;
   /** As `analyseFrame`, and as `photo`. */
@@ -49,14 +45,22 @@ export interface Recogniser {
   close(): Promise<void>;
 }
 
-/** `foreign` is the URL of a module for files that libvips does not read (`ForeignModule`); without it, HEIC is refused. */
-export function openRecogniser(config: RecogniserConfig, foreign?: string): Recogniser {
-  const lanes = openLanes(config, { foreign });
+/** Of the worker's own model alone. `foreign` is the URL of a module for files that libvips does not read (`ForeignModule`); without it, HEIC is refused. */
+export const openRecogniser = (config: RecogniserConfig, foreign?: string): Recogniser =>
+  recogniserIn(new ModelLanes(config, { foreign }));
+
+export function recogniserIn(lanes: ModelLanes): Recogniser {
   return {
     get pids() {
       return lanes.pids;
     },
-    model: async () => requireDetector(await lanes.told()),
+    model: async (version) => {
+      if (version !== undefined) return requireDetector(await lanes.understanding(version));
+      const { card, identity } = await lanes.own();
+      // Known without opening it.
+      if (card.task === 'classifier') throw noDetector(identity.name);
+      return requireDetector(await lanes.understanding(identity));
+    },
     photo: (photo, options) => recognisePhoto(lanes, photo, options),
     async frame({ name, input, size, picture }, options) {
       const item = {
@@ -64,7 +68,7 @@ export function openRecogniser(config: RecogniserConfig, foreign?: string): Reco
         params: { ...paramsOf(options), size },
         bodies: picture === undefined ? [input] : [input, picture],
       };
-      const { result, bodies } = await lanes.ask('frame', item, poolOptions(options));
+      const { result, bodies } = await lanes.askOf(options.model)('frame', item, poolOptions(options));
       for (const bytes of item.bodies) releaseMemory(bytes);
       return { ...result, model: options.model, ...annotatedOf(bodies) };
     },
@@ -74,12 +78,12 @@ export function openRecogniser(config: RecogniserConfig, foreign?: string): Reco
 
 /** As `Recogniser.photo`. */
 export async function recognisePhoto(
-  lanes: RecognitionLanes,
+  lanes: Pick<ModelLanes, 'askOf'>,
   { name, bytes }: Photo,
   options: RecogniseOptions,
 ): Promise<Analysis> {
   const item = { name, params: paramsOf(options), bodies: [bytes] };
-  const { result, bodies } = await lanes.ask('photo', item, poolOptions(options));
+  const { result, bodies } = await lanes.askOf(options.model)('photo', item, poolOptions(options));
   releaseMemory(bytes);
   return { ...result, model: options.model, ...annotatedOf(bodies) };
 }

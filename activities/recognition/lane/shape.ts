@@ -3,7 +3,7 @@ import { modelIdentity } from '@darkroom/contract';
 import { type LaneShape, laneShape } from '@darkroom/lane';
 import { z } from 'zod';
 import type { Analysis } from '../analyse.ts';
-import { modelInput, modelLabels } from '../model/card/card.ts';
+import { modelCard, modelInput, modelLabels } from '../model/card/card.ts';
 import { preprocess } from '../model/card/preprocess.ts';
 import type { Wanted } from '../model/detect.ts';
 import { headNames } from '../model/heads/index.ts';
@@ -16,6 +16,7 @@ import { stages } from '../stages.ts';
 const modelOptions = z.object({
   modelPath: z.string().optional(),
   modelsDir: z.string(),
+  version: z.object({ identity: modelIdentity, card: modelCard }).optional(),
   device: z.enum(['cpu', 'cuda']),
   threads: z.int(),
   memoryBytes: z.number().optional(),
@@ -89,8 +90,6 @@ export const recognitionShape = laneShape({
     model: modelOptions,
     /** Module that decodes what libvips does not; see `ForeignModule`. */
     foreign: z.url().optional(),
-    /** A detector; that, or the default one where a classifier lies at the path; or whatever lies there. */
-    wants: z.enum(['detector', 'detector or default', 'any']),
   }),
   told: z.union([understanding, classifierUnderstanding]),
   tasks: {

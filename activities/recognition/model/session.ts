@@ -1,20 +1,14 @@
 /** Warm models: opened once per model file and process, shared by all who ask for them. */
-import { readdir, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ProblemError } from '@darkroom/contract';
 import type { Tensor } from '../picture/prepare.ts';
 import { PictureRoom } from '../picture/room.ts';
-import { defaultModelPath, type ModelCard } from './card/card.ts';
-import { readCard } from './card/file.ts';
 import { inputSizeOf } from './card/preprocess.ts';
-import { defaultClassifierPath, waysToClassifier } from './default-classifier.ts';
 import type { Outputs } from './detection.ts';
-import { modelDigest } from './digest.ts';
-import { foreignFolder, refuseForeignModel } from './foreign.ts';
 import { type Inference, openInference } from './inference.ts';
+import { type ModelPlace, type ReadModel, readModel } from './read.ts';
 import type { ClassifierUnderstanding } from './understanding/classifier.ts';
 import { feeding } from './understanding/feeds.ts';
-import type { ModelFile } from './understanding/trial.ts';
 import {
   isClassifier,
   noDetector,
@@ -23,10 +17,7 @@ import {
   understand,
 } from './understanding/understand.ts';
 
-export interface ModelOptions {
-  /** The ONNX file, its card, if any, beside it; when undefined, the default detector in `modelsDir`. */
-  readonly modelPath: string | undefined;
-  readonly modelsDir: string;
+export interface ModelOptions extends ModelPlace {
   /** `cuda` needs ONNX Runtime's CUDA files; without them it is an error, not the CPU. */
   readonly device: 'cpu' | 'cuda';
   /** Of one inference. */
@@ -65,39 +56,14 @@ export async function openAnyModel(options: ModelOptions): Promise<AnyModel> {
   return openOnce(await readModel(options), options);
 }
 
-interface ReadModel extends ModelFile {
-  readonly card: ModelCard;
-}
-
-async function readModel(options: ModelOptions): Promise<ReadModel> {
-  const path = pathOf(options);
-  const bytes = await readFile(path).catch(async (cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'EISDIR') throw foreignFolder(path, await readdir(path));
-    throw new ProblemError('unsupported_model', unreadable(options), { cause });
-  });
-  refuseForeignModel(path, bytes);
-  const card = await readCard(path);
-  return { path, bytes, card, digest: modelDigest(bytes, card) };
-}
-
 function openOnce(read: ReadModel, options: ModelOptions): Promise<AnyModel> {
-  const key = JSON.stringify([read.digest, read.card, options]);
+  const key = JSON.stringify([read.identity, read.card, options]);
   const known = opened.get(key);
   if (known !== undefined) return known;
   const model = createModel(read, options);
   opened.set(key, model);
   model.catch(() => opened.delete(key));
   return model;
-}
-
-const pathOf = ({ modelPath, modelsDir }: ModelOptions): string => modelPath ?? defaultModelPath(modelsDir);
-
-function unreadable(options: ModelOptions): string {
-  const path = pathOf(options);
-  return path === defaultClassifierPath(options.modelsDir)
-    ? `The classifier ${path} is not there. ${waysToClassifier}`
-    : `The model ${path} cannot be read. Set MODEL_PATH to an ONNX file, or make the default one with ` +
-        '`node activities/recognition/converter/setup.ts DIR`.';
 }
 
 async function createModel(read: ReadModel, options: ModelOptions): Promise<AnyModel> {

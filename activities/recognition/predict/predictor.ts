@@ -1,7 +1,8 @@
 /** Predictions in lanes of their own: by a classifier, the class of the whole picture; by a detector, that of what it is surest of. */
 import { ProblemError } from '@darkroom/contract';
 import type { Config } from '@darkroom/platform';
-import { openPredictions, type PredictionLanes, type PredictionsConfig } from '../lane/predictions.ts';
+import type { ModelLanes } from '../lane/lanes.ts';
+import { type PredictionLanes, predictionsIn } from '../lane/predictions.ts';
 import { isClassifier } from '../model/understanding/understand.ts';
 import type { Predicted, PredictOne } from './batch.ts';
 
@@ -12,12 +13,12 @@ export interface Predictor extends Pick<PredictionLanes, 'model' | 'close' | 'pi
   readonly predict: PredictOne;
 }
 
-/** Opens nothing before it is asked. `foreign`: as `openRecogniser` has it. */
-export function openPredictor(
-  config: PredictionsConfig & Pick<Config, 'limits' | 'predictions'>,
-  foreign?: string,
+/** Opens nothing before it is asked. */
+export function predictorIn(
+  models: ModelLanes,
+  config: Pick<Config, 'limits'> & { readonly predictions: Pick<Config['predictions'], 'bytes'> },
 ): Predictor {
-  const lanes = openPredictions(config, foreign);
+  const lanes = predictionsIn(models);
   const { photoPixels: pixels, photoFrames: frames } = config.limits;
   const limits = { bytes: config.predictions.bytes, pixels, frames };
 
@@ -44,9 +45,10 @@ export function openPredictor(
     get pids() {
       return lanes.pids;
     },
-    model: () => lanes.model(),
+    model: (version) => lanes.model(version),
     close: () => lanes.close(),
-    predict: async (...asked) => (isClassifier(await lanes.model()) ? classified : detected)(...asked),
+    predict: async (item, picture, using) =>
+      (isClassifier(await lanes.model(using.model)) ? classified : detected)(item, picture, using),
   };
 }
 

@@ -72,10 +72,24 @@ export const recognition = {
     .default('cpu')
     .meta({ description: 'Where the model runs.', example: 'cuda' }),
   RECOGNITION_LANES: whole(1, 64).optional().meta({
-    description: 'Processes of one worker that decode, recognise and draw; each holds the model in memory.',
+    description:
+      'Processes of one worker that decode, recognise and draw with one model version; each holds it in memory.',
     example: '2',
     absent: 'one for every two cores, 4 at most',
   }),
+  RECOGNITION_LANES_TOGETHER: whole(1, 1024).optional().meta({
+    description:
+      'Such processes of all model versions together, of jobs and of predictions each: their memory is at most this times RECOGNITION_MEMORY_BYTES. Versions that are not used give way.',
+    example: '4',
+    absent: 'twice RECOGNITION_LANES, so that two versions are served beside each other',
+  }),
+  MODEL_CACHE_BYTES: whole(1024 * 1024)
+    .default(20 * GiB)
+    .meta({
+      description:
+        'Model files that a machine keeps in DARKROOM_HOME/model-cache, of versions that are not its own; those used least recently go first.',
+      example: '21474836480',
+    }),
   RECOGNITION_THREADS: whole(0, 256)
     .default(0)
     .meta({ description: 'Threads of one inference; 0 shares the cores among the lanes.', example: '0' }),

@@ -6,7 +6,7 @@ import { classValues } from '../heads/classifier.ts';
 import { shapesOf } from '../heads/outputs.ts';
 import imagenet from '../imagenet.json' with { type: 'json' };
 import { feeding } from './feeds.ts';
-import { identityOf, type ModelFile, type Session, trial } from './trial.ts';
+import { type ModelFile, type Session, trial } from './trial.ts';
 
 export interface ClassifierUnderstanding {
   readonly identity: ModelIdentity;
@@ -42,7 +42,7 @@ export async function understandClassifier(
   requireSaid(card.outputs, values);
   const { labels, source } = labelsOf(card.labels, values.length);
   return {
-    identity: identityOf(file, card),
+    identity: file.identity,
     head: 'classifier',
     preprocess: card.preprocess,
     outputs: card.outputs,

@@ -1,8 +1,7 @@
 /** A run on an empty picture: whether the model runs at all, and what it gives. */
-import { basename, extname } from 'node:path';
 import { type ModelIdentity, ProblemError } from '@darkroom/contract';
 import type { Tensor } from '../../picture/prepare.ts';
-import type { ModelCard, ModelInput } from '../card/card.ts';
+import type { ModelInput } from '../card/card.ts';
 import type { Outputs } from '../detection.ts';
 import type { Feeds } from '../inference.ts';
 import type { Feeding } from './feeds.ts';
@@ -12,8 +11,7 @@ export interface ModelFile {
   /** For its name and for messages; nothing is read there. */
   readonly path: string;
   readonly bytes: Buffer;
-  /** SHA-256, hexadecimal. */
-  readonly digest: string;
+  readonly identity: ModelIdentity;
 }
 
 /** A session of the runtime. */
@@ -39,18 +37,6 @@ export async function trial(
       { cause },
     );
   });
-}
-
-/** By its card, else by its file. */
-export function identityOf(
-  { path, digest }: ModelFile,
-  { name, version }: Pick<ModelCard, 'name' | 'version'>,
-): ModelIdentity {
-  return {
-    name: name ?? basename(path, extname(path)),
-    version: version ?? digest.slice(0, 12),
-    digest,
-  };
 }
 
 function blank({

@@ -13,7 +13,7 @@ import { onnxMetadata } from '../onnx/onnx.ts';
 import { type ClassifierUnderstanding, understandClassifier } from './classifier.ts';
 import { feeding } from './feeds.ts';
 import { guess, guessInputShape } from './guess.ts';
-import { identityOf, type ModelFile, type Session, trial } from './trial.ts';
+import { type ModelFile, type Session, trial } from './trial.ts';
 
 export interface Understanding {
   readonly identity: ModelIdentity;
@@ -94,7 +94,7 @@ async function understandDetector(
   // What a picture will give is of these shapes too: said now what would be said of every picture.
   heads[head].decode(outputs, { width: input.width, height: input.height, threshold: 1 });
   return {
-    identity: identityOf(file, card),
+    identity: file.identity,
     input,
     head,
     labels,
