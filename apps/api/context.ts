@@ -19,7 +19,9 @@ export interface ApiDeps {
   readonly follower: Follower;
   readonly predicting: Predicting;
   readonly accessLog: AccessLog;
-  /** Aborts when the process is told to stop: what streams without an end ends then. */
+  /** Aborts when the process is told to stop: it says that it is not ready, and serves on for a while (API_DRAIN_SECONDS). */
+  readonly draining: AbortSignal;
+  /** Aborts when that while is over and nothing more is taken in: what streams without an end ends then. */
   readonly stopping: AbortSignal;
 }
 

@@ -39,6 +39,7 @@ test('the process serves without Temporal and S3, and ends in order on SIGTERM w
     S3_BUCKET: 'darkroom-test',
     AWS_ACCESS_KEY_ID: 'x',
     AWS_SECRET_ACCESS_KEY: 'y',
+    API_DRAIN_SECONDS: '1',
   });
   try {
     const at = `http://127.0.0.1:${port}`;
@@ -72,6 +73,7 @@ test('the process serves without Temporal and S3, and ends in order on SIGTERM w
     const told = performance.now();
     api.kill('SIGTERM');
     while (!(await reader?.read())?.done);
+    expect(performance.now() - told).toBeGreaterThan(999);
     const code = await api.ended;
     const lines = api.lines.map((line) => JSON.parse(line) as { msg: string; level: string });
     // Together: what it says of a step that failed is why the code is another one.

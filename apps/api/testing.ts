@@ -39,6 +39,8 @@ export interface TestApi {
   job(owner?: string, items?: number): Promise<string>;
   /** Lines of the access log so far. */
   accessLines(): Promise<Record<string, unknown>[]>;
+  /** As when the process is told to stop: it is not ready any more, and serves on. */
+  drain(): void;
   postgres: { kill(): Promise<void>; restart(): Promise<void> };
   close(): Promise<void>;
 }
@@ -68,7 +70,7 @@ export async function startTestApi(
   });
   const logger = createLogger({ service: 'api', level: 'fatal' });
   const telemetry = startTelemetry({ service: 'darkroom-api-test' });
-  const stopping = new AbortController();
+  const [draining, stopping] = [new AbortController(), new AbortController()];
   const opened = new AsyncDisposableStack();
   opened.defer(async () => {
     await telemetry.shutdown();
@@ -82,10 +84,11 @@ export async function startTestApi(
     services,
     engine,
     application: 'test',
+    draining: draining.signal,
     stopping: stopping.signal,
     onClose: (_, close) => opened.defer(async () => void (await close())),
   });
-  const server = await listen(app, { host: '127.0.0.1', port: 0 });
+  const server = await listen(app, { host: '127.0.0.1', port: 0, draining: draining.signal });
   const url = `http://127.0.0.1:${server.port}`;
 
   const send: TestApi['send'] = (method, path, key, body, headers = {}) =>
@@ -134,7 +137,9 @@ export async function startTestApi(
         .filter(Boolean)
         .map((line) => JSON.parse(line));
     },
+    drain: () => draining.abort(),
     async close() {
+      draining.abort();
       stopping.abort();
       await server.close(2000);
       await opened.disposeAsync();

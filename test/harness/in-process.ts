@@ -69,6 +69,7 @@ export async function startInProcess(name: string, options: InProcessOptions): P
     kinds,
     services,
     application: 'test',
+    draining: stopping.signal,
     stopping: stopping.signal,
     onClose: (_, close) => opened.defer(async () => void (await close())),
   });

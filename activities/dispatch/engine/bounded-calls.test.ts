@@ -32,7 +32,7 @@ function calls() {
       },
     };
   };
-  return { begin, pass: (ms: number) => (now += ms), begun: () => begun };
+  return { begin, pass: (ms: number) => (now += ms), begun: () => begun, end: ask.end };
 }
 
 test('one call that is late while others are answered is late alone', async () => {
@@ -83,4 +83,16 @@ test('what wraps an error is seen through', async () => {
   const wrapped = new Error('Failed to start Workflow', { cause: refused });
   await expect(begin().fail(wrapped)).rejects.toMatchObject(told);
   await expect(begin().result).rejects.toMatchObject(told);
+});
+
+test('what is under way is waited for at the end, and nothing begins any more', async () => {
+  const { begin, begun, end } = calls();
+  const underWay = begin();
+  const order: string[] = [];
+  const ended = end().then(() => order.push('ended'));
+  await expect(begin().result).rejects.toMatchObject(told);
+  await underWay.answer();
+  order.push('answered');
+  await ended;
+  expect({ order, begun: begun() }).toEqual({ order: ['answered', 'ended'], begun: 1 });
 });

@@ -8,6 +8,12 @@ export const deadlineMs = 3000;
 /** How long an engine found away is not asked again. */
 export const restMs = 2000;
 
+export interface BoundedCalls {
+  <R>(fn: () => Promise<R>): Promise<R>;
+  /** Refuses calls from now on; resolves when none is under way, after {@link deadlineMs} at the latest. */
+  end(): Promise<void>;
+}
+
 /**
  * Runs calls under a deadline; throws `engine_unavailable` where there was no answer. Callers come one after the other: while the engine
  * was found away a moment ago, the next one is told at once instead of waiting out the same deadline. It is found away when it refuses a
@@ -17,16 +23,18 @@ export const restMs = 2000;
 export function boundedCalls(
   client: Pick<Client, 'withDeadline'>,
   now: () => number = Date.now,
-): <R>(fn: () => Promise<R>) => Promise<R> {
+): BoundedCalls {
+  const underWay = new Set<Promise<unknown>>();
+  let ended = false;
   let answeredAt = Number.NEGATIVE_INFINITY;
   let awayUntil = 0;
   const answered = (): void => {
     answeredAt = now();
     awayUntil = 0;
   };
-  return async (fn) => {
+  const ask = async <R>(fn: () => Promise<R>): Promise<R> => {
     const began = now();
-    if (began < awayUntil) throw away();
+    if (ended || began < awayUntil) throw away();
     try {
       const result = await client.withDeadline(began + deadlineMs, fn);
       answered();
@@ -41,6 +49,21 @@ export function boundedCalls(
       throw away(error);
     }
   };
+  const counted = async <R>(fn: () => Promise<R>): Promise<R> => {
+    const asked = ask(fn);
+    underWay.add(asked);
+    try {
+      return await asked;
+    } finally {
+      underWay.delete(asked);
+    }
+  };
+  return Object.assign(counted, {
+    async end() {
+      ended = true;
+      while (underWay.size > 0) await Promise.allSettled(underWay);
+    },
+  });
 }
 
 const away = (cause?: unknown): ProblemError =>

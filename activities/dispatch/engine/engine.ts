@@ -53,6 +53,7 @@ export interface Engine {
   ping(): Promise<number>;
   /** Search attributes and schedules, made or corrected. */
   ensure(): Promise<void>;
+  /** Waits for calls that are under way, then closes the connection. */
   close(): Promise<void>;
 }
 
@@ -156,7 +157,11 @@ export function connectEngine(config: Config, logger: Logger, telemetry: Telemet
       logger.info('search attributes and schedules stand');
     },
 
-    close: () => connection.close(),
+    async close() {
+      // The SDK's client tries a refused call again by a timer, which throws past everybody where the connection was closed meanwhile.
+      await ask.end();
+      await connection.close();
+    },
   };
 }
 

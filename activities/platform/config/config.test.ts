@@ -25,6 +25,7 @@ describe('what is absent', () => {
       host: '127.0.0.1',
       port: 9001,
       publicUrl: 'http://localhost:9001',
+      drainSeconds: 0,
       origins: [],
     });
     expect(config.log).toEqual({ level: 'info', dir: '/data/logs', access: '/data/logs/output.log' });

@@ -158,6 +158,8 @@ function configOf(env: Environment) {
       port: env.API_PORT,
       /** Without a closing slash. */
       publicUrl: (env.PUBLIC_URL ?? `http://localhost:${env.API_PORT}`).replace(/\/+$/, ''),
+      /** From when it says that it is not ready until it takes in nothing more. */
+      drainSeconds: env.API_DRAIN_SECONDS ?? (modeOf(env) === 'production' ? 5 : 0),
       /** Of pages elsewhere that may use the API; `*` is all. */
       origins: env.CORS_ORIGINS ?? [],
     },

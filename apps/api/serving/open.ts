@@ -8,7 +8,7 @@ import type { Api, ApiDeps } from '../context.ts';
 import { createPredicting } from '../predicting/predictor.ts';
 import { createFollower } from '../streaming/follower.ts';
 
-export interface ApiParts extends Pick<ApiDeps, 'config' | 'logger' | 'stopping'> {
+export interface ApiParts extends Pick<ApiDeps, 'config' | 'logger' | 'draining' | 'stopping'> {
   readonly telemetry: Telemetry;
   readonly kinds: Kinds;
   /** Routes; by default all of Darkroom's. */
@@ -30,6 +30,7 @@ export function openApi({
   services,
   engine,
   application,
+  draining,
   stopping,
   onClose,
 }: ApiParts): ApiDeps & { readonly app: Api } {
@@ -55,7 +56,7 @@ export function openApi({
   onClose('follower', () => follower.close());
   const predicting = createPredicting({ config, records, storage, dispatch });
   onClose('predictions', () => predicting.close());
-  const shared = { config, logger, records, storage, dispatch, follower, predicting, stopping };
-  const deps = { ...shared, accessLog: requests };
+  const opened = { records, storage, dispatch, follower, predicting, accessLog: requests };
+  const deps = { config, logger, ...opened, draining, stopping };
   return { ...deps, app: createApp(deps, services) };
 }

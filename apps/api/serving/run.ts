@@ -15,6 +15,9 @@ export interface ApiProcess {
   readonly services?: readonly Service[];
 }
 
+/** What was taken in is waited for so long when nothing more is: uploads of hours are not. */
+const graceMs = 15_000;
+
 /** Serves until the process is told to stop. */
 export async function runApi({ kinds = allKinds, services }: ApiProcess = {}): Promise<void> {
   // On a machine with much memory V8 lets the heap grow to four times what lives in it before a full collection: what streams of many small
@@ -24,7 +27,8 @@ export async function runApi({ kinds = allKinds, services }: ApiProcess = {}): P
   const config = loadConfig();
   const logger = createLogger({ service: 'api', level: config.log.level });
   const telemetry = startTelemetry({ service: 'darkroom-api', endpoint: config.telemetry.endpoint });
-  const { onShutdown, signal: stopping } = handleShutdown(logger);
+  const { onShutdown, signal: draining } = handleShutdown(logger);
+  const stopping = new AbortController();
   onShutdown('telemetry', () => telemetry.shutdown());
 
   const { app, records, dispatch } = openApi({
@@ -34,24 +38,32 @@ export async function runApi({ kinds = allKinds, services }: ApiProcess = {}): P
     kinds,
     services,
     application: 'darkroom-api',
-    stopping,
+    draining,
+    stopping: stopping.signal,
     onClose: onShutdown,
   });
   reportJobs(jobCounts(records));
-  const server = await listen(app, config.api);
-  onShutdown('requests', () => server.close(10_000), 11_000);
-  const waits = dispatch.noteWaitsUnswept(stopping);
+  const waits = dispatch.noteWaitsUnswept(draining);
   onShutdown('waits', () => waits);
+  const { host, port, drainSeconds } = config.api;
+  const server = await listen(app, { host, port, draining });
+  const endRequests = (): Promise<void> => {
+    stopping.abort();
+    return server.close(graceMs);
+  };
+  onShutdown('requests', endRequests, graceMs + 5000);
+  // Whoever asks meanwhile is told that others are ready, and answered.
+  onShutdown('drain', () => sleep(1000 * drainSeconds), 1000 * drainSeconds + 5000);
   logger.info({ url: config.api.publicUrl, port: server.port, pid: process.pid }, 'the API is ready');
 
   // An API that starts while Temporal is away serves all the same.
-  while (!stopping.aborted) {
+  while (!draining.aborted) {
     try {
       await dispatch.ensureEngine();
       break;
     } catch (error) {
       logger.warn({ err: error }, 'Temporal does not answer yet; trying again');
-      await sleep(2000, undefined, { signal: stopping }).catch(() => {});
+      await sleep(2000, undefined, { signal: draining }).catch(() => {});
     }
   }
 }

@@ -132,6 +132,32 @@ test('nothing is written into an answer that is under way', async () => {
   }
 });
 
+test('answers of a server that drains are the last of their connections, also what was asked before', async () => {
+  const draining = new AbortController();
+  const [asked, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const app = new Hono<ApiEnv>()
+    .get('/slow', async (c) => {
+      asked.resolve();
+      await answered.promise;
+      return c.text('slow');
+    })
+    .get('/', (c) => c.text('quick'));
+  const server = await listen(app as Api, { host: '127.0.0.1', port: 0, draining: draining.signal });
+  const at = `http://127.0.0.1:${server.port}`;
+  const told = async (answer: Response) => [answer.headers.get('connection'), await answer.text()];
+  try {
+    expect(await told(await fetch(at))).toEqual(['keep-alive', 'quick']);
+    const slow = fetch(`${at}/slow`);
+    await asked.promise;
+    draining.abort();
+    expect(await told(await fetch(at))).toEqual(['close', 'quick']);
+    answered.resolve();
+    expect(await told(await slow)).toEqual(['close', 'slow']);
+  } finally {
+    await server.close(0);
+  }
+});
+
 test('a chunked body within the limit is read', async () => {
   expect(await raw([json, 'transfer-encoding: chunked'], chunked('{"reason":"why not"}'))).toMatch(
     /^HTTP\/1.1 202 /,

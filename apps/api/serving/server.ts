@@ -21,6 +21,8 @@ export async function listen(
     readonly port: number;
     /** How long the headers of a request may take. */
     readonly headersMs?: number;
+    /** From its abort on each answer is the last one of its connection: a client's next request goes where it is sent then. */
+    readonly draining?: AbortSignal;
   },
 ): Promise<Listening> {
   const headersTimeout = at.headersMs ?? 30_000;
@@ -34,6 +36,7 @@ export async function listen(
     },
     getRequestListener(app.fetch),
   );
+  if (at.draining) endConnections(server, at.draining);
   const answers = new WeakMap<Duplex, ServerResponse>();
   server.on('request', ({ socket }, answer) => answers.set(socket, answer));
   server.on('clientError', (error, socket) => {
@@ -50,6 +53,21 @@ export async function listen(
     port: (server.address() as AddressInfo).port,
     close: (graceMs) => close(server, graceMs),
   };
+}
+
+/** Has answers whose headers are not written by then, and all later ones, say `connection: close`. */
+function endConnections(server: Server, draining: AbortSignal): void {
+  const open = new Set<ServerResponse>();
+  const close = (answer: ServerResponse): void => {
+    answer.shouldKeepAlive = false;
+  };
+  // Before the listener that answers.
+  server.prependListener('request', (_, answer) => {
+    if (draining.aborted) close(answer);
+    open.add(answer);
+    answer.once('close', () => open.delete(answer));
+  });
+  draining.addEventListener('abort', () => open.forEach(close), { once: true });
 }
 
 const taken = ({ host, port }: { host: string; port: number }): Error =>

@@ -1,6 +1,6 @@
 /** Variables of the API: where it is, and who may do what. */
 import { z } from 'zod';
-import { json, port, text, url, whole } from './values.ts';
+import { amount, json, port, text, url, whole } from './values.ts';
 
 /** Scheme, host and port, as a browser's Origin header has them. */
 const origins = z
@@ -39,6 +39,12 @@ export const api = {
     description: 'Address under which users reach the API; links carry it.',
     example: 'https://darkroom.example.org',
     absent: 'http://localhost:API_PORT',
+  }),
+  API_DRAIN_SECONDS: amount(0, 3600).optional().meta({
+    description:
+      'How long an API that is told to stop says that it is not ready and serves on, so that who sends requests to it (load balancer, Kubernetes) has found others by then.',
+    example: '10',
+    absent: '5 in production, else 0',
   }),
   CORS_ORIGINS: origins.optional().meta({
     description:

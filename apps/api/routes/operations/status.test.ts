@@ -49,3 +49,15 @@ it('readiness says what holds the processes that work on strangers’ pictures',
   await forgetWorker(db, 'c/1');
   expect(await told()).toMatchObject({ ready: true });
 });
+
+it('a process that was told to stop says that it is not ready, and lives', async () => {
+  const { key } = await api.key({ owner: 'ann' });
+  api.drain();
+  const ready = await api.get('/status/ready', key);
+  expect({ status: ready.status, body: await ready.json() }).toMatchObject({
+    status: 503,
+    body: { status: 'draining', postgres: { ready: true } },
+  });
+  expect(ready.headers.get('connection')).toBe('close');
+  expect((await api.get('/status/health')).status).toBe(200);
+});

@@ -41,7 +41,9 @@ type Verdict = z.infer<typeof verdict>;
 
 const readiness = z
   .object({
-    status: z.enum(['ready', 'degraded']),
+    status: z.enum(['ready', 'degraded', 'draining']).meta({
+      description: '`draining`: the process was told to stop; requests are to go to others.',
+    }),
     temporal: verdict,
     postgres: verdict,
     s3: verdict,
@@ -65,7 +67,10 @@ const readyRoute = createRoute({
   responses: {
     200: { description: 'The three answer.', content: { 'application/json': { schema: readiness } } },
     ...problems(),
-    503: { description: 'Not all of them do.', content: { 'application/json': { schema: readiness } } },
+    503: {
+      description: 'Not all of them do, or the process was told to stop.',
+      content: { 'application/json': { schema: readiness } },
+    },
   },
 });
 
@@ -75,7 +80,7 @@ export function registerStatus(api: Api, lookup: KeyLookup): void {
 
   api.openapi(readyRoute, async (c) => {
     await requireKey(c, lookup);
-    const { dispatch, records, storage } = c.var.deps;
+    const { dispatch, records, storage, draining } = c.var.deps;
     const [temporal, postgres, s3, recognition, sandbox] = await Promise.all([
       verdictOf(() => dispatch.engine.ping()),
       verdictOf(() => records.ping()),
@@ -84,8 +89,9 @@ export function registerStatus(api: Api, lookup: KeyLookup): void {
       verdictOf(() => requireSandbox(records.db)),
     ]);
     const all = temporal.ready && postgres.ready && s3.ready;
-    const status = all ? 'ready' : 'degraded';
-    return c.json({ status, temporal, postgres, s3, recognition, sandbox } as const, all ? 200 : 503);
+    const status = draining.aborted ? 'draining' : all ? 'ready' : 'degraded';
+    const told = { status, temporal, postgres, s3, recognition, sandbox } as const;
+    return c.json(told, status === 'ready' ? 200 : 503);
   });
 }
 
