@@ -141,11 +141,11 @@ export const claimPredictionKey = write(async (db: Db, wanted: PredictionKey): P
 });
 
 /**
- * Has a key stand for a prediction that is still to be made, in place of one that failed for what passes. Of two at once, one decides;
+ * Has a key stand for a prediction that is still to be made, in place of one that failed for what passes, or is gone. Of two at once, one decides;
  * returns what the key stands for then.
  */
 export const rebindPredictionKey = write(
-  async (db: Db, failed: PredictionKey, wanted: PredictionKey): Promise<PredictionKey> => {
+  async (db: Db, last: PredictionKey, wanted: PredictionKey): Promise<PredictionKey> => {
     await db
       .update(predictionKeys)
       .set({ predictionId: wanted.id, acceptedAt: new Date(wanted.acceptedAt) })
@@ -153,7 +153,7 @@ export const rebindPredictionKey = write(
         and(
           eq(predictionKeys.owner, wanted.owner),
           eq(predictionKeys.key, wanted.key),
-          eq(predictionKeys.predictionId, failed.id),
+          eq(predictionKeys.predictionId, last.id),
         ),
       );
     return claimPredictionKey(db, wanted);

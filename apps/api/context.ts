@@ -46,6 +46,8 @@ export interface ApiVariables {
   hold: (what: Lasting) => void;
   /** Set by handlers, for the access log. */
   jobId: string | undefined;
+  /** Likewise. */
+  predictionId: number | undefined;
 }
 
 export interface ApiEnv {

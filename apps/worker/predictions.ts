@@ -36,7 +36,12 @@ export function predictionUpkeep({
       // One that has to wait for a table, or fails, keeps none of the others from their turn.
       const steps = [
         () => ensureMonths(db, new Date(now)),
-        () => forgetKeysBefore(db, new Date(now - keyHours * hourMs)),
+        // No key stands for what is gone.
+        () =>
+          forgetKeysBefore(
+            db,
+            new Date(now - Math.min(keyHours, 24 * (retentionDays ?? Number.POSITIVE_INFINITY)) * hourMs),
+          ),
         async () => {
           if (retentionDays !== undefined)
             await removePredictionsBefore(db, new Date(now - retentionDays * 24 * hourMs));

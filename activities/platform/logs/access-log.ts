@@ -15,6 +15,7 @@ export interface AccessEntry {
   /** Milliseconds until the answer was complete. */
   readonly ms: number;
   readonly jobId?: string | undefined;
+  readonly predictionId?: number | undefined;
   readonly traceId?: string | undefined;
 }
 

@@ -27,6 +27,35 @@ it('takes those of a better priority first', () => {
   expect(queue.take(3, 100).map(({ owner }) => owner)).toEqual(['first', 'usual', 'slow']);
 });
 
+it('leaves each priority its share beside a flood of a better one, and no more of it after a rest', () => {
+  const queue = new FairQueue<Queued>();
+  const flood = (count: number, priority: number) => {
+    for (let i = 0; i < count; i++) queue.add(entry(`owner ${i % 7}`, 1, priority));
+  };
+  const taken = (count: number) => Map.groupBy(queue.take(count, 1000), ({ priority }) => priority);
+  flood(200, 1);
+  expect(taken(50).get(1)).toHaveLength(50);
+  flood(100, 3);
+  expect(queue.ahead({ owner: 'new', priority: 3 })).toBe(7 + 8 * 4);
+  const both = taken(50);
+  expect([both.get(1)?.length, both.get(3)?.length]).toEqual([40, 10]);
+});
+
+it('leaves each priority its share of the places', () => {
+  const queue = new FairQueue<Queued>();
+  for (let i = 0; i < 15; i++) queue.add(entry(`usual ${i % 2}`, 1, 3, i));
+  for (
+    let first = queue.makesWay(entry('first', 1, 1));
+    first;
+    first = queue.makesWay(entry('first', 1, 1))
+  ) {
+    expect(first.priority).toBe(3);
+    queue.remove(first);
+    queue.add(entry('first', 1, 1));
+  }
+  expect(queue.take(99, 99).filter(({ priority }) => priority === 3)).toHaveLength(3);
+});
+
 it('takes one that is larger than a batch alone, and nothing over the bytes otherwise', () => {
   const queue = new FairQueue<Queued>();
   for (const bytes of [50, 5, 4, 3]) queue.add(entry('ada', bytes));

@@ -1,4 +1,4 @@
-/** A queue in which owners take turns, those of a better priority first. */
+/** A queue in which priorities have shares, and the owners of one take turns. */
 
 export interface Queued {
   readonly owner: string;
@@ -9,13 +9,25 @@ export interface Queued {
   readonly since: number;
 }
 
-/** Of one priority: owners in the order of their turns, each with what it has waiting. */
-type Turns<Entry> = Map<string, Set<Entry>>;
+/** Those of one priority. */
+interface Level<Entry> {
+  readonly priority: number;
+  /** Owners in the order of their turns, each with what it has waiting. */
+  readonly turns: Map<string, Set<Entry>>;
+  items: number;
+  /** Entries that were taken of it, by its weight: the level that is behind the others is the next. */
+  taken: number;
+}
+
+/** What a priority counts beside the others: twice as much as the next one. None waits for ever behind another. */
+const weightOf = (priority: number): number => 2 ** (5 - priority);
 
 export class FairQueue<Entry extends Queued> {
-  readonly #levels = new Map<number, Turns<Entry>>();
+  readonly #levels = new Map<number, Level<Entry>>();
   #items = 0;
   #bytes = 0;
+  /** `taken` of the level that was last in turn: what comes after a rest has no claim on the time before. */
+  #now = 0;
 
   get items(): number {
     return this.#items;
@@ -28,51 +40,53 @@ export class FairQueue<Entry extends Queued> {
   /** When the one that waits longest came; Infinity where none does. */
   get oldest(): number {
     // Each owner's first is its oldest.
-    const firsts = [...this.#levels.values()].flatMap((turns) => [...turns.values()].map(([first]) => first));
+    const firsts = this.#waiting().flatMap(({ turns }) => [...turns.values()].map(([first]) => first));
     return Math.min(...firsts.map((entry) => entry?.since ?? Number.POSITIVE_INFINITY));
   }
 
-  /** How many are taken before a new one of that owner and priority. */
+  /** How many are taken before a new one of that owner and priority, about: of its priority by turns, of the others by their shares. */
   ahead({ owner, priority }: Pick<Queued, 'owner' | 'priority'>): number {
-    let ahead = 0;
-    for (const [level, turns] of this.#levels) {
-      if (level > priority) continue;
-      const own = turns.get(owner)?.size ?? 0;
-      for (const waiting of turns.values())
-        ahead += level < priority ? waiting.size : Math.min(waiting.size, own + 1);
-    }
-    return ahead;
+    const turns = this.#levels.get(priority)?.turns;
+    const own = turns?.get(owner)?.size ?? 0;
+    const beside = [...(turns?.values() ?? [])].reduce((sum, { size }) => sum + Math.min(size, own + 1), 0);
+    const others = this.#waiting().filter((level) => level.priority !== priority);
+    return others.reduce((sum, level) => {
+      const share = ((beside + 1) * weightOf(level.priority)) / weightOf(priority);
+      return sum + Math.min(level.items, Math.ceil(share));
+    }, beside);
   }
 
   /**
-   * Which entry makes way for a new one of that owner and priority, where not all have room: the newest of who has most waiting, of a worse
-   * priority, or of the same one where that owner would still have no less. Undefined where the new one is the one too many.
+   * Which entry makes way for a new one of that owner and priority, where not all have room: the newest of who has most waiting, of the priority
+   * that has most for its share. Undefined where the new one is the one too many: its priority would have most then, or its owner of that.
    */
   makesWay({ owner, priority }: Pick<Queued, 'owner' | 'priority'>): Entry | undefined {
-    const worst = Math.max(...this.#levels.keys());
-    const turns = this.#levels.get(worst);
-    if (turns === undefined || worst < priority) return undefined;
-    const most = [...turns.values()].reduce((a, b) => (b.size > a.size ? b : a));
-    if (worst === priority && most.size <= (turns.get(owner)?.size ?? 0) + 1) return undefined;
+    const load = ({ priority: of, items }: Level<Entry>): number =>
+      (items + (of === priority ? 1 : 0)) / weightOf(of);
+    const own = this.#levelOf(priority);
+    const worst = this.#waiting().reduce((a, b) => (load(b) > load(a) ? b : a), own);
+    const most = [...worst.turns.values()].reduce((a, b) => (b.size > a.size ? b : a), new Set<Entry>());
+    if (worst === own && most.size <= (worst.turns.get(owner)?.size ?? 0) + 1) return undefined;
     return [...most].at(-1);
   }
 
   add(entry: Entry): void {
-    const turns: Turns<Entry> = this.#levels.get(entry.priority) ?? new Map();
-    this.#levels.set(entry.priority, turns);
-    const waiting = turns.get(entry.owner) ?? new Set();
-    turns.set(entry.owner, waiting.add(entry));
+    const level = this.#levelOf(entry.priority);
+    if (level.items === 0) level.taken = Math.max(level.taken, this.#now);
+    const waiting = level.turns.get(entry.owner) ?? new Set();
+    level.turns.set(entry.owner, waiting.add(entry));
+    level.items++;
     this.#items++;
     this.#bytes += entry.bytes;
   }
 
   /** Whether it was there. */
   remove(entry: Entry): boolean {
-    const turns = this.#levels.get(entry.priority);
-    const waiting = turns?.get(entry.owner);
-    if (turns === undefined || waiting === undefined || !waiting.delete(entry)) return false;
-    if (waiting.size === 0) turns.delete(entry.owner);
-    if (turns.size === 0) this.#levels.delete(entry.priority);
+    const level = this.#levelOf(entry.priority);
+    const waiting = level.turns.get(entry.owner);
+    if (waiting === undefined || !waiting.delete(entry)) return false;
+    if (waiting.size === 0) level.turns.delete(entry.owner);
+    level.items--;
     this.#items--;
     this.#bytes -= entry.bytes;
     return true;
@@ -82,24 +96,37 @@ export class FairQueue<Entry extends Queued> {
   take(items: number, bytes: number): Entry[] {
     const taken: Entry[] = [];
     let left = bytes;
-    for (let next = this.#next(); next !== undefined && taken.length < items; next = this.#next()) {
-      if (taken.length > 0 && next.bytes > left) break;
-      const turns = this.#levels.get(next.priority);
-      const waiting = turns?.get(next.owner);
-      this.remove(next);
+    for (let level = this.#next(); level !== undefined && taken.length < items; level = this.#next()) {
+      const { turns } = level;
+      const [[owner, waiting] = ['', new Set<Entry>()]] = turns;
+      const [entry] = waiting;
+      if (entry === undefined || (taken.length > 0 && entry.bytes > left)) break;
+      this.remove(entry);
+      this.#now = level.taken;
+      level.taken += 1 / weightOf(level.priority);
       // Whose turn it was goes to the end of the line.
-      if (turns?.delete(next.owner) && waiting !== undefined) turns.set(next.owner, waiting);
-      taken.push(next);
-      left -= next.bytes;
+      if (turns.delete(owner)) turns.set(owner, waiting);
+      taken.push(entry);
+      left -= entry.bytes;
     }
     return taken;
   }
 
-  #next(): Entry | undefined {
-    const [first, ...others] = this.#levels.keys();
-    if (first === undefined) return undefined;
-    const [[, waiting] = []] = this.#levels.get(Math.min(first, ...others)) ?? [];
-    const [entry] = waiting ?? [];
-    return entry;
+  #levelOf(priority: number): Level<Entry> {
+    const known = this.#levels.get(priority);
+    if (known !== undefined) return known;
+    const level = { priority, turns: new Map(), items: 0, taken: 0 };
+    this.#levels.set(priority, level);
+    return level;
+  }
+
+  #waiting(): Level<Entry>[] {
+    return [...this.#levels.values()].filter(({ items }) => items > 0);
+  }
+
+  /** The level whose turn it is; of two that have had as much, the one of the better priority. */
+  #next(): Level<Entry> | undefined {
+    const [next] = this.#waiting().sort((a, b) => a.taken - b.taken || a.priority - b.priority);
+    return next;
   }
 }

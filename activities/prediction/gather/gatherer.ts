@@ -60,13 +60,24 @@ export class Gatherer<Work> {
     };
   }
 
+  /** What {@link add} would throw now. */
+  refusalOf(wanted: Omit<Wanted<Work>, 'work'>): ProblemError | undefined {
+    const room = this.#roomFor(wanted, this.#options.now());
+    return room instanceof ProblemError ? room : undefined;
+  }
+
   /**
    * Takes a request in. Returns what takes it back: true where it was still waiting, so that it is sent to nobody. Throws `overloaded` for
    * one too many, and for one that would not be done in time.
    */
   add(wanted: Wanted<Work>): () => boolean {
     const now = this.#options.now();
-    this.#makeRoom(wanted, now);
+    const other = this.#roomFor(wanted, now);
+    if (other instanceof ProblemError) throw other;
+    if (other !== undefined) {
+      this.#queue.remove(other);
+      this.#options.drop(other.work, 'overloaded');
+    }
     const entry = { ...wanted, since: now };
     if (this.#isIdle()) this.#idle = Promise.withResolvers();
     this.#queue.add(entry);
@@ -87,8 +98,8 @@ export class Gatherer<Work> {
     return this.#queue.items === 0 && this.#underWay === 0;
   }
 
-  /** Makes room for one more, of whoever has most, or throws. */
-  #makeRoom(wanted: Wanted<Work>, now: number): void {
+  /** Which entry makes way for one more, of whoever has most; undefined where there is room, the problem where there is none. */
+  #roomFor(wanted: Omit<Wanted<Work>, 'work'>, now: number): Entry<Work> | ProblemError | undefined {
     const { batch, queue, underWay } = this.#options;
     const [items, all] = [this.#queue.items, this.#queue.bytes];
     const expectedMs = this.#pace.expectedMs(this.#queue.ahead(wanted) + this.#itemsUnderWay);
@@ -96,15 +107,11 @@ export class Gatherer<Work> {
     const hasPlace = this.#underWay < Math.max(1, underWay()) && items < batch.items;
     const hasRoom = items < queue.items && (items === 0 || all + wanted.bytes <= queue.bytes);
     if (hasPlace || now + expectedMs <= wanted.until) {
-      if (hasRoom) return;
+      if (hasRoom) return undefined;
       const other = this.#queue.makesWay(wanted);
-      if (other !== undefined) {
-        this.#queue.remove(other);
-        this.#options.drop(other.work, 'overloaded');
-        return;
-      }
+      if (other !== undefined) return other;
     }
-    throw new ProblemError(
+    return new ProblemError(
       'overloaded',
       `${items} predictions wait, and ${this.#itemsUnderWay} are under way.`,
       { retryAfterSeconds: Math.max(1, Math.ceil(expectedMs / 1000)) },

@@ -1,8 +1,15 @@
 import { type PredictBatch, type PredictionRecord, ProblemError } from '@darkroom/contract';
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
+import { sql } from 'drizzle-orm';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { type PackedBatch, unpackBatch } from '../batch.ts';
-import { deletePrediction, getPrediction, listPredictions, recordPredictions } from '../records.ts';
+import {
+  claimPredictionKey,
+  deletePrediction,
+  getPrediction,
+  listPredictions,
+  recordPredictions,
+} from '../records.ts';
 import { type PredictionRequest, Predictor, type PredictorDeps } from './predictor.ts';
 
 const model = { name: 'lite0', version: '1', digest: 'd' };
@@ -121,6 +128,53 @@ it('refuses what was not begun in its time, and records that', async () => {
   expect((await first).result).toBe(1);
 });
 
+it('records what made way for others, all of it by few statements, and asks Postgres nothing for what is refused', async () => {
+  const done = Promise.withResolvers<void>();
+  underWay = 1;
+  work = async (packed) => {
+    await done.promise;
+    await recordPredictions(test.records.db, packed.header.batch, worked(packed));
+  };
+  const first = ask(1);
+  await vi.waitFor(() => expect(predictor.loads[0]?.load.items).toBe(1));
+  const own = Array.from({ length: 8 }, () => ask(2, { idempotency: undefined }));
+  const outcomes = own.map((asked) =>
+    asked.then(
+      ({ state }) => state,
+      ({ code }: ProblemError) => code,
+    ),
+  );
+  await vi.waitFor(() => expect(predictor.loads[0]?.load.waiting).toBe(8));
+  const others = ['bob', 'cid', 'dan'].map((owner) => ask(3, { owner }));
+  await vi.waitFor(async () => {
+    const made = await listPredictions(test.records.db, { state: 'failed', limit: 9 });
+    expect(made.map(({ owner, problem }) => [owner, problem?.code])).toEqual(
+      Array(3).fill(['ada', 'overloaded']),
+    );
+  });
+  const asked = vi.spyOn(test.records.db, 'execute');
+  const refused = Array.from({ length: 200 }, () => ask(4));
+  for (const one of refused) await expect(one).rejects.toMatchObject({ code: 'overloaded' });
+  expect(asked).not.toHaveBeenCalled();
+  asked.mockRestore();
+  done.resolve();
+  await Promise.all([first, ...others]);
+  expect((await Promise.all(outcomes)).sort()).toEqual([
+    ...Array(3).fill('overloaded'),
+    ...Array(5).fill('succeeded'),
+  ]);
+  expect(await listPredictions(test.records.db, { limit: 99 })).toHaveLength(12);
+});
+
+it('keeps its deadline also where Postgres is what takes long', async () => {
+  const asked = { deadlineMs: 50, idempotency: { key: 'k', fingerprint: 'f' } };
+  await test.records.db.transaction(async (tx) => {
+    await tx.execute(sql`lock table prediction_keys`);
+    await expect(ask(1, asked)).rejects.toMatchObject({ code: 'deadline_exceeded' });
+  });
+  expect((await ask(1, { ...asked, deadlineMs: 30_000 })).result).toBe(1);
+});
+
 it('says under which id what was begun is found when it takes longer than its time', async () => {
   const done = Promise.withResolvers<void>();
   work = async (packed) => {
@@ -175,6 +229,7 @@ it('passes on what keeps a batch from being handed over, and serves the next', a
   await expect(ask(1)).rejects.toMatchObject({ code: 'storage_unavailable' });
   put.mockRestore();
   expect((await ask(2)).result).toBe(2);
+  await predictor.drained();
 });
 
 it('is asked for the same again by an Idempotency-Key: made once, told from another, and not made again when deleted', async () => {
@@ -202,6 +257,16 @@ it('makes what was lost with its process again, under the same id', async () => 
   expect(rows.every(({ id }) => id === again.id)).toBe(true);
 });
 
+it('makes anew what is past its retention, where its key is remembered still', async () => {
+  const idempotency = { key: 'k', fingerprint: 'f' };
+  const acceptedAt = new Date(Date.now() - 24 * 3_600_000).toISOString();
+  await claimPredictionKey(test.records.db, { ...idempotency, owner: 'ada', id: 1, acceptedAt });
+  const row = await ask(1, { idempotency });
+  expect(row.id).not.toBe(1);
+  expect(row.acceptedAt.getTime()).toBeGreaterThan(Date.now() - 3_600_000);
+  expect((await ask(1, { idempotency })).id).toBe(row.id);
+});
+
 it('makes anew under its key what failed for what passes, and not what failed for good', async () => {
   const idempotency = { key: 'k', fingerprint: 'f' };
   const put = vi.spyOn(objects, 'set').mockImplementationOnce(() => {
@@ -209,10 +274,9 @@ it('makes anew under its key what failed for what passes, and not what failed fo
   });
   await expect(ask(1, { idempotency })).rejects.toMatchObject({ code: 'storage_unavailable' });
   put.mockRestore();
-  await vi.waitFor(async () =>
-    expect(await listPredictions(test.records.db, { state: 'failed', limit: 1 })).toHaveLength(1),
-  );
+  // Its row is on its way still, and is not what this one is answered with.
   const again = await ask(1, { idempotency });
   expect(again.result).toBe(1);
   expect((await ask(1, { idempotency })).id).toBe(again.id);
+  expect(await listPredictions(test.records.db, { state: 'failed', limit: 9 })).toHaveLength(1);
 });

@@ -6,16 +6,11 @@ import { type ModelIdentity, type PredictBatch, ProblemError, type ProblemRecord
 import type { Records } from '@darkroom/records';
 import { type BatchItem, packBatch } from '../batch.ts';
 import { Gatherer, type GatherOptions } from '../gather/gatherer.ts';
-import { PredictionIds } from '../ids.ts';
-import {
-  claimPredictionKey,
-  type PredictionKey,
-  type PredictionRow,
-  predictionsAt,
-  rebindPredictionKey,
-  recordPredictions,
-} from '../records.ts';
+import type { PredictionPlace, PredictionRow } from '../records.ts';
+import { FailedRows } from './failed-rows.ts';
+import { type Idempotency, PredictionPlaces } from './places.ts';
 import { gaveUp, RowsToCome } from './rows-to-come.ts';
+import { failedRecordOf, itemOf, type Work } from './work.ts';
 
 export interface PredictionRequest {
   readonly owner: string;
@@ -34,8 +29,7 @@ export interface PredictionRequest {
   /** Milliseconds after which nobody waits for it any more. */
   readonly deadlineMs: number;
   readonly traceId: string | null;
-  /** With the SHA-256 of all that the request says: the same again is the same prediction. */
-  readonly idempotency?: { readonly key: string; readonly fingerprint: string } | undefined;
+  readonly idempotency?: Idempotency | undefined;
   /** Aborts when whoever asks has gone: what was not handed over is not done then. */
   readonly signal: AbortSignal;
 }
@@ -62,28 +56,18 @@ export interface PredictorDeps {
 export interface Seen {
   sent(model: ModelIdentity, items: number): void;
   answered(model: ModelIdentity, row: PredictionRow, totalMs: number): void;
-  refused(model: ModelIdentity, code: string): void;
+  /** `model` absent: of none that is known. */
+  refused(model: ModelIdentity | undefined, code: string): void;
 }
 
 /** Where packed objects lie until their batch was predicted. */
 export const batchesPrefix = 'prediction-batches/';
 
-/** One that waits to be handed over. */
-interface Work {
-  readonly request: Omit<PredictionRequest, 'picture'>;
-  /** Absent once it was handed over: nobody here needs it any more. */
-  picture: Uint8Array | undefined;
-  readonly bytes: number;
-  readonly place: { readonly id: number; readonly acceptedAt: string };
-  readonly acceptedMs: number;
-  readonly answer: (row: PredictionRow) => void;
-  readonly refuse: (error: unknown) => void;
-}
-
 export class Predictor {
   readonly #deps: PredictorDeps;
-  readonly #ids: PredictionIds;
   readonly #rows: RowsToCome<Work>;
+  readonly #failed: FailedRows;
+  readonly #places: PredictionPlaces;
   readonly #gatherers = new Map<
     string,
     { readonly model: ModelIdentity; readonly gatherer: Gatherer<Work> }
@@ -91,8 +75,9 @@ export class Predictor {
 
   constructor(deps: PredictorDeps) {
     this.#deps = deps;
-    this.#ids = new PredictionIds(deps.records.db);
     this.#rows = new RowsToCome(deps);
+    this.#failed = new FailedRows(deps.records.db);
+    this.#places = new PredictionPlaces(deps.records.db, this.#failed);
   }
 
   /** What waits and what is under way, of each model version that was asked for; all 0 at rest. */
@@ -119,9 +104,33 @@ export class Predictor {
     }
   }
 
+  /**
+   * Throws `overloaded` where {@link predict} would at once, whichever of these versions is asked for: before the picture of the request is
+   * read. `bytes`: of it, about.
+   */
+  requireRoom(
+    {
+      owner,
+      priority,
+      deadlineMs,
+      bytes,
+    }: Pick<PredictionRequest, 'owner' | 'priority' | 'deadlineMs'> & {
+      readonly bytes: number;
+    },
+    models: readonly ModelIdentity[],
+  ): void {
+    const wanted = { owner, priority, bytes, until: Date.now() + deadlineMs };
+    const refusals = models.map((model) => this.#gathererOf(model).refusalOf(wanted));
+    const [refusal] = refusals;
+    if (refusal === undefined || refusals.includes(undefined)) return;
+    this.#deps.seen?.refused(models[0], refusal.code);
+    throw refusal;
+  }
+
   /** Takes nothing in any more where its caller sees to that; resolves when all that was taken in has come to its end. */
   async drained(): Promise<void> {
     await Promise.all([...this.#gatherers.values()].map(({ gatherer }) => gatherer.idle()));
+    await this.#failed.written();
   }
 
   async close(): Promise<void> {
@@ -129,30 +138,22 @@ export class Predictor {
   }
 
   async #predict(request: PredictionRequest, acceptedMs: number): Promise<PredictionRow> {
-    const { idempotency, owner } = request;
-    const own = { id: await this.#ids.next(), acceptedAt: new Date(acceptedMs).toISOString() };
-    if (idempotency === undefined) return this.#ask(request, own, acceptedMs);
-    const { db } = this.#deps.records;
-    const wanted = { ...own, owner, ...idempotency };
-    const keyed = requireSame(await claimPredictionKey(db, wanted), idempotency.fingerprint);
-    // Made before, or under way elsewhere, or lost with its process: whoever makes it again writes the row that is there, or none.
-    const [row] = keyed.id === own.id ? [] : await predictionsAt(db, [keyed]);
-    if (row === undefined) return this.#ask(request, keyed, acceptedMs);
-    if (row.problem?.retryable !== true) return row;
-    // What failed for what passes is not what the key stands for.
-    const again = await rebindPredictionKey(db, keyed, wanted);
-    return this.#ask(request, requireSame(again, idempotency.fingerprint), acceptedMs);
+    const { owner, priority, deadlineMs, signal, model, picture } = request;
+    // What is refused has taken no id, and nothing was asked of Postgres for it.
+    const wanted = { owner, priority, bytes: picture.byteLength, until: acceptedMs + deadlineMs };
+    const refusal = this.#gathererOf(model).refusalOf(wanted);
+    if (refusal !== undefined) throw refusal;
+    const found = await inTime(this.#places.of(request, acceptedMs), acceptedMs, deadlineMs, signal);
+    return 'row' in found ? found.row : this.#ask(request, found.place, acceptedMs);
   }
 
   async #ask(
     { picture, ...request }: PredictionRequest,
-    { id, acceptedAt }: Work['place'],
+    { id, acceptedAt }: PredictionPlace,
     acceptedMs: number,
   ): Promise<PredictionRow> {
     const { owner, priority, deadlineMs, signal, model } = request;
-    signal.throwIfAborted();
     const until = acceptedMs + deadlineMs;
-    if (Date.now() > until) throw lateProblem(id, deadlineMs, true);
     const { promise, resolve, reject } = Promise.withResolvers<PredictionRow>();
     const bytes = picture.byteLength;
     const work: Work = {
@@ -171,7 +172,7 @@ export class Predictor {
     signal.addEventListener('abort', leave, { once: true });
     const late = setTimeout(() => {
       if (takeBack()) this.#drop(work, 'late');
-      else reject(lateProblem(id, deadlineMs, false));
+      else reject(takesLonger(id, deadlineMs));
     }, until - Date.now());
     try {
       return await promise;
@@ -185,10 +186,10 @@ export class Predictor {
   #drop(work: Work, why: 'overloaded' | 'late'): void {
     const problem =
       why === 'late'
-        ? lateProblem(work.place.id, work.request.deadlineMs, true)
+        ? waitedInVain(work.request.deadlineMs)
         : new ProblemError('overloaded', 'It made way for those of others.', { retryAfterSeconds: 1 });
     work.refuse(problem);
-    if (why === 'late') this.#recordFailed([work], problem.problem);
+    this.#recordFailed([work], problem.problem);
   }
 
   #gathererOf(model: ModelIdentity): Gatherer<Work> {
@@ -233,64 +234,39 @@ export class Predictor {
     for (const work of works) work.picture = undefined;
   }
 
-  /** What was accepted and failed has a row too; best effort, as its caller is told in any case. */
+  /** What was accepted and failed has a row too. */
   #recordFailed(works: readonly Work[], problem: ProblemRecord): void {
-    const records = works.map(({ request, place, bytes }) => ({
-      ...place,
-      owner: request.owner,
-      state: 'failed' as const,
-      result: null,
-      label: null,
-      score: null,
-      output: null,
-      problem,
-      model: request.model,
-      alias: request.alias,
-      canary: request.canary,
-      filename: request.filename,
-      bytes,
-      timings: {},
-      traceId: request.traceId,
-    }));
-    recordPredictions(this.#deps.records.db, '', records).catch(() => {});
+    this.#failed.add(works.map((work) => failedRecordOf(work, problem)));
   }
 }
 
-function itemOf({ request, bytes, place, acceptedMs }: Work, sentAt: number): BatchItem {
-  const { owner, filename, topK, deadlineMs, traceId, alias, canary } = request;
-  return {
-    ...place,
-    owner,
-    filename,
-    bytes,
-    topK,
-    gatherMs: sentAt - acceptedMs,
-    until: acceptedMs + deadlineMs,
-    traceId,
-    alias,
-    canary,
-  };
-}
+const waitedInVain = (deadlineMs: number): ProblemError =>
+  new ProblemError('deadline_exceeded', `It waited ${deadlineMs} ms and was not begun.`);
 
-const lateProblem = (id: number, deadlineMs: number, waited: boolean): ProblemError =>
+const takesLonger = (id: number, deadlineMs: number): ProblemError =>
   new ProblemError(
     'deadline_exceeded',
-    waited
-      ? `It waited ${deadlineMs} ms and was not begun.`
-      : `It was begun and not done within ${deadlineMs} ms; what it comes to is prediction ${id}.`,
+    `It was begun and not done within ${deadlineMs} ms; what it comes to is prediction ${id}.`,
   );
 
-/** Throws where the key stands for another request, or for a prediction that was deleted. */
-function requireSame(keyed: PredictionKey, fingerprint: string): PredictionKey {
-  if (keyed.fingerprint !== fingerprint)
-    throw new ProblemError(
-      'idempotency_key_reused',
-      `The key belongs to prediction ${keyed.id}, whose request was another.`,
-    );
-  if (keyed.deletedAt !== undefined)
-    throw new ProblemError(
-      'idempotency_key_deleted',
-      `Prediction ${keyed.id} was deleted at ${keyed.deletedAt.toISOString()}.`,
-    );
-  return keyed;
+/** Throws what a missed deadline is, or the signal's reason, once `work` takes longer than that. */
+async function inTime<T>(
+  work: Promise<T>,
+  acceptedMs: number,
+  deadlineMs: number,
+  signal: AbortSignal,
+): Promise<T> {
+  const stop = Promise.withResolvers<never>();
+  const leave = (): void => stop.reject(signal.reason);
+  const late = (): void => stop.reject(waitedInVain(deadlineMs));
+  const timer = setTimeout(late, acceptedMs + deadlineMs - Date.now());
+  signal.addEventListener('abort', leave, { once: true });
+  try {
+    const done = await Promise.race([work, stop.promise]);
+    signal.throwIfAborted();
+    return done;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', leave);
+  }
 }

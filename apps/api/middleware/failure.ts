@@ -10,8 +10,8 @@ const retryAfterSeconds = 5;
 export function answerFailure(error: unknown, c: ApiContext): Response {
   const problem = toProblem(error);
   const { status, fault } = problemKinds[problem.code];
-  // What fails because the client left is nobody's fault, and nobody reads the answer.
-  if (fault === 'ours' && !c.req.raw.signal.aborted) {
+  // What fails because the client left is nobody's fault, and nobody reads the answer. What load refuses is counted, and too much for a log.
+  if (fault === 'ours' && problem.code !== 'overloaded' && !c.req.raw.signal.aborted) {
     const level = problem.code === 'internal' ? 'error' : 'warn';
     c.var.logger()[level]({ err: problem.cause ?? problem, code: problem.code }, problem.message);
   }

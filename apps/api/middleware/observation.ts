@@ -12,10 +12,11 @@ export function observation({ accessLog }: ApiDeps): MiddlewareHandler<ApiEnv> {
     const route = routeOf(c);
     const { status } = c.res;
     // The context is not to be kept for as long as a stream lasts.
-    const { caller, jobId, traceId } = c.var;
+    const { caller, jobId, predictionId, traceId } = c.var;
     whenComplete(c, () => {
       const ms = performance.now() - began;
-      accessLog.write({ who: caller?.owner, method, route, path, status, ms, jobId, traceId });
+      const about = { jobId, predictionId, traceId };
+      accessLog.write({ who: caller?.owner, method, route, path, status, ms, ...about });
       metrics.httpSeconds.observe({ method, route, status }, ms / 1000);
     });
   };

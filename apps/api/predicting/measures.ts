@@ -72,4 +72,10 @@ export function measures(loads: () => Predictor['loads']): Seen {
   };
 }
 
-const labelsOf = ({ name, version }: ModelIdentity) => ({ model: name, version });
+/** Of no model that is known: an empty label is none to Prometheus. */
+const noModel = { name: '', version: '' };
+
+const labelsOf = ({ name, version }: Pick<ModelIdentity, 'name' | 'version'> = noModel) => ({
+  model: name,
+  version,
+});

@@ -35,6 +35,8 @@ export interface Predicting {
   readonly predictor: Predictor;
   readonly served: ServedPredictors;
   readonly pictures: PictureMemory;
+  /** Does what comes before a prediction is asked for; what it throws is counted as refused. */
+  intake<T>(work: () => Promise<T>): Promise<T>;
   /** Waits for what was taken in, then lets go of the connections. */
   close(): Promise<void>;
 }
@@ -43,6 +45,7 @@ export interface Predicting {
 export function createPredicting({ config, records, storage, dispatch }: PredictingDeps): Predicting {
   const served = new ServedPredictors(records.db);
   const unitOf = (batch: string): string => `predict/${batch}`;
+  const seen = measures(() => predictor.loads);
   const predictor = new Predictor({
     records,
     put: (key, bytes) =>
@@ -73,12 +76,20 @@ export function createPredicting({ config, records, storage, dispatch }: Predict
       queue: { items: config.predictions.queue, bytes: config.predictions.memoryBytes },
       underWay: () => batchesPerLane * Math.max(1, served.lanes),
     },
-    seen: measures(() => predictor.loads),
+    seen,
   });
   return {
     predictor,
     served,
     pictures: new PictureMemory(config.predictions.memoryBytes),
+    async intake(work) {
+      try {
+        return await work();
+      } catch (error) {
+        seen.refused(undefined, toProblem(error).code);
+        throw error;
+      }
+    },
     async close() {
       await Promise.race([predictor.drained(), sleep(drainSeconds * 1000, undefined, { ref: false })]);
       await predictor.close();

@@ -1,5 +1,4 @@
-/** The models that workers have open for predictions, asked for once a second at most: a request waits for no question of Postgres. */
-
+/** The models that workers have open for predictions, or why they have none, asked for once a second at most: a request waits for no question of Postgres. */
 import { type ModelIdentity, ProblemError } from '@darkroom/contract';
 import { modelProblems, type ServedModel, servedModels } from '@darkroom/models';
 import type { Db } from '@darkroom/records';
@@ -11,6 +10,7 @@ export class ServedPredictors {
   #models: readonly ServedModel[] = [];
   #askedAt = Number.NEGATIVE_INFINITY;
   #asking: Promise<void> | undefined;
+  #why: { readonly askedAt: number; readonly told: ReturnType<typeof modelProblems> } | undefined;
 
   constructor(db: Db) {
     this.#db = db;
@@ -45,6 +45,15 @@ export class ServedPredictors {
     return { name, version, digest };
   }
 
+  /**
+   * The versions that a request may be for, of which nothing but its query is read: `named`, or any, as its form may still name one. Throws as
+   * {@link version}.
+   */
+  async candidates(named: string | undefined): Promise<readonly ModelIdentity[]> {
+    const first = await this.version(named ?? 'default');
+    return named === undefined ? this.#models : [first];
+  }
+
   #ask(): Promise<void> {
     this.#asking ??= (async () => {
       try {
@@ -60,7 +69,10 @@ export class ServedPredictors {
   }
 
   async #noModel(): Promise<ProblemError> {
-    const [told] = await modelProblems(this.#db, undefined, 'predictions');
+    const now = performance.now();
+    if (this.#why === undefined || now - this.#why.askedAt > freshMs)
+      this.#why = { askedAt: now, told: modelProblems(this.#db, undefined, 'predictions') };
+    const [told] = await this.#why.told;
     const why = told?.problem.detail ?? 'No worker that serves the queue interactive is running.';
     return new ProblemError('no_prediction_model', why, { retryAfterSeconds: 5 });
   }

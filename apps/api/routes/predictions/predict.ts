@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { ProblemError, predictionAnswer } from '@darkroom/contract';
 import { fingerprintOf } from '@darkroom/dispatch';
 import { type PredictionRow, toPredictionDetail } from '@darkroom/prediction';
+import type { PredictionRequest } from '@darkroom/prediction/predictor/predictor.ts';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from '../../context.ts';
 import { setHeader } from '../../middleware/headers.ts';
@@ -14,8 +15,10 @@ import {
   unvalidated,
   unvalidatedQuery,
 } from '../../openapi/describe.ts';
+import type { Room } from '../../predicting/memory.ts';
 import { predictionProblems } from '../../predicting/predictor.ts';
 import { validationProblem } from '../../problems.ts';
+import { discardBody } from '../../requests/body.ts';
 import { optionsInQuery } from '../../requests/query.ts';
 import { readPicture, type SentPicture } from './picture.ts';
 
@@ -82,15 +85,13 @@ const predictAt = (base: Base) =>
 /** Registers the route under `base`. */
 export function registerPredict(api: Api, base: Base): void {
   api.openapi(predictAt(base), async (c) => {
-    const { config, predicting } = c.var.deps;
+    const { predicting } = c.var.deps;
+    await requireRoom(c);
     const room = predicting.pictures.open(c.var.caller.owner);
     try {
-      const picture = await readPicture(c, config.predictions.bytes, room);
-      const options = optionsOf(c, picture);
-      const row = await predicting.predictor.predict({
-        ...(await requestOf(c, picture, options)),
-        idempotency: idempotencyOf(c, picture, options),
-      });
+      const { request, options } = await predicting.intake(() => readRequest(c, room));
+      const row = await predicting.predictor.predict(request);
+      c.set('predictionId', row.id);
       setHeader(c, 'location', `${base}/predict/${row.id}`);
       if (row.problem !== null) throw new ProblemError(row.problem.code, row.problem.detail);
       return c.json(documentOf(row, options.detail), 200);
@@ -104,29 +105,58 @@ export function registerPredict(api: Api, base: Base): void {
 export const documentOf = (row: PredictionRow, detail: boolean) =>
   detail ? toPredictionDetail(row) : { id: row.id, result: row.result };
 
+/**
+ * Refuses before the picture is read what would be refused behind it, by what the query says. What is refused is taken off the wire, so that its
+ * sender reads why. Throws `overloaded`, `no_prediction_model`, `unknown_model`.
+ */
+async function requireRoom(c: ApiContext): Promise<void> {
+  const { predicting } = c.var.deps;
+  const { owner, priority } = c.var.caller;
+  const { model, deadline } = c.req.query();
+  const bytes = Number(c.req.header('content-length') ?? '0');
+  try {
+    const models = await predicting.intake(() => predicting.served.candidates(model));
+    predicting.predictor.requireRoom(
+      { owner, priority, bytes, deadlineMs: deadlineMs(c, Number(deadline)) },
+      models,
+    );
+  } catch (error) {
+    await discardBody(c);
+    throw error;
+  }
+}
+
+/** `seconds` of the request; those of the configuration where it says none. */
+const deadlineMs = (c: ApiContext, seconds: number | undefined): number =>
+  1000 * (seconds || c.var.deps.config.predictions.deadlineSeconds);
+
+async function readRequest(c: ApiContext, room: Pick<Room, 'grow'>) {
+  const { caller, deps, traceId } = c.var;
+  const picture = await readPicture(c, deps.config.predictions.bytes, room);
+  const options = optionsOf(c, picture);
+  const request: PredictionRequest = {
+    owner: caller.owner,
+    priority: caller.priority,
+    model: await deps.predicting.served.version(options.model),
+    alias: null,
+    canary: false,
+    picture: picture.bytes,
+    filename: picture.filename,
+    topK: options.topK,
+    deadlineMs: deadlineMs(c, options.deadline),
+    traceId: traceId ?? null,
+    idempotency: idempotencyOf(c, picture, options),
+    signal: c.req.raw.signal,
+  };
+  return { request, options };
+}
+
 function optionsOf(c: ApiContext, { fields }: SentPicture): PredictionOptions {
   const read = predictionOptions.safeParse(
     optionsInQuery(predictionOptions, { ...fields, ...c.req.queries() }),
   );
   if (!read.success) throw validationProblem(read.error, 'query');
   return read.data;
-}
-
-async function requestOf(c: ApiContext, { bytes, filename }: SentPicture, options: PredictionOptions) {
-  const { caller, deps, traceId } = c.var;
-  return {
-    owner: caller.owner,
-    priority: caller.priority,
-    model: await deps.predicting.served.version(options.model),
-    alias: null,
-    canary: false,
-    picture: bytes,
-    filename,
-    topK: options.topK,
-    deadlineMs: 1000 * (options.deadline ?? deps.config.predictions.deadlineSeconds),
-    traceId: traceId ?? null,
-    signal: c.req.raw.signal,
-  };
 }
 
 function idempotencyOf(c: ApiContext, { bytes, filename }: SentPicture, options: PredictionOptions) {

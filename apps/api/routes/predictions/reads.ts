@@ -114,6 +114,7 @@ const idForm = /^[1-9]\d{0,15}$/;
 /** The prediction, if the caller may do `action` to it. Throws `not_found`, `forbidden`. */
 async function load(c: ApiContext, id: string, action: Action): Promise<PredictionRow> {
   if (!idForm.test(id)) throw new ProblemError('not_found', 'There is no such thing, or it is not yours.');
+  c.set('predictionId', Number(id));
   const row = await getPrediction(c.var.deps.records.db, Number(id));
   authorize(c.var.caller, action, row);
   return row;
