@@ -49,14 +49,7 @@ export async function report(
   figures: readonly Figure[],
   raw: object,
 ): Promise<void> {
-  const rows = figures.map(({ name, value, unit, target, least }) => {
-    const inUnit = (number: number): string => `${rounded(number)}${unit === '' ? '' : ` ${unit}`}`;
-    const wanted =
-      target !== undefined ? `≤ ${inUnit(target)}` : least !== undefined ? `≥ ${inUnit(least)}` : '';
-    const met = value <= (target ?? Number.POSITIVE_INFINITY) && value >= (least ?? Number.NEGATIVE_INFINITY);
-    return [name, inUnit(value), wanted, wanted === '' ? '' : met ? 'met' : 'MISSED'];
-  });
-  console.log(`\n${table(['figure', 'value', 'target', ''], rows)}\n`);
+  console.log(`\n${table(['figure', 'value', 'target', ''], figures.map(cells))}\n`);
   console.log(
     `${at.cpu}, ${at.cores} cores, ${at.memoryGiB} GiB; Node ${at.node}; ${at.date}; load at the start ${at.load}`,
   );
@@ -65,6 +58,15 @@ export async function report(
   const file = join(folder, `${name}-${at.date.replaceAll(':', '-')}.json`);
   await writeFile(file, `${JSON.stringify({ bench: name, machine: at, figures, raw }, null, 1)}\n`);
   console.log(file);
+}
+
+/** Name, value, target, and whether that was met. */
+export function cells({ name, value, unit, target, least }: Figure): string[] {
+  const inUnit = (number: number): string => `${rounded(number)}${unit === '' ? '' : ` ${unit}`}`;
+  const wanted =
+    target !== undefined ? `≤ ${inUnit(target)}` : least !== undefined ? `≥ ${inUnit(least)}` : '';
+  const met = value <= (target ?? Number.POSITIVE_INFINITY) && value >= (least ?? Number.NEGATIVE_INFINITY);
+  return [name, inUnit(value), wanted, wanted === '' ? '' : met ? 'met' : 'MISSED'];
 }
 
 /** What one part of a benchmark has measured. */
