@@ -1,4 +1,5 @@
 /** Which version the option `model` of a request or a job means: `default`, `NAME`, `NAME@ALIAS` or `NAME@VERSION`. Pure. */
+import { createHash } from 'node:crypto';
 import { type ModelIdentity, type ModelService, ProblemError } from '@darkroom/contract';
 import { PRODUCTION } from './names.ts';
 import type { KnownVersion, ModelsNow, Open } from './now.ts';
@@ -133,3 +134,7 @@ const notReady = ({ name, version, state, wanted }: KnownVersion, serves: ModelS
     'model_not_ready',
     `${name} ${version} is ${wanted ? `not open for ${serves} yet (${state})` : `not loaded for ${serves} (${state})`}.`,
   );
+
+/** A number from 0 to below 1 that is as good as drawn, and the same for the same text: whoever repeats a request draws nothing else. */
+export const fractionOf = (text: string): number =>
+  createHash('sha256').update(text).digest().readUInt32BE() / 2 ** 32;

@@ -24,10 +24,9 @@ const scoresByLabel = z.preprocess(
 
 export const analysisOptions = z
   .strictObject({
-    model: storableText(100)
-      .min(1)
-      .default('default')
-      .meta({ description: 'Name of a model, or `default`.' }),
+    model: storableText(200).min(1).default('default').meta({
+      description: '`default`, the name of a model, `NAME@ALIAS` or `NAME@VERSION`.',
+    }),
     scoreThreshold: z
       .number()
       .min(0)

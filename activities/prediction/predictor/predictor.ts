@@ -47,7 +47,10 @@ export interface PredictorDeps {
   /** A name that no other batch has; in the order of time. */
   readonly newBatch: () => string;
   /** Of each model version. */
-  readonly gather: Pick<GatherOptions<unknown>, 'batch' | 'queue' | 'underWay'>;
+  readonly gather: Pick<GatherOptions<unknown>, 'batch' | 'queue'> & {
+    /** Batches of that version under way at once, at most; asked each time. */
+    readonly underWay: (model: ModelIdentity) => number;
+  };
   /** Told of each prediction that was answered, and of each that was not. */
   readonly seen?: Seen;
 }
@@ -198,7 +201,9 @@ export class Predictor {
     if (known !== undefined) return known.gatherer;
     const send = (works: readonly Work[]): Promise<void> => this.#send(model, works);
     const drop = (work: Work, why: 'overloaded' | 'late'): void => this.#drop(work, why);
-    const gatherer = new Gatherer<Work>({ ...this.#deps.gather, now: Date.now, send, drop });
+    const { batch, queue } = this.#deps.gather;
+    const underWay = (): number => this.#deps.gather.underWay(model);
+    const gatherer = new Gatherer<Work>({ batch, queue, underWay, now: Date.now, send, drop });
     this.#gatherers.set(version, { model, gatherer });
     return gatherer;
   }

@@ -10,7 +10,7 @@ import { v7 as uuid7 } from 'uuid';
 import { toProblem } from '../problems.ts';
 import { measures } from './measures.ts';
 import { PictureMemory } from './memory.ts';
-import { ServedPredictors } from './served.ts';
+import { ServedModels } from './served.ts';
 
 export interface PredictingDeps {
   readonly config: Config;
@@ -33,7 +33,7 @@ const batchesPerLane = 2;
 
 export interface Predicting {
   readonly predictor: Predictor;
-  readonly served: ServedPredictors;
+  readonly served: ServedModels;
   readonly pictures: PictureMemory;
   /** Does what comes before a prediction is asked for; what it throws is counted as refused. */
   intake<T>(work: () => Promise<T>): Promise<T>;
@@ -43,7 +43,7 @@ export interface Predicting {
 
 /** Nothing is sent before the first request. */
 export function createPredicting({ config, records, storage, dispatch }: PredictingDeps): Predicting {
-  const served = new ServedPredictors(records.db);
+  const served = new ServedModels(records);
   const unitOf = (batch: string): string => `predict/${batch}`;
   const seen = measures(() => predictor.loads);
   const predictor = new Predictor({
@@ -74,7 +74,7 @@ export function createPredicting({ config, records, storage, dispatch }: Predict
     gather: {
       batch: config.predictions.batch,
       queue: { items: config.predictions.queue, bytes: config.predictions.memoryBytes },
-      underWay: () => batchesPerLane * Math.max(1, served.lanes),
+      underWay: (model) => batchesPerLane * Math.max(1, served.lanesOf(model)),
     },
     seen,
   });
@@ -92,7 +92,7 @@ export function createPredicting({ config, records, storage, dispatch }: Predict
     },
     async close() {
       await Promise.race([predictor.drained(), sleep(drainSeconds * 1000, undefined, { ref: false })]);
-      await predictor.close();
+      await Promise.all([predictor.close(), served.close()]);
     },
   };
 }
@@ -103,6 +103,7 @@ export const predictionProblems: readonly ProblemCode[] = [
   'deadline_exceeded',
   'no_prediction_model',
   'unknown_model',
+  'model_not_ready',
   'empty_file',
   'unsupported_media',
   'heic_unsupported',

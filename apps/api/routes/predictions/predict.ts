@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { ProblemError, predictionAnswer } from '@darkroom/contract';
 import { fingerprintOf } from '@darkroom/dispatch';
+import { fractionOf, modelOptionLength } from '@darkroom/models';
 import { type PredictionRow, toPredictionDetail } from '@darkroom/prediction';
 import type { PredictionRequest } from '@darkroom/prediction/predictor/predictor.ts';
 import { createRoute, z } from '@hono/zod-openapi';
@@ -23,7 +24,10 @@ import { optionsInQuery } from '../../requests/query.ts';
 import { readPicture, type SentPicture } from './picture.ts';
 
 export const predictionOptions = z.strictObject({
-  model: plainText(100).min(1).default('default').meta({ description: 'Name of a model, or `default`.' }),
+  model: plainText(modelOptionLength).min(1).default('default').meta({
+    description: '`default`, the name of a model, `NAME@ALIAS` or `NAME@VERSION`.',
+    example: 'default',
+  }),
   detail: z.boolean().default(false).meta({ description: 'Whether to tell more than `id` and `result`.' }),
   topK: z
     .int()
@@ -107,7 +111,7 @@ export const documentOf = (row: PredictionRow, detail: boolean) =>
 
 /**
  * Refuses before the picture is read what would be refused behind it, by what the query says. What is refused is taken off the wire, so that its
- * sender reads why. Throws `overloaded`, `no_prediction_model`, `unknown_model`.
+ * sender reads why. Throws `overloaded`, `no_prediction_model`, `unknown_model`, `model_not_ready`.
  */
 async function requireRoom(c: ApiContext): Promise<void> {
   const { predicting } = c.var.deps;
@@ -137,9 +141,7 @@ async function readRequest(c: ApiContext, room: Pick<Room, 'grow'>) {
   const request: PredictionRequest = {
     owner: caller.owner,
     priority: caller.priority,
-    model: await deps.predicting.served.version(options.model),
-    alias: null,
-    canary: false,
+    ...(await resolved(c, options)),
     picture: picture.bytes,
     filename: picture.filename,
     topK: options.topK,
@@ -157,6 +159,15 @@ function optionsOf(c: ApiContext, { fields }: SentPicture): PredictionOptions {
   );
   if (!read.success) throw validationProblem(read.error, 'query');
   return read.data;
+}
+
+/** A repetition comes to the same version as the first, as far as the alias stands for the same. */
+async function resolved(c: ApiContext, { model: asked }: PredictionOptions) {
+  const { caller, deps } = c.var;
+  const key = c.req.header('idempotency-key');
+  const draw = key === undefined ? Math.random : () => fractionOf(`${caller.owner}\n${key}`);
+  const { model, alias, canary } = await deps.predicting.served.resolve(asked, draw);
+  return { model, alias, canary };
 }
 
 function idempotencyOf(c: ApiContext, { bytes, filename }: SentPicture, options: PredictionOptions) {

@@ -1,7 +1,7 @@
 /** From a request's photos or video to a job: the row first, its objects second, the job last. What is refused or cut off leaves nothing. */
 
 import { createTask, requireLabels } from '@darkroom/analysis';
-import { type AnalysisOptions, type MediaSource, ProblemError, type VideoOptions } from '@darkroom/contract';
+import type { AnalysisOptions, MediaSource, VideoOptions } from '@darkroom/contract';
 import {
   type Accepted,
   type Dispatch,
@@ -10,7 +10,7 @@ import {
   sameAs,
   uploadsPrefix,
 } from '@darkroom/dispatch';
-import { servedModels } from '@darkroom/models';
+import { modelsNow, namesFor, resolveModel, servedModels } from '@darkroom/models';
 import type { Config } from '@darkroom/platform';
 import { type Caller, type Db, type JobRow, jobsToReadFrom, type Records } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';
@@ -182,19 +182,22 @@ async function received(
 }
 
 /**
- * Throws `unknown_model` and `unknown_label` for what no model has that is served now. While none is known, the job itself will say so: the
- * first worker that takes it.
+ * Throws `unknown_model` and `model_not_ready` for what `model` names and no job could get, and `unknown_label` for what the version has not, nor
+ * its canary. While no model is known, the job itself will say so: the first worker that takes it.
  */
-async function requireKnown({ records }: IntakeDeps, options: AnalysisOptions): Promise<void> {
+async function requireKnown({ records: { db } }: IntakeDeps, options: AnalysisOptions): Promise<void> {
   const { model, labels, thresholds = {} } = options;
-  if (model === 'default' && labels.length === 0 && Object.keys(thresholds).length === 0) return;
-  const served = await servedModels(records.db);
-  const meant = served.filter(({ name }) => model === 'default' || name === model);
-  if (meant.length === 0 && served.length > 0) {
-    const names = [...new Set(served.map(({ name }) => name))].join(', ');
-    throw new ProblemError('unknown_model', `There is no model ${model}; there are ${names} (and default).`);
-  }
-  requireLabels(options, meant);
+  const hasLabels = labels.length > 0 || Object.keys(thresholds).length > 0;
+  if (model === 'default' && !hasLabels) return;
+  const now = await modelsNow(db);
+  if (namesFor(now, 'recognition').length === 0) return;
+  const meant = [1, 0].map((drawn) => resolveModel(now, 'recognition', model, () => drawn)?.model.digest);
+  if (!hasLabels) return;
+  const served = await servedModels(db);
+  requireLabels(
+    options,
+    served.filter(({ digest }) => meant.includes(digest)),
+  );
 }
 
 async function store(

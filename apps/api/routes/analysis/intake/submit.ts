@@ -81,6 +81,7 @@ const submitAt = (base: Base) =>
         'idempotency_key_deleted',
         'outcome_unknown',
         'unknown_model',
+        'model_not_ready',
         'unknown_label',
         'unsupported_content_type',
         'unsupported_media',
