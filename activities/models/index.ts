@@ -7,5 +7,7 @@ export * from './now.ts';
 export * from './registry.ts';
 export * from './resolve.ts';
 export type { AliasTarget, ConfirmationState, ModelAction, VersionState } from './schema.ts';
+export { believedSeconds } from './told.ts';
 export * from './trials.ts';
+export { understoodVersion } from './understood.ts';
 export * from './workers.ts';

@@ -1,5 +1,11 @@
 /** The tables of models: what workers have opened, what is registered, and which names stand for which versions. */
-import type { ModelService, OpenedModel, ProblemRecord, SandboxReport } from '@darkroom/contract';
+import type {
+  ModelService,
+  ModelTensors,
+  OpenedModel,
+  ProblemRecord,
+  SandboxReport,
+} from '@darkroom/contract';
 import { at } from '@darkroom/records/schema.ts';
 import { sql } from 'drizzle-orm';
 import {
@@ -30,6 +36,8 @@ export const modelVersions = pgTable(
     understood: text().notNull(),
     labels: jsonb().notNull().$type<OpenedModel['labels']>(),
     input: jsonb().notNull().$type<OpenedModel['input']>(),
+    /** Null where a worker of before has told of it. */
+    tensors: jsonb().$type<ModelTensors>(),
     createdAt: at('created_at').notNull().defaultNow(),
   },
   (t) => [primaryKey({ columns: [t.name, t.version, t.digest] })],

@@ -3,8 +3,11 @@ import { modelsChannel } from '@darkroom/contract';
 import type { Db } from '@darkroom/records';
 import { type SQL, sql } from 'drizzle-orm';
 
-/** Of a worker that was silent for so long nothing is believed any more. */
+/** Of a worker that was silent for so long nothing is believed any more: shorter silences come of load, and keep nobody from sending work. */
 export const silentSeconds = 60;
+
+/** Whoever asks whether a model is there now believes a worker for so long. */
+export const believedSeconds = 8;
 
 /** Then its rows go, with the next word of any other. */
 export const forgottenSeconds = 3600;
@@ -12,14 +15,14 @@ export const forgottenSeconds = 3600;
 export const ago = (seconds: number): SQL<Date> => sql`now() - ${seconds}::float8 * interval '1 second'`;
 
 /**
- * Rows (worker, serves, name, version, digest, lanes, own, state). A worker of a release before confirmations says what it has beside that it
+ * Rows (worker, serves, name, version, digest, lanes, own, state, seen_at). A worker of a release before confirmations says what it has beside that it
  * lives.
  */
 export const told: SQL = sql`
-  select worker, serves, name, version, digest, lanes, own, state from model_confirmations
+  select worker, serves, name, version, digest, lanes, own, state, seen_at from model_confirmations
   where seen_at > ${ago(silentSeconds)}
   union all
-  select worker, serves, model_name, model_version, model_digest, lanes, true, 'ready' from model_workers
+  select worker, serves, model_name, model_version, model_digest, lanes, true, 'ready', seen_at from model_workers
   where seen_at > ${ago(silentSeconds)} and model_digest is not null and not exists (
     select 1 from model_confirmations confirmed
     where confirmed.worker = model_workers.worker and confirmed.serves = model_workers.serves

@@ -1,12 +1,13 @@
 /** How models that workers have opened are understood. */
-import type { OpenedModel } from '@darkroom/contract';
-import type { Db } from '@darkroom/records';
+import type { ModelIdentity, OpenedModel } from '@darkroom/contract';
+import { type Db, read } from '@darkroom/records';
+import { and, eq } from 'drizzle-orm';
 import { modelVersions } from './schema.ts';
 
 /** Keeps it, in place of what was told of the same version before. */
 export async function keepUnderstood(db: Db, opened: readonly OpenedModel[]): Promise<void> {
-  for (const { name, version, digest, family, guessed, understood, labels, input } of opened) {
-    const said = { family, guessed, understood, labels, input };
+  for (const { name, version, digest, family, guessed, understood, labels, input, tensors } of opened) {
+    const said = { family, guessed, understood, labels, input, ...(tensors && { tensors }) };
     await db
       .insert(modelVersions)
       .values({ name, version, digest, ...said })
@@ -16,3 +17,30 @@ export async function keepUnderstood(db: Db, opened: readonly OpenedModel[]): Pr
       });
   }
 }
+
+/** How a version is understood; undefined where no worker has ever opened it. */
+export const understoodVersion = read(
+  async (db: Db, { name, version, digest }: ModelIdentity): Promise<OpenedModel | undefined> => {
+    const [row] = await db
+      .select()
+      .from(modelVersions)
+      .where(
+        and(
+          eq(modelVersions.name, name),
+          eq(modelVersions.version, version),
+          eq(modelVersions.digest, digest),
+        ),
+      );
+    return row && understoodOf(row);
+  },
+);
+
+/** What a row says. */
+export const understoodOf = ({
+  createdAt: _,
+  tensors,
+  ...understood
+}: typeof modelVersions.$inferSelect): OpenedModel => ({
+  ...understood,
+  ...(tensors !== null && { tensors }),
+});

@@ -7,10 +7,10 @@ import { type Db, read, write } from '@darkroom/records';
 import { and, asc, desc, eq, gt, isNotNull, lt, sql } from 'drizzle-orm';
 import { modelConfirmations, modelVersions, modelWorkers } from './schema.ts';
 import { ago, forgottenSeconds, silentSeconds, tellChange, told } from './told.ts';
-import { keepUnderstood } from './understood.ts';
+import { keepUnderstood, understoodOf } from './understood.ts';
 
-/** A worker says that it lives this often. */
-const beatMs = 10_000;
+/** A worker says that it lives this often: `believedSeconds` are three of its words and a little more. */
+const beatMs = 2500;
 
 const alive = () => gt(modelWorkers.seenAt, ago(silentSeconds));
 
@@ -111,16 +111,24 @@ export interface ServedModel extends OpenedModel {
   readonly workers: number;
   /** How many processes these have for it at most. */
   readonly lanes: number;
+  /** For how long the one of them that spoke last has said nothing. */
+  readonly silentSeconds: number;
 }
 
 /** What living workers have open to recognise, or for what else is said, by name and version. */
 export const servedModels = read(
   async (db: Db, serves: ModelService = 'recognition'): Promise<ServedModel[]> => {
     const open = sql`(
-      select name, version, digest, count(*)::int as workers, sum(lanes)::int as lanes from (${told}) told
+      select name, version, digest, count(*)::int as workers, sum(lanes)::int as lanes,
+        extract(epoch from now() - max(seen_at))::float8 as silent_seconds from (${told}) told
       where state = 'ready' and serves = ${serves} group by name, version, digest) open`;
     const rows = await db
-      .select({ model: modelVersions, workers: sql<number>`open.workers`, lanes: sql<number>`open.lanes` })
+      .select({
+        model: modelVersions,
+        workers: sql<number>`open.workers`,
+        lanes: sql<number>`open.lanes`,
+        silentSeconds: sql<number>`open.silent_seconds`,
+      })
       .from(modelVersions)
       .innerJoin(
         open,
@@ -128,7 +136,7 @@ export const servedModels = read(
           = (${modelVersions.name}, ${modelVersions.version}, ${modelVersions.digest})`,
       )
       .orderBy(asc(modelVersions.name), asc(modelVersions.version), asc(modelVersions.digest));
-    return rows.map(({ model, workers, lanes }) => ({ ...model, workers, lanes }));
+    return rows.map(({ model, ...told }) => ({ ...understoodOf(model), ...told }));
   },
 );
 

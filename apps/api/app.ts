@@ -16,6 +16,7 @@ import { allowedMethods, bodyTypes } from './openapi/methods.ts';
 import { registerSegments } from './routes/analysis/search.ts';
 import { registerAnalysis } from './routes/analysis/tasks.ts';
 import { registerDocs } from './routes/docs.ts';
+import { registerInference } from './routes/inference/index.ts';
 import { registerJobControl } from './routes/jobs/control.ts';
 import { registerJobEvents } from './routes/jobs/events.ts';
 import { registerJobItems } from './routes/jobs/items.ts';
@@ -29,20 +30,23 @@ import { registerPredictions } from './routes/predictions/index.ts';
 import { registerProblemPage } from './routes/problem-page.ts';
 import { registerUploads } from './routes/uploads.ts';
 
+/** Those of the Open Inference Protocol that a machine is watched by. */
+const probes = ['/v2/health/live', '/v2/health/ready'];
+
 /** What needs no key; /status/ready decides for itself. */
 const isPublic = (path: string): boolean =>
-  ['/', '/status/health', '/status/ready', '/openapi.json', '/docs'].includes(path) ||
+  ['/', '/status/health', '/status/ready', '/openapi.json', '/docs', ...probes].includes(path) ||
   path.startsWith('/docs/');
 
 /** What tells that the process lives is neither refused nor kept waiting: whoever asks in vain has the process replaced. */
 const butLiveness =
   (limit: MiddlewareHandler<ApiEnv>): MiddlewareHandler<ApiEnv> =>
   (c, next) =>
-    c.req.path === '/status/health' ? next() : limit(c, next);
+    ['/status/health', '/v2/health/live'].includes(c.req.path) ? next() : limit(c, next);
 
 /** What is limited by what can be made in time, not by how much of it one caller has under way. */
 const isPrediction = (method: string, path: string): boolean =>
-  method === 'POST' && ['/predict', '/v1/predict'].includes(path);
+  method === 'POST' && (['/predict', '/v1/predict'].includes(path) || /^\/v2\/models\/.*\/infer$/.test(path));
 
 /** Registers the routes of one service. */
 export type Service = (api: Api) => void;
@@ -53,6 +57,7 @@ export const services: readonly Service[] = [
   registerSegments,
   registerModels,
   registerPredictions,
+  registerInference,
   registerUploads,
 ];
 

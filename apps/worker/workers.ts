@@ -100,13 +100,21 @@ export const queueDefinitions: {
         import('@darkroom/recognition/jobs/tell-model.ts'),
       ]);
       const foreign = import.meta.resolve('@darkroom/media/decode/foreign.ts');
-      const predictor = predictorIn(new ModelLanes(forPredictions(deps.config), { foreign }), deps.config);
+      const lanes = new ModelLanes(forPredictions(deps.config), { foreign });
+      const predictor = predictorIn(lanes, deps.config);
       const spent = new SpentObjects(deps.storage);
       if (deps.atEnd) {
         const { records, logger, config } = deps;
-        const about = { serves: 'predictions', lanes: config.recognition.lanes } as const;
+        const isOpen = (): boolean => predictor.pids.length > 0;
+        // One is kept open: who comes after a rest, or after it has died, waits for none to be opened.
+        const open = async () => {
+          const model = await predictor.model();
+          await lanes.warm(model.identity, true);
+          return model;
+        };
+        const about = { serves: 'predictions', lanes: config.recognition.lanes, isOpen } as const;
         const worker = `${deps.worker} predictions`;
-        deps.atEnd(await tellOfModel({ records, logger, worker, ...about }, () => predictor.model()));
+        deps.atEnd(await tellOfModel({ records, logger, worker, ...about }, open));
         deps.atEnd(() => predictor.close());
         deps.atEnd(() => spent.flush());
       }

@@ -99,7 +99,7 @@ describe('examples', () => {
 });
 
 test('each operation of the unversioned paths is the same under /v1, marked, and the plain names are those of /v1', () => {
-  const unversioned = operations.filter(({ path }) => !/^\/(v1|status|metrics)\b/.test(path));
+  const unversioned = operations.filter(({ path }) => !/^\/(v1|v2|status|metrics)\b/.test(path));
   expect(unversioned.length).toBeGreaterThanOrEqual(7);
   for (const { path, method, operation } of unversioned) {
     const twin = document.paths[`/v1${path}`]?.[method];
@@ -116,8 +116,12 @@ test('each operation of the unversioned paths is the same under /v1, marked, and
   for (const { operation } of operations) expect(operation.operationId).toMatch(/^[a-z][A-Za-z]+$/);
 });
 
-test('names have one casing, but for the two that were there first', () => {
+test('names have one casing, but for the two that were there first and those of the Open Inference Protocol', () => {
   const first = ['task_id', 'segment_id'];
+  const ofProtocol = [
+    ...['model_name', 'model_version'],
+    ...['model_stats', 'last_inference', 'inference_count', 'execution_count', 'inference_stats'],
+  ];
   const properties = schemas.flatMap(({ object }) =>
     typeof object.properties === 'object' ? Object.keys(object.properties ?? {}) : [],
   );
@@ -126,7 +130,8 @@ test('names have one casing, but for the two that were there first', () => {
   );
   const names = new Set([...properties, ...parameters]);
   expect(names.size).toBeGreaterThan(80);
-  for (const name of names) if (!first.includes(name)) expect(name).toMatch(/^[a-z][A-Za-z0-9]*$/);
+  for (const name of names)
+    if (![...first, ...ofProtocol].includes(name)) expect(name).toMatch(/^[a-z][A-Za-z0-9]*$/);
 });
 
 describe('nothing is left for a client to guess', () => {
@@ -179,11 +184,16 @@ describe('nothing is left for a client to guess', () => {
       expect(media['x-itemSchema']?.$ref).toMatch(/^#\/components\/schemas\/\w+$/);
   });
 
-  test('each error is a problem, with an example for each of its codes', () => {
-    for (const { operation } of operations)
+  test('each error is a problem, with an example for each of its codes; under /v2 it is what the protocol says', () => {
+    for (const { path, operation } of operations)
       for (const [status, { content = {} }] of Object.entries(operation.responses)) {
         const { operationId } = operation;
         if (Number(status) < 400 || (operationId === 'ready' && status === '503')) continue;
+        if (path.startsWith('/v2')) {
+          const { schema } = content['application/json'] ?? {};
+          expect(schema, `${operationId} ${status}`).toEqual({ $ref: '#/components/schemas/InferenceError' });
+          continue;
+        }
         expect(Object.keys(content), `${operationId} ${status}`).toEqual(['application/problem+json']);
         const { examples = {} } = content['application/problem+json'] ?? {};
         expect(Object.keys(examples), `${operationId} ${status}`).not.toEqual([]);

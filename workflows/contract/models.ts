@@ -30,6 +30,19 @@ export const modelLabel = z
   .meta({ id: 'ModelLabel', description: "A class by its number in the model's own list." });
 export type ModelLabel = z.infer<typeof modelLabel>;
 
+const modelTensor = z
+  .object({
+    name: z.string(),
+    datatype: z.string().meta({ description: 'As the Open Inference Protocol names them.', example: 'FP32' }),
+    shape: z.array(z.int()).meta({ description: '-1 where the model leaves an axis open.' }),
+  })
+  .meta({ id: 'ModelTensor' });
+
+export const modelTensors = z
+  .object({ inputs: z.array(modelTensor), outputs: z.array(modelTensor) })
+  .meta({ id: 'ModelTensors', description: 'What the model itself takes and gives.' });
+export type ModelTensors = z.infer<typeof modelTensors>;
+
 /** What a worker has a model open for: jobs that recognise, or predictions that somebody waits for. */
 export type ModelService = 'recognition' | 'predictions';
 
@@ -49,6 +62,8 @@ export const openedModel = z.object({
   understood: z.string().meta({ description: 'What was guessed and by what, or that its card says it.' }),
   labels: z.array(modelLabel),
   input: pictureInput,
+  /** Absent where a worker of before has told of it. */
+  tensors: modelTensors.optional(),
 });
 export type OpenedModel = z.infer<typeof openedModel>;
 

@@ -219,6 +219,8 @@ function configOf(env: Environment) {
       modelPath: env.MODEL_PATH,
       /** Of one picture. */
       bytes: env.LIMIT_PREDICTION_BYTES,
+      /** Of a request of the Open Inference Protocol. */
+      inferenceBytes: env.LIMIT_INFERENCE_BYTES,
       /** Of one key. */
       perSecond: env.LIMIT_PREDICTIONS_PER_SECOND,
       burst: env.LIMIT_PREDICTION_BURST,

@@ -87,3 +87,29 @@ it('a classifier is told of like others, with how a picture is laid into its inp
     input: { width: 224, height: 224, fit: 'crop', pad: 0, scale: 1, mean: [127, 127, 127] },
   });
 });
+
+it('a model that no process holds any more is opened again, and told of as it can be had', async () => {
+  const path = await constantModel({
+    outputs: { output0: tensor([1, 6, 84]) },
+    card: { name: 'birds', version: '9' },
+  });
+  let held = true;
+  let can = false;
+  const open = async () => {
+    if (!held && !can) throw new Error('no process can be opened');
+    held = true;
+    return openFile(path);
+  };
+  const end = await tellOfModel({ ...deps('d/1'), isOpen: () => held }, open);
+  const served = async () => (await servedModels(test.records.db)).map(({ version }) => version);
+  expect(await served()).toEqual(['9']);
+  held = false;
+  const problems = () => modelProblems(test.records.db, 'd/1');
+  await expect
+    .poll(problems, { timeout: 20_000 })
+    .toMatchObject([{ problem: { detail: 'no process can be opened' } }]);
+  expect(await served()).toEqual([]);
+  can = true;
+  await expect.poll(served, { timeout: 20_000 }).toEqual(['9']);
+  await end();
+});

@@ -7,11 +7,15 @@ import type { ModelLabels } from '../model/card/card.ts';
 import { inputSizeOf, type Preprocess } from '../model/card/preprocess.ts';
 import { type AnyUnderstanding, isClassifier } from '../model/understanding/understand.ts';
 
-/** A model that cannot be opened is tried again with every so many beats, a minute apart: its file may have been mended. */
-const beatsUntilRetry = 6;
+/**
+ * A model that cannot be opened is tried again with every so many beats, a minute apart: its file may have been mended. One that was open
+ * is tried with the next beat, and then each time after twice as many.
+ */
+const beatsUntilRetry = 24;
 
 /**
- * Opens the model and tells the records; goes on telling that the worker lives, which is what it returns the end of. Never throws: jobs
+ * Opens the model and tells the records; goes on telling that the worker lives, which is what it returns the end of. Where `isOpen` says that
+ * no process holds the model any more, it is opened again, and the records are told what came of that. Never throws: jobs
  * that come meanwhile say for what they wait, and records that are away are told with the next beat.
  */
 export async function tellOfModel(
@@ -19,8 +23,10 @@ export async function tellOfModel(
     records,
     logger,
     worker,
+    isOpen = () => true,
     ...about
-  }: Pick<FrameDeps, 'records' | 'logger' | 'worker'> & Pick<ModelNews, 'serves' | 'lanes'>,
+  }: Pick<FrameDeps, 'records' | 'logger' | 'worker'> &
+    Pick<ModelNews, 'serves' | 'lanes'> & { readonly isOpen?: () => boolean },
   open: () => Promise<AnyUnderstanding>,
 ): Promise<() => Promise<void>> {
   let news = await newsOf(open);
@@ -28,11 +34,18 @@ export async function tellOfModel(
   if ('problem' in news) logger.error({ code: news.problem.code }, `no ${service}: ${news.problem.detail}`);
   else logger.info({ model: news.opened.name, version: news.opened.version }, news.opened.understood);
   let isTold = false;
+  let waits = beatsUntilRetry;
   let beats = 0;
+  const isDue = (): boolean => {
+    if ('problem' in news) return ++beats >= waits;
+    waits = 1;
+    return !isOpen();
+  };
   const tell = async (): Promise<void> => {
     try {
-      if ('problem' in news && ++beats % beatsUntilRetry === 0) {
+      if (isDue()) {
         news = await newsOf(open);
+        [beats, waits] = [0, Math.min(2 * waits, beatsUntilRetry)];
         isTold = false;
       }
       if (isTold && (await seenWorker(records.db, worker))) return;
@@ -59,9 +72,10 @@ async function newsOf(open: () => Promise<AnyUnderstanding>): Promise<ModelNews>
 
 /** What others are told of a model. */
 export function openedModelOf(model: AnyUnderstanding): OpenedModel {
-  const { identity, head, guessed, understood, labels } = model;
+  const { identity, head, guessed, understood, labels, tensors } = model;
   const input = isClassifier(model) ? inputOf(model.preprocess) : model.input;
-  return { ...identity, family: head, guessed, understood, labels: labelList(labels), input };
+  const told = { ...identity, family: head, guessed, understood, labels: labelList(labels), input };
+  return tensors === undefined ? told : { ...told, tensors };
 }
 
 function inputOf(how: Preprocess): OpenedModel['input'] {

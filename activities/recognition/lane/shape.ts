@@ -1,5 +1,5 @@
 /** What a recognition lane is asked and answers. It holds one version of one model. */
-import { modelIdentity } from '@darkroom/contract';
+import { modelIdentity, modelTensors } from '@darkroom/contract';
 import { type LaneShape, laneShape } from '@darkroom/lane';
 import { z } from 'zod';
 import type { Analysis } from '../analyse.ts';
@@ -30,6 +30,7 @@ const understanding = z.object({
   suppress: z.object({ iou: z.number(), iouAcrossClasses: z.number() }),
   guessed: z.boolean(),
   understood: z.string(),
+  tensors: modelTensors.optional(),
 }) satisfies z.ZodType<Understanding>;
 
 const classifierUnderstanding = z.object({
@@ -40,6 +41,7 @@ const classifierUnderstanding = z.object({
   labels: modelLabels,
   guessed: z.boolean(),
   understood: z.string(),
+  tensors: modelTensors.optional(),
 }) satisfies z.ZodType<ClassifierUnderstanding>;
 
 const wanted = {

@@ -35,6 +35,7 @@ export type Feeds = Readonly<Record<string, Feed>>;
 
 export interface Inference {
   readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
   /** Takes the memory of `feeds` along. Throws the runtime's reason when the model does not run on that. */
   run(feeds: Feeds): Promise<Outputs>;
   /** Ends the session; the process keeps most of its memory. */
@@ -54,6 +55,7 @@ export async function openInference({ path, device, threads }: SessionOptions): 
   });
   return {
     inputs: session.inputMetadata.map(portOf),
+    outputs: session.outputMetadata.map(portOf),
     async run(feeds) {
       const tensors = Object.entries(feeds).map(([name, feed]) => [name, tensorOf(feed)]);
       const results = await session.run(Object.fromEntries(tensors));

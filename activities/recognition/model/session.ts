@@ -9,6 +9,7 @@ import { type Inference, openInference } from './inference.ts';
 import { type ModelPlace, type ReadModel, readModel } from './read.ts';
 import type { ClassifierUnderstanding } from './understanding/classifier.ts';
 import { feeding } from './understanding/feeds.ts';
+import { tensorsOf } from './understanding/tensors.ts';
 import {
   isClassifier,
   noDetector,
@@ -74,6 +75,7 @@ async function createModel(read: ReadModel, options: ModelOptions): Promise<AnyM
     const { feeds, first } = feeding(inference.inputs, size);
     return {
       ...understanding,
+      tensors: tensorsOf(inference),
       room: new PictureRoom(options.memoryBytes),
       infer: async (tensor) => first(await inference.run(feeds(tensor))),
       close: () => inference.close(),

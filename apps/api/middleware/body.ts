@@ -11,9 +11,15 @@ const patienceMs = 30_000;
 /** The media types that the request's route takes a body as; none where there is no such route, or it takes none. */
 export type TypesTaken = (c: ApiContext) => readonly string[];
 
+/** A route that takes any bytes reads its body itself, JSON too: it has limits of its own. */
+const anyBytes = 'application/octet-stream';
+
+const readsItself = (c: ApiContext, typesTaken: TypesTaken): boolean =>
+  !bodiless.has(c.req.method) && typesTaken(c).includes(anyBytes);
+
 /**
- * Counts the bytes that come, whatever the headers promise (chunked or not). Forms pass, and lists where they are taken: their readers have
- * limits of their own. Throws `payload_too_large`, `unsupported_content_type`, `request_timeout`, and `invalid_request` for a body that is
+ * Counts the bytes that come, whatever the headers promise (chunked or not). Forms pass, lists where they are taken, and what
+ * routes read themselves: their readers have limits of their own. Throws `payload_too_large`, `unsupported_content_type`, `request_timeout`, and `invalid_request` for a body that is
  * cut off.
  */
 export function jsonBody(
@@ -22,6 +28,7 @@ export function jsonBody(
   deadlineMs = patienceMs,
 ): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
+    if (readsItself(c, typesTaken)) return next();
     const type = c.req.header('content-type') ?? '';
     const encoding = c.req.header('content-encoding') ?? 'identity';
     if (encoding.toLowerCase() !== 'identity') {
@@ -65,6 +72,7 @@ const isList = (type: string): boolean => Object.values<string>(listTypes).inclu
 
 /** Whether the request's body is read as it comes in, for as long as its sender takes: not where its route takes none of its type. */
 export function isStreamed(c: ApiContext, typesTaken: TypesTaken): boolean {
+  if (readsItself(c, typesTaken)) return true;
   const type = c.req.header('content-type') ?? '';
   return (isForm(type) || isList(type)) && typesTaken(c).includes(mediaTypeOf(type));
 }

@@ -15,6 +15,7 @@ const allowed = [
   'If-None-Match',
   'If-Range',
   'X-Request-Id',
+  'Inference-Header-Content-Length',
   'traceparent',
   'tracestate',
 ].join(', ');
@@ -34,6 +35,7 @@ const exposed = [
   'Allow',
   'WWW-Authenticate',
   'X-Request-Id',
+  'Inference-Header-Content-Length',
   'traceparent',
 ].join(', ');
 

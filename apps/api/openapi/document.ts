@@ -17,6 +17,7 @@ all codes are listed at [/docs/problems](/docs/problems).`;
 const tags = [
   { name: 'Analysis', description: 'Photos and videos: what is on them.' },
   { name: 'Predictions', description: 'One picture, one answer, recorded before it is given.' },
+  { name: 'Inference', description: 'The same as the Open Inference Protocol (KServe, Triton) has it.' },
   { name: 'Uploads', description: 'Large files, straight to the object store.' },
   { name: 'Jobs', description: 'What all kinds of jobs have in common.' },
   { name: 'Status', description: 'Whether the service can serve, and how it does.' },

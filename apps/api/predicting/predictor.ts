@@ -10,7 +10,10 @@ import { v7 as uuid7 } from 'uuid';
 import { toProblem } from '../problems.ts';
 import { measures } from './measures.ts';
 import { PictureMemory } from './memory.ts';
+import { Readiness } from './readiness.ts';
 import { ServedModels } from './served.ts';
+import { PredictionStatistics } from './statistics.ts';
+import { UnderstoodModels } from './understood.ts';
 
 export interface PredictingDeps {
   readonly config: Config;
@@ -34,6 +37,9 @@ const batchesPerLane = 2;
 export interface Predicting {
   readonly predictor: Predictor;
   readonly served: ServedModels;
+  readonly readiness: Readiness;
+  readonly understood: UnderstoodModels;
+  readonly statistics: PredictionStatistics;
   readonly pictures: PictureMemory;
   /** Does what comes before a prediction is asked for; what it throws is counted as refused. */
   intake<T>(work: () => Promise<T>): Promise<T>;
@@ -44,8 +50,8 @@ export interface Predicting {
 /** Nothing is sent before the first request. */
 export function createPredicting({ config, records, storage, dispatch }: PredictingDeps): Predicting {
   const served = new ServedModels(records);
+  const statistics = new PredictionStatistics(measures(() => predictor.loads));
   const unitOf = (batch: string): string => `predict/${batch}`;
-  const seen = measures(() => predictor.loads);
   const predictor = new Predictor({
     records,
     put: (key, bytes) =>
@@ -76,17 +82,20 @@ export function createPredicting({ config, records, storage, dispatch }: Predict
       queue: { items: config.predictions.queue, bytes: config.predictions.memoryBytes },
       underWay: (model) => batchesPerLane * Math.max(1, served.lanesOf(model)),
     },
-    seen,
+    seen: statistics,
   });
   return {
     predictor,
     served,
+    readiness: new Readiness(records.db),
+    understood: new UnderstoodModels(records.db),
+    statistics,
     pictures: new PictureMemory(config.predictions.memoryBytes),
     async intake(work) {
       try {
         return await work();
       } catch (error) {
-        seen.refused(undefined, toProblem(error).code);
+        statistics.refused(undefined, toProblem(error).code);
         throw error;
       }
     },

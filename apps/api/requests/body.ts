@@ -24,6 +24,39 @@ export function requestBody(c: ApiContext): Bytes {
   return unstalled(c.req.raw.body?.values({ preventCancel: true }) ?? nothing(), idleSeconds);
 }
 
+/** A body that trickles in holds memory. */
+const longestMs = 30_000;
+
+/**
+ * All of it in memory, which `grow` is told of as it is taken, and may throw for. Throws what `tooLarge` gives beyond `mostBytes`, and
+ * ProblemError `request_timeout`.
+ */
+export async function readWhole(
+  content: AsyncIterable<Uint8Array>,
+  {
+    mostBytes,
+    tooLarge,
+    grow,
+  }: {
+    readonly mostBytes: number;
+    readonly tooLarge: () => ProblemError;
+    readonly grow: (bytes: number) => void;
+  },
+): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  const until = performance.now() + longestMs;
+  let bytes = 0;
+  for await (const chunk of content) {
+    bytes += chunk.length;
+    if (performance.now() > until)
+      throw new ProblemError('request_timeout', `The body did not come within ${longestMs / 1000} s.`);
+    grow(chunk.length);
+    if (bytes > mostBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, bytes);
+}
+
 /** Reads what is left of a refused body and forgets it, for a short while at most. */
 export async function discardBody(c: ApiContext): Promise<void> {
   const incoming = incomingOf(c);

@@ -42,6 +42,12 @@ export const predictions = {
     description: 'How long the Idempotency-Key of a prediction stands for it.',
     example: '168',
   }),
+  LIMIT_INFERENCE_BYTES: whole(1024)
+    .default(32 * MiB)
+    .meta({
+      description: 'Size of a request of /v2, decompressed, and of the tensors that it describes.',
+      example: '33554432',
+    }),
   RETENTION_PREDICTION_DAYS: amount(0.0001, 36_500).optional().meta({
     description: 'How long predictions are kept.',
     example: '90',

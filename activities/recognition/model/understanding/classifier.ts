@@ -1,5 +1,5 @@
 /** What a classifier is: all that numbers depend on its card says; the trial run shows that this fits the file. */
-import { type ModelIdentity, ProblemError } from '@darkroom/contract';
+import { type ModelIdentity, type ModelTensors, ProblemError } from '@darkroom/contract';
 import type { ClassifierCard, ModelLabels } from '../card/card.ts';
 import { inputSizeOf, type Preprocess } from '../card/preprocess.ts';
 import { classValues } from '../heads/classifier.ts';
@@ -19,6 +19,8 @@ export interface ClassifierUnderstanding {
   readonly guessed: boolean;
   /** How the model was understood, in words. */
   readonly understood: string;
+  /** What the file itself takes and gives. */
+  readonly tensors?: ModelTensors | undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 /** What a model is: told by its file, its card and a trial run on an empty picture. A value that can cross processes. */
-import { type ModelIdentity, ProblemError } from '@darkroom/contract';
+import { type ModelIdentity, type ModelTensors, ProblemError } from '@darkroom/contract';
 import {
   type DetectorCard,
   type ModelCard,
@@ -25,6 +25,8 @@ export interface Understanding {
   readonly guessed: boolean;
   /** How the model was understood, in words: what was guessed, or that the card said it. */
   readonly understood: string;
+  /** What the file itself takes and gives. */
+  readonly tensors?: ModelTensors | undefined;
 }
 
 /** What a model is, of whichever kind; told apart by `head`. */

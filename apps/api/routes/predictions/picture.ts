@@ -3,7 +3,7 @@ import { ProblemError } from '@darkroom/contract';
 import { safeName } from '@darkroom/storage';
 import type { ApiContext } from '../../context.ts';
 import type { Room } from '../../predicting/memory.ts';
-import { discardBody, requestBody } from '../../requests/body.ts';
+import { discardBody, readWhole, requestBody } from '../../requests/body.ts';
 import { fieldProblem, readParts } from '../../requests/multipart.ts';
 
 export interface SentPicture {
@@ -12,9 +12,6 @@ export interface SentPicture {
   /** Fields that the form has beside it. */
   readonly fields: Readonly<Record<string, string[]>>;
 }
-
-/** A picture that trickles in holds memory; a larger upload is for a task. */
-const longestMs = 30_000;
 
 const formLimits = { files: 1, fields: 10, fieldBytes: 1000 };
 
@@ -49,33 +46,12 @@ async function read(c: ApiContext, mostBytes: number, room: Pick<Room, 'grow'>):
     if (part.name !== 'file')
       throw fieldProblem(part.name, 'is no field for a file; send one picture as file');
     const filename = safeName(part.filename);
-    picture = { filename, bytes: await whole(part.content, filename, mostBytes, room) };
+    const tooLarge = (): ProblemError =>
+      new ProblemError('too_large', `${filename} has more than ${mostBytes} bytes (LIMIT_PREDICTION_BYTES).`);
+    const grow = (bytes: number): void => room.grow(bytes);
+    picture = { filename, bytes: await readWhole(part.content, { mostBytes, tooLarge, grow }) };
   }
   if (picture === undefined) throw fieldProblem('file', 'is missing; send one picture as file');
   if (picture.bytes.length === 0) throw new ProblemError('empty_file', `${picture.filename} has no bytes.`);
   return { ...picture, fields: Object.fromEntries(fields) };
-}
-
-async function whole(
-  content: AsyncIterable<Uint8Array>,
-  filename: string,
-  most: number,
-  room: Pick<Room, 'grow'>,
-): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  const until = performance.now() + longestMs;
-  let bytes = 0;
-  for await (const chunk of content) {
-    bytes += chunk.length;
-    if (performance.now() > until)
-      throw new ProblemError('request_timeout', `The picture did not come within ${longestMs / 1000} s.`);
-    room.grow(chunk.length);
-    if (bytes > most)
-      throw new ProblemError(
-        'too_large',
-        `${filename} has more than ${most} bytes (LIMIT_PREDICTION_BYTES).`,
-      );
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, bytes);
 }

@@ -1,0 +1,35 @@
+/** What a file takes and gives, in the words of the Open Inference Protocol. */
+import type { ModelTensors } from '@darkroom/contract';
+import type { Datatype } from '@darkroom/prediction/tensors/tensor.ts';
+import type { Port } from './guess.ts';
+
+/** By the runtime's names; what is not here is told by the runtime's own name, and nothing fits it. */
+const datatypes: Readonly<Record<string, Datatype>> = {
+  bool: 'BOOL',
+  uint8: 'UINT8',
+  uint16: 'UINT16',
+  uint32: 'UINT32',
+  uint64: 'UINT64',
+  int8: 'INT8',
+  int16: 'INT16',
+  int32: 'INT32',
+  int64: 'INT64',
+  float16: 'FP16',
+  float32: 'FP32',
+  float64: 'FP64',
+  string: 'BYTES',
+};
+
+export const tensorsOf = ({
+  inputs,
+  outputs,
+}: {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+}): ModelTensors => ({ inputs: inputs.map(told), outputs: outputs.map(told) });
+
+const told = ({ name, type, dims }: Port): ModelTensors['inputs'][number] => ({
+  name,
+  datatype: datatypes[type] ?? type,
+  shape: dims.map((dim) => (typeof dim === 'number' && dim >= 0 ? dim : -1)),
+});

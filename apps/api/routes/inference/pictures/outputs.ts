@@ -1,0 +1,78 @@
+/** What was found on pictures, as tensors: of a classifier the classes, of a detector the boxes of all pictures one after the other. */
+import type { OpenedModel } from '@darkroom/contract';
+import type { PredictionRow } from '@darkroom/prediction';
+import { writeElements } from '@darkroom/prediction/tensors/elements.ts';
+import type { Port, Tensor } from '@darkroom/prediction/tensors/tensor.ts';
+
+/** The input that takes encoded pictures in place of the model's own. */
+export const pictureInput = { name: 'image', datatype: 'BYTES' } as const;
+
+const classes: readonly Port[] = [
+  { name: 'class_id', datatype: 'INT64', shape: [-1] },
+  { name: 'score', datatype: 'FP32', shape: [-1] },
+  { name: 'label', datatype: 'BYTES', shape: [-1] },
+];
+
+const boxes: readonly Port[] = [
+  ...classes,
+  { name: 'box', datatype: 'FP32', shape: [-1, 4] },
+  { name: 'image_index', datatype: 'INT64', shape: [-1] },
+];
+
+type Family = Pick<OpenedModel, 'family'>;
+
+/** What a model of that family gives for pictures. */
+export const outputsFound = ({ family }: Family): readonly Port[] =>
+  family === 'classifier' ? classes : boxes;
+
+/**
+ * What the rows of pictures say, in their order. Of a classifier: [pictures], the best class of each, or [pictures, k] where `topK` is
+ * given. Of a detector: [boxes], and for each box the picture that it is on, and x, y, width and height in pixels of that.
+ */
+export function foundOn(
+  { family }: Family,
+  rows: readonly PredictionRow[],
+  topK: number | undefined,
+): readonly Tensor[] {
+  if (family === 'classifier') {
+    const best = rows.map(({ output }) => (output?.top ?? []).slice(0, topK ?? 1));
+    const shape = topK === undefined ? [rows.length] : [rows.length, best[0]?.length ?? 0];
+    return named(best.flat(), shape);
+  }
+  const found = rows.flatMap(({ output }, index) =>
+    (output?.detections ?? []).map((detection) => ({ ...detection, index })),
+  );
+  const corners = found.flatMap(({ box: { x, y, width, height } }) => [x, y, width, height]);
+  return [
+    ...named(found, [found.length]),
+    { name: 'box', datatype: 'FP32', shape: [found.length, 4], data: floats(corners) },
+    {
+      name: 'image_index',
+      datatype: 'INT64',
+      shape: [found.length],
+      data: longs(found.map(({ index }) => index)),
+    },
+  ];
+}
+
+type Found = { readonly classId?: number | null | undefined; readonly label: string; readonly score: number };
+
+const named = (found: readonly Found[], shape: readonly number[]): Tensor[] => [
+  {
+    name: 'class_id',
+    datatype: 'INT64',
+    shape: [...shape],
+    data: longs(found.map(({ classId }) => classId ?? -1)),
+  },
+  { name: 'score', datatype: 'FP32', shape: [...shape], data: floats(found.map(({ score }) => score)) },
+  {
+    name: 'label',
+    datatype: 'BYTES',
+    shape: [...shape],
+    data: writeElements(found.map(({ label }) => Buffer.from(label))),
+  },
+];
+
+const longs = (values: readonly number[]): Uint8Array =>
+  new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
+const floats = (values: readonly number[]): Uint8Array => new Uint8Array(Float32Array.from(values).buffer);
