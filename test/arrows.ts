@@ -27,7 +27,7 @@ const models = [...contract, 'records'];
 /** What analysis found, of photos and videos alike: two capabilities write it, and the API reads it. */
 const analysis = [...contract, 'records', 'models'];
 /** Records of predictions, and how they are gathered: a capability writes them, and the API asks for them. */
-const prediction = [...contract, 'records'];
+const prediction = [...platform, 'records'];
 /** The registration of each kind. */
 const kinds = [...analysis, 'analysis', 'kinds'];
 const capabilities = ['media', 'recognition', 'sky', 'pointcloud', 'raster', 'notify'];

@@ -3,6 +3,7 @@ export { gotOn, isReleased, keepAlive } from './attempt/alive.ts';
 export { type ActivityOptions, type Attempt, type FrameDeps, jobActivity } from './attempt/attempt.ts';
 export { isOutage, problemOfError } from './attempt/failure.ts';
 export { offerSlots } from './attempt/slots.ts';
+export { asUnitAttempt, unitAttempt } from './attempt/unit-attempt.ts';
 export { type FrameActivities, frameActivities } from './end/finish.ts';
 export { redoMissing } from './end/missing.ts';
 export { ObjectTable } from './end/object-table.ts';

@@ -16,11 +16,13 @@ export { releaseMemory } from './memory.ts';
 export { handleShutdown, type Shutdown } from './shutdown.ts';
 export { freeMetricsPort, metrics, metricsText, reportJobs, serveMetrics } from './telemetry/metrics.ts';
 export {
+  currentSpan,
   currentTraceId,
   currentTraceparent,
   linkTo,
   startTelemetry,
   type Telemetry,
+  withSharedSpan,
   withSpan,
   withTraceparent,
 } from './telemetry/telemetry.ts';

@@ -1,5 +1,6 @@
 /** The local activity of the workflow that stands in for standalone activities on an older server. */
 import { ProblemError, type problemOf, type UnitRun } from '@darkroom/contract';
+import { asUnitAttempt } from '@darkroom/frame';
 import { countUnitAttempt, forgetUnitAttempts, type Records } from '@darkroom/records';
 import { ApplicationFailure } from '@temporalio/common';
 import type { WorkerOptions } from '@temporalio/worker';
@@ -18,7 +19,7 @@ export function unitRunner(records: Records, activities: Activities): (run: Unit
     if (attempt > attempts)
       throw failure('poisonous_item', `All ${attempts} attempts at ${id} came to no end.`);
     try {
-      const result = await work(...args);
+      const result = await asUnitAttempt(attempt, () => work(...args));
       // A count that stays is forgotten after a day: records that are away now do not undo what was done.
       await forgetUnitAttempts(records.db, id).catch(() => {});
       return result;

@@ -64,7 +64,7 @@ test.each(['auto', 'never'])(
       state = await dispatch.units.describe('poison');
     }
     expect(state).toBe('failed');
-    expect(deaths).toEqual(Array.from({ length: attempts }, () => 'dies of poison'));
+    expect(deaths).toEqual(Array.from({ length: attempts }, (_, i) => `dies of poison, attempt ${i + 1}`));
     if (setting === 'auto') return;
     const handle = new Client({ connection, namespace: config.temporal.namespace }).workflow.getHandle(
       'unit/poison',

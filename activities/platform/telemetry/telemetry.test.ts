@@ -10,6 +10,7 @@ import {
   linkTo,
   startTelemetry,
   type Telemetry,
+  withSharedSpan,
   withSpan,
   withTraceparent,
 } from './telemetry.ts';
@@ -168,4 +169,29 @@ test('a receiver that does not answer does not hold the end up', async () => {
   expect(performance.now() - started).toBeLessThan(2000);
   silent.closeAllConnections();
   silent.close();
+});
+
+test('what is done for several is a trace of its own, linked with those of each of them', async () => {
+  const spans = recording();
+  const begun = Promise.withResolvers<void>();
+
+  const sharers: Span[] = [];
+  const waits = ['one', 'other'].map((name) =>
+    withSpan(name, {}, async (span) => {
+      sharers.push(span);
+      await begun.promise;
+    }),
+  );
+  await withSpan('whoever began it', {}, () => withSharedSpan('shared', {}, sharers, async () => {}));
+  begun.resolve();
+  await Promise.all(waits);
+  const told = await spans();
+  const [shared, one, other] = ['shared', 'one', 'other'].map(
+    (wanted) => told.find(({ name }) => name === wanted)!,
+  );
+  const linked = ({ links }: ReadableSpan) => links.map(({ context }) => context.spanId);
+  expect(shared!.parentSpanContext).toBeUndefined();
+  expect(new Set(told.map((span) => span.spanContext().traceId)).size).toBe(4);
+  expect(linked(shared!)).toEqual([one!, other!].map((span) => span.spanContext().spanId));
+  expect([one!, other!].map(linked)).toEqual(Array(2).fill([shared!.spanContext().spanId]));
 });

@@ -127,6 +127,27 @@ export async function withSpan<R>(
   });
 }
 
+/**
+ * As {@link withSpan}, in a trace of its own for what is done for several others together: it links to the span of each of them, and each
+ * of these to it.
+ */
+export async function withSharedSpan<R>(
+  name: string,
+  attributes: Attributes,
+  sharers: readonly Span[],
+  fn: () => Promise<R>,
+): Promise<R> {
+  const links = sharers.map((span) => ({ context: span.spanContext() }));
+  const shared = async (span: Span): Promise<R> => {
+    for (const sharer of sharers) sharer.addLink({ context: span.spanContext() });
+    return fn();
+  };
+  return withSpan(name, attributes, shared, { root: true, links });
+}
+
+/** The span this runs in. */
+export const currentSpan = (): Span | undefined => trace.getActiveSpan();
+
 function currentSpanContext() {
   const current = trace.getActiveSpan()?.spanContext();
   return current !== undefined && isSpanContextValid(current) ? current : undefined;

@@ -181,7 +181,7 @@ it('says under which id what was begun is found when it takes longer than its ti
     await done.promise;
     await recordPredictions(test.records.db, packed.header.batch, worked(packed));
   };
-  const error: unknown = await ask(9, { deadlineMs: 20 }).catch((thrown: unknown) => thrown);
+  const error: unknown = await ask(9, { deadlineMs: 500 }).catch((thrown: unknown) => thrown);
   const id = Number(/prediction (\d+)/.exec(error instanceof ProblemError ? error.message : '')?.[1]);
   done.resolve();
   await vi.waitFor(async () => expect((await getPrediction(test.records.db, id))?.result).toBe(9));

@@ -3,6 +3,7 @@
  * the worker has written. What was handed over is carried out and found, also where this process dies meanwhile.
  */
 import { type ModelIdentity, type PredictBatch, ProblemError, type ProblemRecord } from '@darkroom/contract';
+import { currentSpan, withSharedSpan } from '@darkroom/platform';
 import type { Records } from '@darkroom/records';
 import { type BatchItem, packBatch } from '../batch.ts';
 import { Gatherer, type GatherOptions } from '../gather/gatherer.ts';
@@ -165,6 +166,7 @@ export class Predictor {
       bytes,
       place: { id, acceptedAt },
       acceptedMs,
+      span: currentSpan(),
       answer: resolve,
       refuse: reject,
     };
@@ -199,7 +201,14 @@ export class Predictor {
     const version = JSON.stringify([model.name, model.version, model.digest]);
     const known = this.#gatherers.get(version);
     if (known !== undefined) return known.gatherer;
-    const send = (works: readonly Work[]): Promise<void> => this.#send(model, works);
+    // Of the trace of no request: it is for all of them.
+    const send = (works: readonly Work[]): Promise<void> =>
+      withSharedSpan(
+        'predict batch',
+        { 'darkroom.model': model.name, 'darkroom.items': works.length },
+        works.flatMap(({ span }) => span ?? []),
+        () => this.#send(model, works),
+      );
     const drop = (work: Work, why: 'overloaded' | 'late'): void => this.#drop(work, why);
     const { batch, queue } = this.#deps.gather;
     const underWay = (): number => this.#deps.gather.underWay(model);

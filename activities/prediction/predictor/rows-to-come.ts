@@ -2,6 +2,7 @@
  * Waits for the rows of micro-batches: Postgres tells of them, and where a word of it was lost they are looked for once a second. What
  * the engine has given up never has rows; those who wait for it are told.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { ProblemError, predictionsChannel } from '@darkroom/contract';
 import type { Records } from '@darkroom/records';
 import { predictionsAt } from '../records.ts';
@@ -27,7 +28,8 @@ export const gaveUp = (batch: string): ProblemError =>
 export class RowsToCome<Waits extends Waiter> {
   readonly #deps: RowsToComeDeps;
   readonly #askMs: number;
-  readonly #open = new Map<string, OpenBatch<Waits>>();
+  /** What looks for the rows of each batch that is waited for. */
+  readonly #open = new Map<string, () => void>();
   #listening: Promise<{ unlisten(): Promise<void> }> | undefined;
   #looking: NodeJS.Timeout | undefined;
 
@@ -39,9 +41,9 @@ export class RowsToCome<Waits extends Waiter> {
   /** With the first batch: a process of which nobody wants predictions has no connection for them. */
   #listen(): void {
     if (this.#listening !== undefined) return;
-    const look = (batch: string): void => void this.#look(batch);
+    const look = (batch: string): void => this.#open.get(batch)?.();
     const lookForAll = (): void => {
-      for (const batch of this.#open.keys()) look(batch);
+      for (const look of this.#open.values()) look();
     };
     // What was told while nobody listened is lost, so that all are looked for after each (re)connection.
     this.#listening = this.#deps.records.listen(predictionsChannel, look, lookForAll);
@@ -52,10 +54,12 @@ export class RowsToCome<Waits extends Waiter> {
   /** Answers the waiters of a batch as its rows come. Resolves when nobody waits any more, with those who never got one; never rejects. */
   async wait(batch: string, waiters: readonly Waits[]): Promise<readonly Waits[]> {
     const open = new OpenBatch(waiters, Date.now() + this.#askMs);
-    this.#open.set(batch, open);
+    // Whoever tells of its rows, the queries for them are of its own trace.
+    const look = AsyncLocalStorage.bind(() => void this.#look(batch, open));
+    this.#open.set(batch, look);
     this.#listen();
     // Its rows may be there: it is of a repeated request, or was faster than we are.
-    void this.#look(batch);
+    look();
     const refused = await open.ended;
     this.#open.delete(batch);
     return refused;
@@ -66,10 +70,9 @@ export class RowsToCome<Waits extends Waiter> {
     await (await this.#listening)?.unlisten();
   }
 
-  async #look(batch: string): Promise<void> {
-    const open = this.#open.get(batch);
+  async #look(batch: string, open: OpenBatch<Waits>): Promise<void> {
     // A look that takes long is not begun again beside itself; the next one comes in a second.
-    if (open === undefined || open.looking) return;
+    if (open.looking) return;
     open.looking = true;
     try {
       open.answer(await predictionsAt(this.#deps.records.db, open.missing));

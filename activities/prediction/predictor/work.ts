@@ -1,5 +1,6 @@
 /** What was taken in and waits to be handed over, and how its batch and its row tell of it. */
 import type { PredictionRecord, ProblemRecord } from '@darkroom/contract';
+import type { currentSpan } from '@darkroom/platform';
 import type { BatchItem } from '../batch.ts';
 import type { PredictionPlace, PredictionRow } from '../records.ts';
 import type { PredictionRequest } from './predictor.ts';
@@ -11,6 +12,8 @@ export interface Work {
   readonly bytes: number;
   readonly place: PredictionPlace;
   readonly acceptedMs: number;
+  /** Of its request. */
+  readonly span: ReturnType<typeof currentSpan>;
   readonly answer: (row: PredictionRow) => void;
   readonly refuse: (error: unknown) => void;
 }

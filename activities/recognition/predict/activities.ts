@@ -1,10 +1,11 @@
 /** The activity of predictions: a micro-batch out of the store, through a lane, into the records. */
 import { predictBatch as batchCall, ProblemError } from '@darkroom/contract';
+import { unitAttempt } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import { predictionsAt, recordPredictions, unpackBatch } from '@darkroom/prediction';
 import { countUnitAttempt, forgetUnitAttempts, type Records } from '@darkroom/records';
 import { type Storage, StorageError } from '@darkroom/storage';
-import { activityInfo, cancellationSignal } from '@temporalio/activity';
+import { cancellationSignal } from '@temporalio/activity';
 import { type PredictOne, predictBatch } from './batch.ts';
 import type { SpentObjects } from './spent.ts';
 
@@ -42,7 +43,7 @@ export function predictionActivities({ records, storage, spent }: PredictionDeps
       const packed = unpackBatch(object);
       const fetchedAt = Date.now();
       const common = { predict, signal, begunAt, fetchedAt, now: Date.now };
-      if (activityInfo().attempt <= attemptsTogether) {
+      if (unitAttempt() <= attemptsTogether) {
         const made = await predictBatch(packed, { ...common, width });
         await failpoint('prediction.before-record', batch);
         await recordPredictions(records.db, batch, made);
