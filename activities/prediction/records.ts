@@ -1,8 +1,8 @@
 /** Predictions in the records: written by the batch, read by their owner. */
 import { type PredictionDetail, type PredictionRecord, predictionsChannel } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
-import { and, desc, eq, getTableColumns, gte, inArray, lt, lte, type SQL, sql } from 'drizzle-orm';
-import { predictionKeys, predictions } from './schema.ts';
+import { and, desc, eq, getTableColumns, gte, inArray, isNull, lt, lte, type SQL, sql } from 'drizzle-orm';
+import { predictionKeys, predictionPictures, predictions } from './schema.ts';
 
 export type PredictionRow = typeof predictions.$inferSelect;
 
@@ -95,10 +95,14 @@ export const listPredictions = read(async (db: Db, filter: PredictionFilter): Pr
     .limit(filter.limit);
 });
 
-/** Removes a prediction; one that is gone is fine. Its Idempotency-Key stands for it still: a repetition is told that it was deleted. */
+/** Removes a prediction, and has its picture go; one that is gone is fine. Its Idempotency-Key stands for it still: a repetition is told that it was deleted. */
 export const deletePrediction = write(async (db: Db, { id, acceptedAt }: PredictionRow): Promise<void> => {
   await db.transaction(async (tx) => {
     await tx.update(predictionKeys).set({ deletedAt: sql`now()` }).where(eq(predictionKeys.predictionId, id));
+    await tx
+      .update(predictionPictures)
+      .set({ doomedAt: sql`now()` })
+      .where(and(eq(predictionPictures.predictionId, id), isNull(predictionPictures.doomedAt)));
     await tx.delete(predictions).where(and(eq(predictions.id, id), eq(predictions.acceptedAt, acceptedAt)));
   });
 });
@@ -160,8 +164,8 @@ export const rebindPredictionKey = write(
   },
 );
 
-/** The document of a row. */
-export function toPredictionDetail(row: PredictionRow): PredictionDetail {
+/** The document of a row; `picture` is the address of the one that was kept with it. */
+export function toPredictionDetail(row: PredictionRow, picture: string | null = null): PredictionDetail {
   const { id, result, state, label, score, output, filename, bytes, timings, problem, traceId } = row;
   return {
     id,
@@ -175,6 +179,7 @@ export function toPredictionDetail(row: PredictionRow): PredictionDetail {
     canary: row.canary,
     filename,
     bytes,
+    picture,
     timings,
     problem,
     traceId,

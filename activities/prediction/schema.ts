@@ -62,6 +62,26 @@ export const predictions = pgTable(
   ],
 );
 
+/** Pictures that are kept: a row is there before its object is, and goes after it. */
+export const predictionPictures = pgTable(
+  'prediction_pictures',
+  {
+    predictionId: bigint('prediction_id', { mode: 'number' }).primaryKey(),
+    /** Of the prediction. */
+    acceptedAt: at('accepted_at').notNull(),
+    contentType: text('content_type').notNull(),
+    /** Whether the row of the prediction was seen; false while nobody has looked. */
+    made: boolean().notNull().default(false),
+    /** Since when it is to go. */
+    doomedAt: at('doomed_at'),
+  },
+  (t) => [
+    index('prediction_pictures_by_age').on(t.acceptedAt).where(sql`${t.doomedAt} is null`),
+    index('prediction_pictures_unmade').on(t.acceptedAt).where(sql`not ${t.made} and ${t.doomedAt} is null`),
+    index('prediction_pictures_doomed').on(t.doomedAt).where(sql`${t.doomedAt} is not null`),
+  ],
+);
+
 /** Which prediction an Idempotency-Key stands for: its id is given before it is made, so that a repetition makes the same one. */
 export const predictionKeys = pgTable(
   'prediction_keys',

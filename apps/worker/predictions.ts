@@ -1,7 +1,16 @@
 /** What the sweep does for predictions: their months, their retention, and what a process left that died. */
 import type { Upkeep } from '@darkroom/dispatch';
 import type { Config } from '@darkroom/platform';
-import { ensureMonths, forgetKeysBefore, removePredictionsBefore } from '@darkroom/prediction';
+import {
+  doomedPictures,
+  doomPicturesBefore,
+  doomUnmade,
+  ensureMonths,
+  forgetKeysBefore,
+  forgetPictures,
+  pictureKey,
+  removePredictionsBefore,
+} from '@darkroom/prediction';
 import { batchesPrefix } from '@darkroom/prediction/predictor/predictor.ts';
 import type { Records } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';
@@ -9,6 +18,8 @@ import type { Storage } from '@darkroom/storage';
 const hourMs = 3_600_000;
 /** No attempt at a batch is that old. */
 const spentMs = hourMs;
+/** Nobody is putting a picture any more that was to go so long ago. */
+const putMs = 60_000;
 /** How often packed objects are looked through that nobody has removed. */
 const lookMs = hourMs / 4;
 
@@ -33,6 +44,11 @@ export function predictionUpkeep({
         await storage.remove(left, { assertHeld: async () => {}, signal });
         lookAt = now + lookMs;
       };
+      const removePictures = async (): Promise<void> => {
+        const ids = await doomedPictures(db);
+        await storage.remove(ids.map(pictureKey), { assertHeld: async () => {}, signal });
+        await forgetPictures(db, ids, new Date(now - putMs));
+      };
       // One that has to wait for a table, or fails, keeps none of the others from their turn.
       const steps = [
         () => ensureMonths(db, new Date(now)),
@@ -43,9 +59,13 @@ export function predictionUpkeep({
             new Date(now - Math.min(keyHours, 24 * (retentionDays ?? Number.POSITIVE_INFINITY)) * hourMs),
           ),
         async () => {
-          if (retentionDays !== undefined)
-            await removePredictionsBefore(db, new Date(now - retentionDays * 24 * hourMs));
+          if (retentionDays === undefined) return;
+          const before = new Date(now - retentionDays * 24 * hourMs);
+          await doomPicturesBefore(db, before);
+          await removePredictionsBefore(db, before);
         },
+        () => doomUnmade(db, new Date(now - spentMs)),
+        removePictures,
         removeLeft,
       ];
       const failed: unknown[] = [];

@@ -100,6 +100,10 @@ export const predictionDetail = prediction
     canary: z.boolean().meta({ description: 'Whether the version was chosen as the canary of the alias.' }),
     filename: z.string(),
     bytes: z.int(),
+    picture: z.string().nullable().meta({
+      description:
+        'Address of the picture, where it was kept: it carries a signature of its own, so that a browser may open it. Null where it was not.',
+    }),
     timings: predictionTimings,
     problem: problemRecord.nullable(),
     traceId: z.string().nullable(),
@@ -112,6 +116,7 @@ export const predictionAnswer = predictionDetail.partial().required({ id: true, 
   id: 'PredictionAnswer',
   description: '`id` and `result` alone, where `detail` was not asked for.',
 });
+export type PredictionAnswer = z.infer<typeof predictionAnswer>;
 export type PredictionDetail = z.infer<typeof predictionDetail>;
 
 /** What the activity is told of a micro-batch: all else stands in its packed object. */

@@ -29,6 +29,7 @@ const worked = ({ header, bodies }: PackedBatch): PredictionRecord[] =>
 
 let test: TestRecords;
 const objects = new Map<string, Buffer>();
+let keep: PredictorDeps['keep'];
 let predictor: Predictor;
 /** What becomes of a batch that was handed over. */
 let work: (batch: PackedBatch) => Promise<void>;
@@ -46,10 +47,12 @@ beforeEach(async () => {
   underWay = 2;
   work = (packed) => recordPredictions(test.records.db, packed.header.batch, worked(packed));
   isOpen = async () => true;
+  keep = async () => {};
   predictor = new Predictor({
     records: test.records,
     put: async (key, bytes) => objects.set(key, bytes),
     start: async ({ key }: PredictBatch) => void work(unpackBatch(objects.get(key)!)).catch(() => {}),
+    keep: (...asked) => keep(...asked),
     isOpen: (batch) => isOpen(batch),
     askMs: 500,
     newBatch: () => `batch-${++batches}`,
@@ -230,6 +233,24 @@ it('passes on what keeps a batch from being handed over, and serves the next', a
   put.mockRestore();
   expect((await ask(2)).result).toBe(2);
   await predictor.drained();
+});
+
+it('keeps a picture before it is predicted, where that was asked for, and fails where it cannot be kept', async () => {
+  const kept: number[] = [];
+  keep = async ({ id }) => {
+    expect(await getPrediction(test.records.db, id)).toBeUndefined();
+    kept.push(id);
+  };
+  const row = await ask(1, { keep: true });
+  await ask(2);
+  expect(kept).toEqual([row.id]);
+  keep = async () => {
+    throw new ProblemError('storage_unavailable', 'away');
+  };
+  await expect(ask(3, { keep: true })).rejects.toMatchObject({ code: 'storage_unavailable' });
+  await predictor.drained();
+  const failed = await listPredictions(test.records.db, { state: 'failed', limit: 9 });
+  expect(failed.map(({ problem }) => problem?.code)).toEqual(['storage_unavailable']);
 });
 
 it('is asked for the same again by an Idempotency-Key: made once, told from another, and not made again when deleted', async () => {

@@ -11,7 +11,7 @@ import type { PredictionPlace, PredictionRow } from '../records.ts';
 import { FailedRows } from './failed-rows.ts';
 import { type Idempotency, PredictionPlaces } from './places.ts';
 import { gaveUp, RowsToCome } from './rows-to-come.ts';
-import { failedRecordOf, itemOf, type Work } from './work.ts';
+import { type FailedWork, failedRecordOf, itemOf, type Work } from './work.ts';
 
 export interface PredictionRequest {
   readonly owner: string;
@@ -31,6 +31,8 @@ export interface PredictionRequest {
   readonly deadlineMs: number;
   readonly traceId: string | null;
   readonly idempotency?: Idempotency | undefined;
+  /** Whether the picture is kept for as long as the prediction. */
+  readonly keep?: boolean;
   /** Aborts when whoever asks has gone: what was not handed over is not done then. */
   readonly signal: AbortSignal;
 }
@@ -39,6 +41,8 @@ export interface PredictorDeps {
   readonly records: Pick<Records, 'db' | 'listen'>;
   /** Puts an object under a key of the platform's bucket. */
   readonly put: (key: string, bytes: Buffer) => Promise<unknown>;
+  /** Keeps a picture with the prediction that is to be made of it. */
+  readonly keep: (place: PredictionPlace, picture: Uint8Array) => Promise<void>;
   /** Starts the unit of a batch; one that is there already is fine. */
   readonly start: (batch: PredictBatch, first: BatchItem) => Promise<void>;
   /** Whether the engine still works on the batch, or means to. */
@@ -147,8 +151,22 @@ export class Predictor {
     const wanted = { owner, priority, bytes: picture.byteLength, until: acceptedMs + deadlineMs };
     const refusal = this.#gathererOf(model).refusalOf(wanted);
     if (refusal !== undefined) throw refusal;
-    const found = await inTime(this.#places.of(request, acceptedMs), acceptedMs, deadlineMs, signal);
+    const found = await inTime(this.#prepare(request, acceptedMs), acceptedMs, deadlineMs, signal);
     return 'row' in found ? found.row : this.#ask(request, found.place, acceptedMs);
+  }
+
+  /** Where the prediction is to be made, its picture is kept from then on: before there is a row, so that a row never promises one that is not there. */
+  async #prepare(request: PredictionRequest, acceptedMs: number): ReturnType<PredictionPlaces['of']> {
+    const found = await this.#places.of(request, acceptedMs);
+    if (!('place' in found) || request.keep !== true) return found;
+    try {
+      await this.#deps.keep(found.place, request.picture);
+      return found;
+    } catch (error) {
+      const failed = { request, place: found.place, bytes: request.picture.byteLength };
+      if (error instanceof ProblemError) this.#recordFailed([failed], error.problem);
+      throw error;
+    }
   }
 
   async #ask(
@@ -249,7 +267,7 @@ export class Predictor {
   }
 
   /** What was accepted and failed has a row too. */
-  #recordFailed(works: readonly Work[], problem: ProblemRecord): void {
+  #recordFailed(works: readonly FailedWork[], problem: ProblemRecord): void {
     this.#failed.add(works.map((work) => failedRecordOf(work, problem)));
   }
 }

@@ -35,8 +35,10 @@ export function itemOf({ request, bytes, place, acceptedMs }: Work, sentAt: numb
   };
 }
 
+export type FailedWork = Pick<Work, 'request' | 'place' | 'bytes'>;
+
 export const failedRecordOf = (
-  { request, place, bytes }: Work,
+  { request, place, bytes }: FailedWork,
   problem: ProblemRecord,
 ): PredictionRecord => ({
   ...place,

@@ -10,6 +10,7 @@ import { v7 as uuid7 } from 'uuid';
 import { toProblem } from '../problems.ts';
 import { measures } from './measures.ts';
 import { PictureMemory } from './memory.ts';
+import { keepPicture } from './pictures.ts';
 import { Readiness } from './readiness.ts';
 import { ServedModels } from './served.ts';
 import { PredictionStatistics } from './statistics.ts';
@@ -63,6 +64,7 @@ export function createPredicting({ config, records, storage, dispatch }: Predict
         .catch((error: unknown) => {
           throw toProblem(error);
         }),
+    keep: (place, picture) => keepPicture({ records, storage }, place, picture),
     start: (batch, { owner }) =>
       dispatch.units.start({
         id: unitOf(batch.batch),

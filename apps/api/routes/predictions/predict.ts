@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { ProblemError, predictionAnswer } from '@darkroom/contract';
 import { fingerprintOf } from '@darkroom/dispatch';
 import { fractionOf, modelOptionLength } from '@darkroom/models';
-import { type PredictionRow, toPredictionDetail } from '@darkroom/prediction';
 import type { PredictionRequest } from '@darkroom/prediction/predictor/predictor.ts';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from '../../context.ts';
@@ -21,6 +20,7 @@ import { predictionProblems } from '../../predicting/predictor.ts';
 import { validationProblem } from '../../problems.ts';
 import { discardBody } from '../../requests/body.ts';
 import { optionsInQuery } from '../../requests/query.ts';
+import { documentsOf } from './documents.ts';
 import { readPicture, type SentPicture } from './picture.ts';
 
 export const predictionOptions = z.strictObject({
@@ -38,6 +38,9 @@ export const predictionOptions = z.strictObject({
   deadline: z.number().min(0.05).max(60).optional().meta({
     description: 'Seconds that the answer is waited for. Absent: PREDICTION_DEADLINE_SECONDS, 2.',
     example: 2,
+  }),
+  keep: z.boolean().default(false).meta({
+    description: 'Whether the picture is kept for as long as the prediction: `GET …/predict/{id}/picture`.',
   }),
 });
 export type PredictionOptions = z.infer<typeof predictionOptions>;
@@ -60,7 +63,7 @@ const predictAt = (base: Base) =>
     description: [
       'The answer is `{"id", "result"}` alone, `result` being the class index; `?detail=true` has label, score, the best classes or the boxes, the model’s version, and the time of each step.',
       'The prediction is in the database before it is answered. With an `Idempotency-Key` the same request again is the same prediction.',
-      'What cannot be done within the deadline is refused with 503 as it comes in. The picture is not kept.',
+      'What cannot be done within the deadline is refused with 503 as it comes in. The picture is not kept unless `keep` says so; it is in the store then before the prediction is made, and where the store does not take it the answer is 503.',
     ].join('\n'),
     request: {
       headers: idempotencyHeader,
@@ -98,16 +101,13 @@ export function registerPredict(api: Api, base: Base): void {
       c.set('predictionId', row.id);
       setHeader(c, 'location', `${base}/predict/${row.id}`);
       if (row.problem !== null) throw new ProblemError(row.problem.code, row.problem.detail);
-      return c.json(documentOf(row, options.detail), 200);
+      const [document] = await documentsOf(c, [row], options.detail);
+      return c.json(document!, 200);
     } finally {
       room.free();
     }
   });
 }
-
-/** The document of a row: its two keys, or all. */
-export const documentOf = (row: PredictionRow, detail: boolean) =>
-  detail ? toPredictionDetail(row) : { id: row.id, result: row.result };
 
 /**
  * Refuses before the picture is read what would be refused behind it, by what the query says. What is refused is taken off the wire, so that its
@@ -146,6 +146,7 @@ async function readRequest(c: ApiContext, room: Pick<Room, 'grow'>) {
     filename: picture.filename,
     topK: options.topK,
     deadlineMs: deadlineMs(c, options.deadline),
+    keep: options.keep,
     traceId: traceId ?? null,
     idempotency: idempotencyOf(c, picture, options),
     signal: c.req.raw.signal,
@@ -173,7 +174,7 @@ async function resolved(c: ApiContext, { model: asked }: PredictionOptions) {
 function idempotencyOf(c: ApiContext, { bytes, filename }: SentPicture, options: PredictionOptions) {
   const key = c.req.header('idempotency-key');
   if (key === undefined) return undefined;
-  const { model, topK } = options;
+  const { model, topK, keep } = options;
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  return { key, fingerprint: fingerprintOf({ sha256, filename, model, topK }) };
+  return { key, fingerprint: fingerprintOf({ sha256, filename, model, topK, ...(keep && { keep }) }) };
 }

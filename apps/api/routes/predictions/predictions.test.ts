@@ -2,6 +2,7 @@ import { type OpenedModel, type PredictionRecord, predictBatch, problemOf } from
 import type { Engine } from '@darkroom/dispatch';
 import { tellModel } from '@darkroom/models';
 import { type PackedBatch, recordPredictions, unpackBatch } from '@darkroom/prediction';
+import { keysUnder } from '@darkroom/storage/testing.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
@@ -112,6 +113,59 @@ test('an answer is in the access log with who asked, and the prediction’s id',
         expect.stringMatching(/^ann POST \/predict 503 $/),
       ]),
     );
+});
+
+test('a picture is kept where that was asked for: its owner’s, and gone with the prediction', async () => {
+  await serve();
+  const png = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
+  const notes = new TextEncoder().encode('<script>alert(1)</script>');
+  const kept = await predict(png, { query: '?keep=true&detail=true' });
+  const text = await predict(notes, { query: '?keep=true' });
+  const forgotten = await predict(png, { query: '?detail=true' });
+  expect([kept.status, text.status, forgotten.body.picture]).toEqual([200, 200, null]);
+  const path = `/predict/${kept.body.id}/picture`;
+  const shown = await api.get(path, ann);
+  expect(Buffer.from(await shown.arrayBuffer())).toEqual(Buffer.from(png));
+  expect(Object.fromEntries(shown.headers)).toMatchObject({
+    'content-type': 'image/png',
+    'content-length': '8',
+    'content-disposition': expect.stringContaining('inline; filename="a.jpg"'),
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': expect.stringContaining("default-src 'none'"),
+  });
+  // What is no picture is nothing for a browser to open.
+  const opened = await api.get(`/v1/predict/${text.body.id}/picture`, ann);
+  expect([opened.headers.get('content-type'), opened.headers.get('content-disposition')]).toEqual([
+    'application/octet-stream',
+    expect.stringContaining('attachment'),
+  ]);
+  await opened.body?.cancel();
+  const listed = await (await api.get('/predict?detail=true&pageSize=3', ann)).json();
+  const link = z.string().parse(kept.body.picture);
+  expect(
+    z
+      .array(answer)
+      .parse(listed)
+      .map(({ picture }) => typeof picture),
+  ).toEqual(['object', 'string', 'string']);
+  const byLink = await fetch(link.replace(api.config.api.publicUrl, api.url));
+  expect([byLink.status, byLink.headers.get('cross-origin-resource-policy')]).toEqual([200, 'cross-origin']);
+  await byLink.body?.cancel();
+  const bob = (await api.key({ owner: 'bob' })).key;
+  const others = [api.get(path, bob), api.get(path), api.get(`/predict/${forgotten.body.id}/picture`, ann)];
+  expect((await Promise.all(others)).map(({ status }) => status)).toEqual([404, 401, 404]);
+  expect((await api.send('DELETE', `/predict/${kept.body.id}`, ann)).status).toBe(204);
+  expect((await api.get(path, ann)).status).toBe(404);
+  expect(await keysUnder(api.storage, 'prediction-pictures/')).toEqual([
+    `prediction-pictures/${text.body.id}`,
+  ]);
+});
+
+test('an Idempotency-Key tells keeping a picture from not keeping it', async () => {
+  const headers = { 'idempotency-key': 'kept' };
+  const made = await predict(Uint8Array.of(3), { query: '?keep=true', headers });
+  expect((await predict(Uint8Array.of(3), { query: '?keep=true', headers })).body.id).toBe(made.body.id);
+  expect((await predict(Uint8Array.of(3), { headers })).body.code).toBe('idempotency_key_reused');
 });
 
 test('what there is no room for is refused before its picture is read, and who sent it reads why', async () => {

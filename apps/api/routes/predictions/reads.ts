@@ -7,8 +7,9 @@ import type { Api, ApiContext } from '../../context.ts';
 import { setHeader } from '../../middleware/headers.ts';
 import { type Base, named } from '../../openapi/bases.ts';
 import { problems } from '../../openapi/describe.ts';
+import { removalOfPicture } from '../../predicting/pictures.ts';
 import { openPage, pageLimit, pageQuery, sealPage } from '../../signed/pages.ts';
-import { documentOf } from './predict.ts';
+import { documentsOf } from './documents.ts';
 
 const detailQuery = {
   detail: z
@@ -17,7 +18,8 @@ const detailQuery = {
     .meta({ description: 'Whether to tell more than `id` and `result`.', type: 'boolean' }),
 };
 
-const idParam = z.object({
+/** Of a prediction, in a path. */
+export const idParam = z.object({
   id: z
     .string()
     .meta({ description: 'Id of the prediction.', example: '1', param: { name: 'id', in: 'path' } }),
@@ -71,6 +73,7 @@ const deleteAt = (base: Base) =>
     path: `${base}/predict/{id}`,
     ...named('deletePrediction', base, 'Predictions'),
     summary: 'Delete a prediction',
+    description: 'And its picture, where it was kept.',
     request: { params: idParam },
     responses: { 204: { description: 'It is gone.' }, ...problems('not_found', 'forbidden') },
   });
@@ -92,19 +95,21 @@ export function registerPredictionReads(api: Api, base: Base): void {
       next.searchParams.set('pageToken', sealPage(config.links.secret, scope, last.id));
       setHeader(c, 'link', `<${config.api.publicUrl}${next.pathname}${next.search}>; rel="next"`);
     }
-    return c.json(
-      page.map((row) => documentOf(row, detail)),
-      200,
-    );
+    return c.json(await documentsOf(c, page, detail), 200);
   });
 
   api.openapi(getAt(base), async (c) => {
-    const row = await load(c, c.req.valid('param').id, 'read');
-    return c.json(documentOf(row, c.req.valid('query').detail), 200);
+    const row = await loadPrediction(c, c.req.valid('param').id, 'read');
+    const [document] = await documentsOf(c, [row], c.req.valid('query').detail);
+    return c.json(document!, 200);
   });
 
   api.openapi(deleteAt(base), async (c) => {
-    await deletePrediction(c.var.deps.records.db, await load(c, c.req.valid('param').id, 'delete'));
+    const { deps } = c.var;
+    const row = await loadPrediction(c, c.req.valid('param').id, 'delete');
+    const removePicture = await removalOfPicture(deps, row.id);
+    await deletePrediction(deps.records.db, row);
+    await removePicture();
     return c.body(null, 204);
   });
 }
@@ -112,7 +117,7 @@ export function registerPredictionReads(api: Api, base: Base): void {
 const idForm = /^[1-9]\d{0,15}$/;
 
 /** The prediction, if the caller may do `action` to it. Throws `not_found`, `forbidden`. */
-async function load(c: ApiContext, id: string, action: Action): Promise<PredictionRow> {
+export async function loadPrediction(c: ApiContext, id: string, action: Action): Promise<PredictionRow> {
   if (!idForm.test(id)) throw new ProblemError('not_found', 'There is no such thing, or it is not yours.');
   c.set('predictionId', Number(id));
   const row = await getPrediction(c.var.deps.records.db, Number(id));

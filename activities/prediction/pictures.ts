@@ -1,0 +1,88 @@
+/**
+ * Pictures that are kept with their predictions, where that was asked for. A row says of each that it is there: it is written before the
+ * object is, and goes after it, so that none is left behind whatever dies meanwhile.
+ */
+import { type Db, read, write } from '@darkroom/records';
+import { and, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm';
+import type { PredictionPlace } from './records.ts';
+import { predictionPictures } from './schema.ts';
+
+export type PictureRow = typeof predictionPictures.$inferSelect;
+
+/** Where the picture of a prediction lies, in the platform's bucket. */
+export const pictureKey = (predictionId: number): string => `prediction-pictures/${predictionId}`;
+
+/** Says that a picture is about to be put. One of the same prediction that is there, or is to go, stays as it is. */
+export const announcePicture = write(
+  async (db: Db, { id, acceptedAt }: PredictionPlace, contentType: string): Promise<void> => {
+    await db
+      .insert(predictionPictures)
+      .values({ predictionId: id, acceptedAt: new Date(acceptedAt), contentType })
+      .onConflictDoNothing();
+  },
+);
+
+/** Of those predictions, the pictures that are kept. */
+export const picturesOf = read(async (db: Db, ids: readonly number[]): Promise<PictureRow[]> => {
+  if (ids.length === 0) return [];
+  return await db
+    .select()
+    .from(predictionPictures)
+    .where(and(inArray(predictionPictures.predictionId, [...ids]), isNull(predictionPictures.doomedAt)));
+});
+
+/** Has the pictures of those predictions go. */
+export const doomPictures = write(async (db: Db, ids: readonly number[]): Promise<void> => {
+  await db
+    .update(predictionPictures)
+    .set({ doomedAt: sql`now()` })
+    .where(and(inArray(predictionPictures.predictionId, [...ids]), isNull(predictionPictures.doomedAt)));
+});
+
+/** Rows that one statement looks at. */
+const rowsAtOnce = 5000;
+
+/** Has those go, some thousand a call, whose predictions were accepted before that moment. */
+export const doomPicturesBefore = write(async (db: Db, before: Date): Promise<void> => {
+  await db.execute(sql`
+    update ${predictionPictures} set doomed_at = now() where prediction_id in (
+      select prediction_id from ${predictionPictures}
+      where doomed_at is null and accepted_at < ${before.toISOString()} limit ${rowsAtOnce})`);
+});
+
+/**
+ * Has those go, some thousand a call, of whose predictions nothing came: of what was accepted before that moment, when there was no row yet to see,
+ * each is looked at once.
+ */
+export const doomUnmade = write(async (db: Db, before: Date): Promise<void> => {
+  await db.execute(sql`
+    with old as (
+      select prediction_id, accepted_at from ${predictionPictures}
+      where not made and doomed_at is null and accepted_at < ${before.toISOString()}
+      limit ${rowsAtOnce} for update skip locked
+    ), seen as (
+      select old.prediction_id, predictions.id is not null as made from old
+      left join predictions on predictions.id = old.prediction_id and predictions.accepted_at = old.accepted_at
+    )
+    update ${predictionPictures} as picture
+    set made = seen.made, doomed_at = case when seen.made then null else now() end
+    from seen where picture.prediction_id = seen.prediction_id`);
+});
+
+/** Predictions whose pictures are to go, those first that have waited longest. */
+export const doomedPictures = read(async (db: Db): Promise<number[]> => {
+  const rows = await db
+    .select({ id: predictionPictures.predictionId })
+    .from(predictionPictures)
+    .where(isNotNull(predictionPictures.doomedAt))
+    .orderBy(predictionPictures.doomedAt)
+    .limit(rowsAtOnce);
+  return rows.map(({ id }) => id);
+});
+
+/** Forgets those of them that were to go before that moment: whoever might still have been putting one has ended by then. */
+export const forgetPictures = write(async (db: Db, ids: readonly number[], before: Date): Promise<void> => {
+  await db
+    .delete(predictionPictures)
+    .where(and(inArray(predictionPictures.predictionId, [...ids]), lt(predictionPictures.doomedAt, before)));
+});
