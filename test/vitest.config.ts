@@ -12,6 +12,7 @@ const longest = [
   'faults/outages',
   'faults/video',
   'faults/groups',
+  'faults/predictions',
   'workflows/frame',
   'workflows/time',
   'workflows/items',

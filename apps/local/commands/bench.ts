@@ -15,6 +15,8 @@ export const bench: Command = {
   photo     a task of 200 photos and single photos against a bare process; the API alone at 50 clients
   video     ten minutes of 1080p against ffmpeg's own pass and bare inference; memory
   predict   predictions against bare Hono, FastAPI with an insert, and LitServe, at 1, 16 and 64 clients
+  predict-faults
+            predictions while workers, lanes and APIs die or are restarted: own answers, failed requests, kill to answer
   engine    the smallest durable runs by way and store; small jobs and what each costs
   delete    200 deletes at once of running jobs while another user sends photos
   items     jobs of 100,000 small items: rate, reads, memory, archive, delete
