@@ -11,6 +11,8 @@ import { type Dispatch, maintenanceActivities, standaloneActivities } from '@dar
 import { type FrameDeps, frameActivities, keepAlive, offerSlots } from '@darkroom/frame';
 import type { Holding } from '@darkroom/lane';
 import { type Config, failpoint, type Telemetry } from '@darkroom/platform';
+import type { ModelLanes, RecogniserConfig } from '@darkroom/recognition/lane/lanes.ts';
+import type { Serving } from '@darkroom/recognition/serving/serve-models.ts';
 import type { QueueActivities } from '@darkroom/workflows/queues.ts';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
@@ -55,22 +57,13 @@ export const queueDefinitions: {
   },
   [queues.recognition]: {
     activities: async (deps) => {
-      const [{ recognitionActivities }, { ModelLanes }, { recogniserIn }, { tellOfModel }] =
-        await Promise.all([
-          import('@darkroom/recognition/jobs/activities.ts'),
-          import('@darkroom/recognition/lane/lanes.ts'),
-          import('@darkroom/recognition/lane/recogniser.ts'),
-          import('@darkroom/recognition/jobs/tell-model.ts'),
-        ]);
-      const foreign = import.meta.resolve('@darkroom/media/decode/foreign.ts');
-      const recogniser = recogniserIn(new ModelLanes(deps.config, { foreign }));
-      // Without an end there is nobody to tell of either: a test of other things.
-      if (deps.atEnd) {
-        const { records, logger, worker } = deps;
-        deps.atEnd(await tellOfModel({ records, logger, worker }, () => recogniser.model()));
-        deps.atEnd(() => recogniser.close());
-      }
-      return recognitionActivities(deps, recogniser);
+      const [{ recognitionActivities }, { recogniserIn }] = await Promise.all([
+        import('@darkroom/recognition/jobs/activities.ts'),
+        import('@darkroom/recognition/lane/recogniser.ts'),
+      ]);
+      const { lanes } = deps.config.recognition;
+      const models = await modelsOf(deps, deps.config, { serves: 'recognition', lanes, warm: false });
+      return recognitionActivities(deps, recogniserIn(models));
     },
     slots: (config) => config.worker.maxActivities,
     lanes: async (config) => (await import('@darkroom/recognition/lane/recogniser.ts')).holdingOf(config),
@@ -84,41 +77,20 @@ export const queueDefinitions: {
   },
   [queues.interactive]: {
     activities: async (deps) => {
-      const [
-        { predictionActivities },
-        { SpentObjects },
-        { ModelLanes },
-        { forPredictions },
-        { predictorIn },
-        { tellOfModel },
-      ] = await Promise.all([
-        import('@darkroom/recognition/predict/activities.ts'),
-        import('@darkroom/recognition/predict/spent.ts'),
-        import('@darkroom/recognition/lane/lanes.ts'),
-        import('@darkroom/recognition/lane/predictions.ts'),
-        import('@darkroom/recognition/predict/predictor.ts'),
-        import('@darkroom/recognition/jobs/tell-model.ts'),
-      ]);
-      const foreign = import.meta.resolve('@darkroom/media/decode/foreign.ts');
-      const lanes = new ModelLanes(forPredictions(deps.config), { foreign });
-      const predictor = predictorIn(lanes, deps.config);
+      const [{ predictionActivities }, { SpentObjects }, { forPredictions }, { predictorIn }] =
+        await Promise.all([
+          import('@darkroom/recognition/predict/activities.ts'),
+          import('@darkroom/recognition/predict/spent.ts'),
+          import('@darkroom/recognition/lane/predictions.ts'),
+          import('@darkroom/recognition/predict/predictor.ts'),
+        ]);
+      const { config } = deps;
+      const serving = { serves: 'predictions', lanes: config.recognition.lanes, warm: true } as const;
+      const own = { ...deps, worker: `${deps.worker} predictions` };
+      const models = await modelsOf(own, forPredictions(config), serving);
       const spent = new SpentObjects(deps.storage);
-      if (deps.atEnd) {
-        const { records, logger, config } = deps;
-        const isOpen = (): boolean => predictor.pids.length > 0;
-        // One is kept open: who comes after a rest, or after it has died, waits for none to be opened.
-        const open = async () => {
-          const model = await predictor.model();
-          await lanes.warm(model.identity, true);
-          return model;
-        };
-        const about = { serves: 'predictions', lanes: config.recognition.lanes, isOpen } as const;
-        const worker = `${deps.worker} predictions`;
-        deps.atEnd(await tellOfModel({ records, logger, worker, ...about }, open));
-        deps.atEnd(() => predictor.close());
-        deps.atEnd(() => spent.flush());
-      }
-      return predictionActivities({ ...deps, spent }, predictor.predict);
+      deps.atEnd?.(() => spent.flush());
+      return predictionActivities({ ...deps, spent }, predictorIn(models, config).predict);
     },
     // While one batch is worked on, the next one is fetched.
     slots: (config) => 2 * config.recognition.lanes,
@@ -128,6 +100,30 @@ export const queueDefinitions: {
     },
   },
 };
+
+/** The lanes of a queue's models, and what has them hold what the records say; without an end (a test of other things) there is nobody to tell. */
+async function modelsOf(deps: WorkerDeps, config: RecogniserConfig, serving: Serving): Promise<ModelLanes> {
+  const [{ ModelLanes }, { ModelCache }, { fetchVersion }, { serveModels }] = await Promise.all([
+    import('@darkroom/recognition/lane/lanes.ts'),
+    import('@darkroom/recognition/serving/model-cache.ts'),
+    import('@darkroom/recognition/serving/fetch-version.ts'),
+    import('@darkroom/recognition/serving/serve-models.ts'),
+  ]);
+  const { storage, records, atEnd } = deps;
+  const cache = new ModelCache({ ...deps.config.modelCache, storage });
+  const models = new ModelLanes(config, {
+    foreign: import.meta.resolve('@darkroom/media/decode/foreign.ts'),
+    fetch: (model) => fetchVersion({ records, cache }, model),
+  });
+  if (atEnd) {
+    const end = await serveModels({ ...deps, models, cache }, serving);
+    atEnd(async () => {
+      await end();
+      await models.close();
+    });
+  }
+  return models;
+}
 
 const slotsOf = (config: Config, name: string, definition: QueueDefinition): number =>
   config.worker.slots[name] ?? definition.slots(config);

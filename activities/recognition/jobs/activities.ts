@@ -6,7 +6,6 @@ import {
   type ManifestFile,
   type MediaSource,
   type ModelRoom,
-  modelIdentity,
   type Page,
 } from '@darkroom/contract';
 import {
@@ -19,6 +18,7 @@ import {
   putFiles,
   workPage,
 } from '@darkroom/frame';
+import { modelsNow } from '@darkroom/models';
 import { failpoint } from '@darkroom/platform';
 import type { ItemRow } from '@darkroom/records';
 import type { RecogniseOptions, Recogniser } from '../lane/recogniser.ts';
@@ -46,13 +46,13 @@ const pageWork = {
 } as const;
 
 export function recognitionActivities(deps: FrameDeps, recogniser: Recogniser) {
-  const modelFor = async (attempt: Attempt, options: AnalysisOptions): Promise<Understanding> => {
-    const model = await recogniser.model();
-    const begun = modelIdentity.optional().parse(attempt.job.pinned?.model);
-    await requireModel(model, options, begun, (identity) =>
-      pinModel(deps.records.db, attempt.fence, identity),
-    );
-    return model;
+  const modelFor = (attempt: Attempt, options: AnalysisOptions): Promise<Understanding> => {
+    const { db } = deps.records;
+    return requireModel(options, attempt.job.pinned?.model, {
+      model: (version) => recogniser.model(version),
+      now: () => modelsNow(db),
+      pin: (identity) => pinModel(db, attempt.fence, identity),
+    });
   };
 
   const publish = async (attempt: Attempt) => {

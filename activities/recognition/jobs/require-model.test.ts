@@ -1,33 +1,81 @@
-import { analysisOptions, type ModelIdentity } from '@darkroom/contract';
+import { analysisOptions, type ModelIdentity, ProblemError } from '@darkroom/contract';
+import type { ModelsNow } from '@darkroom/models';
 import { expect, it } from 'vitest';
+import type { Model } from '../model/session.ts';
 import { constantModel, openFile, tensor } from '../testing/models.ts';
 import { requireModel } from './require-model.ts';
 
-it('a job that began with another model is told so, not that its labels are wrong', async () => {
-  const path = await constantModel({
-    outputs: { output0: tensor([1, 6, 84]) },
-    metadata: { names: "{0: 'robin', 1: 'wren'}" },
-    card: { name: 'birds', version: '7' },
-  });
-  const opened = await openFile(path);
-  const ants: ModelIdentity = { name: 'ants', version: '1', digest: 'a'.repeat(64) };
+const named = async (name: string, labels: string[]): Promise<Model> =>
+  openFile(
+    await constantModel({
+      outputs: { output0: tensor([1, 4 + labels.length, 84]) },
+      card: { name, version: '7', labels },
+    }),
+  );
+
+/** A worker whose own model is the first; the others are what it can open. */
+async function worker(open: readonly Model[], told: readonly Model[] = open) {
   const pinned: ModelIdentity[] = [];
-  const check = (label: string, begun?: ModelIdentity, winner = opened.identity) =>
-    requireModel(opened, analysisOptions.parse({ labels: [label] }), begun, async (identity) => {
-      pinned.push(identity);
-      return winner;
+  const now: ModelsNow = {
+    aliases: [],
+    defaults: {},
+    versions: told.map(({ identity }, at) => ({
+      ...identity,
+      state: 'ready',
+      serves: ['recognition'],
+      wanted: false,
+      registeredAt: 0,
+      open: { recognition: { workers: 1, lanes: 1, own: told.length - at } },
+    })),
+  };
+  const check = async (asked: object, begun?: ModelIdentity, winner?: ModelIdentity) => {
+    const found = await requireModel(analysisOptions.parse(asked), begun, {
+      model: async (version = open[0]?.identity) => {
+        const one = open.find(({ identity }) => identity.digest === version?.digest);
+        if (one === undefined) throw new ProblemError('unsupported_model', `${version?.name} is elsewhere.`);
+        return one;
+      },
+      now: async () => now,
+      pin: async (identity) => {
+        pinned.push(identity);
+        return winner ?? identity;
+      },
     });
-  await expect(check('soldier', ants)).rejects.toMatchObject({
-    code: 'unknown_model',
-    message: expect.stringContaining('began with ants 1, this worker has birds 7'),
-  });
-  // The same, where two workers begin at once.
-  await expect(check('wren', undefined, ants)).rejects.toMatchObject({ code: 'unknown_model' });
-  await check('wren', opened.identity);
-  pinned.length = 0;
-  await expect(check('soldier')).rejects.toMatchObject({ code: 'unknown_label' });
-  await expect(check('soldier', opened.identity)).rejects.toMatchObject({ code: 'unknown_label' });
-  expect(pinned).toEqual([]);
-  await check('wren');
-  expect(pinned).toEqual([opened.identity]);
+    return found.identity.name;
+  };
+  return { check, pinned };
+}
+
+it('the first attempt finds out what a name stands for, and later ones stay with that', async () => {
+  const [birds, ants] = [await named('birds', ['robin', 'wren']), await named('ants', ['soldier', 'queen'])];
+  const { check, pinned } = await worker([birds, ants]);
+  expect(await check({ model: 'ants' })).toBe('ants');
+  expect(await check({ model: 'ants@7' })).toBe('ants');
+  expect(await check({})).toBe('birds');
+  expect(pinned).toEqual([ants.identity, ants.identity, birds.identity]);
+  // Whatever the name stands for by now.
+  expect(await check({ model: 'birds' }, ants.identity)).toBe('ants');
+  expect(pinned).toHaveLength(3);
+  // Of two that begin at once, one decides.
+  expect(await check({ model: 'birds' }, undefined, ants.identity)).toBe('ants');
+});
+
+it('labels are those of the model that the job is for', async () => {
+  const [birds, ants] = [await named('birds', ['robin', 'wren']), await named('ants', ['soldier', 'queen'])];
+  const { check, pinned } = await worker([birds, ants]);
+  expect(await check({ model: 'ants', labels: ['soldier'] })).toBe('ants');
+  expect(await check({ labels: ['soldier'] }, ants.identity)).toBe('ants');
+  await expect(check({ labels: ['soldier'] })).rejects.toMatchObject({ code: 'unknown_label' });
+  expect(pinned).toHaveLength(1);
+});
+
+it('a name that nobody knows is said to be none; one that only another worker has is tried again', async () => {
+  const [birds, ants] = [await named('birds', ['robin']), await named('ants', ['soldier'])];
+  const { check } = await worker([birds], [birds, ants]);
+  await expect(check({ model: 'cows' })).rejects.toMatchObject({ code: 'unknown_model' });
+  await expect(check({ model: 'ants' })).rejects.toMatchObject({ problem: { retryable: true } });
+  // What this worker has, it knows by itself.
+  const silent = await worker([birds], []);
+  expect(await silent.check({ model: 'birds' })).toBe('birds');
+  await expect(silent.check({ model: 'ants' })).rejects.toMatchObject({ code: 'unknown_model' });
 });

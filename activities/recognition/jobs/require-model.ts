@@ -1,35 +1,48 @@
-/** Whether a worker's model is the one that a job is for. */
+/** Which version of which model a job is worked on with. */
 import { requireLabels } from '@darkroom/analysis';
-import { type AnalysisOptions, type ModelIdentity, ProblemError } from '@darkroom/contract';
+import { type AnalysisOptions, type ModelIdentity, modelIdentity, ProblemError } from '@darkroom/contract';
+import { type ModelsNow, resolveModel } from '@darkroom/models';
 import type { Understanding } from '../model/understanding/understand.ts';
-import { openedModelOf } from './tell-model.ts';
+import { openedModelOf } from '../serving/opened-model.ts';
 
-/**
- * The model a job asks for must be this worker's, and stay the one its first attempt worked with: `begun`, or undefined where this is
- * the first, which pins it. Throws `unknown_model`, and `unknown_label` only for labels of the model that the job is for.
- */
-export async function requireModel(
-  opened: Understanding,
-  options: AnalysisOptions,
-  begun: ModelIdentity | undefined,
-  pin: (identity: ModelIdentity) => Promise<ModelIdentity>,
-): Promise<void> {
-  const { identity } = opened;
-  if (options.model !== 'default' && options.model !== identity.name) {
-    throw new ProblemError(
-      'unknown_model',
-      `There is no model ${options.model}; this worker has ${identity.name} (default).`,
-    );
-  }
-  if (begun !== undefined) requireSame(begun, identity);
-  requireLabels(options, [openedModelOf(opened)]);
-  if (begun === undefined) requireSame(await pin(identity), identity);
+export interface RequireModel {
+  /** How a version is understood, by default the worker's own; opens it where it is not. */
+  readonly model: (version?: ModelIdentity) => Promise<Understanding>;
+  /** What models there are. */
+  readonly now: () => Promise<ModelsNow>;
+  /** Pins a version, unless another attempt was first; the one that is pinned then. */
+  readonly pin: (identity: ModelIdentity) => Promise<ModelIdentity>;
 }
 
-function requireSame(begun: ModelIdentity, own: ModelIdentity): void {
-  if (begun.digest === own.digest) return;
-  throw new ProblemError(
-    'unknown_model',
-    `The job began with ${begun.name} ${begun.version}, this worker has ${own.name} ${own.version}. Run the job again with rerun.`,
-  );
+/**
+ * The version that a job stays with: `pinned` is that of its first attempt, which finds out what the name stands for then. Any worker opens it. Throws
+ * `unknown_model`, `model_not_ready`, and `unknown_label` only for labels of the model that the job is for; what keeps this worker from opening it.
+ */
+export async function requireModel(
+  options: AnalysisOptions,
+  pinned: unknown,
+  { model, now, pin }: RequireModel,
+): Promise<Understanding> {
+  const begun = modelIdentity.optional().parse(pinned);
+  const opened = await (begun === undefined ? meant(options.model, { model, now }) : model(begun));
+  requireLabels(options, [openedModelOf(opened)]);
+  if (begun !== undefined) return opened;
+  const winner = await pin(opened.identity);
+  return winner.digest === opened.identity.digest ? opened : model(winner);
+}
+
+async function meant(
+  asked: string,
+  { model, now }: Pick<RequireModel, 'model' | 'now'>,
+): Promise<Understanding> {
+  try {
+    return await model(resolveModel(await now(), 'recognition', asked)?.model);
+  } catch (error) {
+    if (!(error instanceof ProblemError) || error.code !== 'unknown_model') throw error;
+    // What this worker has may not be told yet.
+    const own = await model();
+    const { name, version } = own.identity;
+    if (asked === name || asked === `${name}@${version}`) return own;
+    throw error;
+  }
 }

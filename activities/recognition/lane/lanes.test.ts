@@ -1,22 +1,12 @@
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { constantModel, defaultModelOptions, limits, temporaryFolder, tensor } from '../testing/models.ts';
+import { defaultModelOptions, limits, seeingModel, temporaryFolder } from '../testing/models.ts';
 import { sample } from '../testing/samples.ts';
 import type { RecogniserConfig } from './build.ts';
 import { ModelLanes, type PlacedModel } from './lanes.ts';
 import { OwnModel } from './own-model.ts';
 import { type Recogniser, recogniserIn } from './recogniser.ts';
-
-/** A detector that sees the same in every picture: one thing called `label`. */
-const seeing = (label: string, card = {}) =>
-  constantModel({
-    outputs: {
-      boxes: tensor([1, 1, 4], [[0, 0, 2], 0.5], [[0, 0, 3], 0.5]),
-      scores: tensor([1, 1, 3], [[0, 0, 0], 9]),
-    },
-    card: { head: 'detr-sigmoid', labels: [label, 'b', 'c'], name: 'one', version: label, ...card },
-  });
 
 const config = async (modelPath: string, more = {}): Promise<RecogniserConfig> => ({
   recognition: {
@@ -61,7 +51,7 @@ const alive = (pid: number): boolean => {
 };
 
 it('serves versions beside each other, each in lanes of its own; one that is unloaded ends when it has done with what it has in hand', async () => {
-  const [own, other] = [await placed(await seeing('cat')), await placed(await seeing('dog'))];
+  const [own, other] = [await placed(await seeingModel('cat')), await placed(await seeingModel('dog'))];
   await open(own.path, [other]);
   expect(await seenBy(own)).toEqual(['cat']);
   const [entered, go] = [Promise.withResolvers<number>(), Promise.withResolvers<void>()];
@@ -84,8 +74,8 @@ it('serves versions beside each other, each in lanes of its own; one that is unl
 }, 30_000);
 
 it('a version that cannot be opened says so each time, and keeps no other from work', async () => {
-  const own = await placed(await seeing('cat'));
-  const broken = await placed(await seeing('dog', { labels: ['dog'], head: 'yolov8' }));
+  const own = await placed(await seeingModel('cat'));
+  const broken = await placed(await seeingModel('dog', { labels: ['dog'], head: 'yolov8' }));
   await open(own.path, [broken]);
   await lanes.warm(own.identity, true);
   for (let times = 0; times < 2; times++)
@@ -95,9 +85,9 @@ it('a version that cannot be opened says so each time, and keeps no other from w
 
 it('has no more lanes than there is room for, ends those that rest, and warms none where there is no room', async () => {
   const [own, other, third] = [
-    await placed(await seeing('cat')),
-    await placed(await seeing('dog')),
-    await placed(await seeing('cow')),
+    await placed(await seeingModel('cat')),
+    await placed(await seeingModel('dog')),
+    await placed(await seeingModel('cow')),
   ];
   await open(own.path, [other, third], { lanesTogether: 2 });
   expect(await lanes.warm(own.identity, true)).toBe(true);
@@ -113,7 +103,7 @@ it('has no more lanes than there is room for, ends those that rest, and warms no
 it('a version whose file was replaced under its path is had from elsewhere', async () => {
   const folder = await temporaryFolder();
   const path = join(folder, 'own.onnx');
-  const [cat, dog] = [await seeing('cat'), await seeing('dog')];
+  const [cat, dog] = [await seeingModel('cat'), await seeingModel('dog')];
   const put = async (file: string) => {
     await copyFile(file, path);
     await copyFile(file.replace('.onnx', '.json'), join(folder, 'own.json'));

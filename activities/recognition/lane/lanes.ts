@@ -8,6 +8,8 @@ import { buildOf, type RecogniserConfig } from './build.ts';
 import { type OwnFile, OwnModel } from './own-model.ts';
 import type { recognitionShape } from './shape.ts';
 
+export type { RecogniserConfig } from './build.ts';
+
 type Shape = typeof recognitionShape;
 type Pool = LanePool<Shape>;
 
@@ -48,8 +50,11 @@ interface Open {
   readonly pool: Pool;
   /** As its lanes have told. */
   understanding: AnyUnderstanding | undefined;
+  readonly model: ModelIdentity;
   /** Whether a lane of it is kept for whoever comes next. */
   kept: boolean;
+  /** When somebody last asked for it, milliseconds. */
+  askedAt: number;
 }
 
 /** Versions are opened as they are asked for. None is closed for another: where there is no room for more lanes, those that rest are ended. */
@@ -109,6 +114,12 @@ export class ModelLanes {
     return (task, item, options) => orUnsupported(pool.ask(task, item, options));
   }
 
+  /** Versions that nobody has asked for, for so many seconds. */
+  unused(seconds: number): ModelIdentity[] {
+    const before = performance.now() - seconds * 1000;
+    return [...this.#open.values()].flatMap(({ model, askedAt }) => (askedAt < before ? model : []));
+  }
+
   /** Ends the lanes of a version when what they have in hand is done, with all that its runtime holds. Whoever asks later has it opened anew. */
   async unload({ digest }: Pick<ModelIdentity, 'digest'>): Promise<void> {
     const open = this.#open.get(digest);
@@ -126,7 +137,10 @@ export class ModelLanes {
 
   #of(model: ModelIdentity): Open {
     const known = this.#open.get(model.digest);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      known.askedAt = performance.now();
+      return known;
+    }
     const { lanes, seconds, memoryBytes } = this.#config.recognition;
     const pool: Pool = new LanePool({
       open: () => this.#openLane(model),
@@ -140,7 +154,7 @@ export class ModelLanes {
       budget: this.#budget,
       keepsOne: () => open.kept,
     });
-    const open: Open = { pool, understanding: undefined, kept: false };
+    const open: Open = { pool, understanding: undefined, model, kept: false, askedAt: performance.now() };
     this.#open.set(model.digest, open);
     return open;
   }
@@ -188,7 +202,9 @@ export class ModelLanes {
 const orUnsupported = <R>(asked: Promise<R>): Promise<R> =>
   asked.catch((error: unknown) => {
     throw error instanceof LaneEnded
-      ? new ProblemError('unsupported_model', `No process could be opened for the model: ${error.message}`)
+      ? new ProblemError('unsupported_model', `No process could be opened for the model: ${error.message}`, {
+          cause: error,
+        })
       : error;
   });
 

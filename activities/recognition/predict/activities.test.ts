@@ -123,3 +123,18 @@ it('finds the picture out that ends its worker: the others are answered, and non
   ]);
   expect(made).toEqual([1, 2, 4]);
 });
+
+it('has another worker asked where a model cannot be opened, and says so of each picture when enough were', async () => {
+  const call = put('b', 4, 5);
+  const closed: PredictOne = async () => {
+    throw new ProblemError('unsupported_model', 'It is no model.');
+  };
+  for (const nth of [1, 2, 3])
+    await expect(attempt(nth, call, closed)).rejects.toMatchObject({ code: 'unsupported_model' });
+  expect(await results()).toEqual([]);
+  await attempt(4, call, closed);
+  expect(await results()).toEqual([
+    [2, 'unsupported_model'],
+    [1, 'unsupported_model'],
+  ]);
+});

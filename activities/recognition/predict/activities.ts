@@ -1,5 +1,5 @@
 /** The activity of predictions: a micro-batch out of the store, through a lane, into the records. */
-import { predictBatch as batchCall, ProblemError } from '@darkroom/contract';
+import { predictBatch as batchCall, ProblemError, type ProblemRecord } from '@darkroom/contract';
 import { unitAttempt } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import { predictionsAt, recordPredictions, unpackBatch } from '@darkroom/prediction';
@@ -17,6 +17,8 @@ const width = 3;
  */
 const attemptsTogether = 2;
 const attemptsAlone = 2;
+/** Attempts before a version that could not be opened is each picture's problem: until then another worker may have it. */
+const attemptsToOpen = 4;
 
 export interface PredictionDeps {
   readonly records: Pick<Records, 'db'>;
@@ -42,8 +44,11 @@ export function predictionActivities({ records, storage, spent }: PredictionDeps
       if (object === undefined) return;
       const packed = unpackBatch(object);
       const fetchedAt = Date.now();
-      const common = { predict, signal, begunAt, fetchedAt, now: Date.now };
-      if (unitAttempt() <= attemptsTogether) {
+      const attempt = unitAttempt();
+      const settles = ({ code }: ProblemRecord): boolean =>
+        attempt >= attemptsToOpen && code === 'unsupported_model';
+      const common = { predict, signal, begunAt, fetchedAt, settles, now: Date.now };
+      if (attempt <= attemptsTogether) {
         const made = await predictBatch(packed, { ...common, width });
         await failpoint('prediction.before-record', batch);
         await recordPredictions(records.db, batch, made);

@@ -38,6 +38,8 @@ export interface PredictBatchOptions {
   readonly width: number;
   /** Before one is begun; what it throws is what becomes of that one. */
   readonly before?: (item: BatchItem) => Promise<void>;
+  /** Whether what is no picture's fault is said of it all the same: nobody else is asked any more. */
+  readonly settles?: (problem: ProblemRecord) => boolean;
   /** As each has come to its end. */
   readonly done?: (record: PredictionRecord) => Promise<void>;
 }
@@ -92,7 +94,8 @@ async function outcomeOf(
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof ProblemError) {
-      if (error.problem.fault !== 'ours') return { problem: error.problem };
+      const { problem } = error;
+      if (problem.fault !== 'ours' || options.settles?.(problem) === true) return { problem };
       throw error;
     }
     // A fault that nobody foresaw, at this picture: those beside it are answered.

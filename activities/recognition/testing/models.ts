@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { ensureDefaultClassifier } from '../converter/efficientnet/setup.ts';
 import { ensureDefaultModel } from '../converter/setup.ts';
-import type { ModelCard } from '../model/card/card.ts';
+import type { DetectorCard, ModelCard } from '../model/card/card.ts';
 import type { Output } from '../model/detection.ts';
 import { encodeOnnx, int64Tensor, type OnnxPort } from '../model/onnx/onnx.ts';
 import { type AnyModel, type Model, type ModelOptions, openAnyModel, openModel } from '../model/session.ts';
@@ -81,6 +81,16 @@ export async function constantModel({
   if (card !== undefined) await writeFile(join(folder, 'model.json'), JSON.stringify(card));
   return path;
 }
+
+/** Writes an ONNX file that sees the same in every picture: one thing called `label`. Its card calls it `one`, its version as the label. */
+export const seeingModel = (label: string, card: Partial<DetectorCard> = {}): Promise<string> =>
+  constantModel({
+    outputs: {
+      boxes: tensor([1, 1, 4], [[0, 0, 2], 0.5], [[0, 0, 3], 0.5]),
+      scores: tensor([1, 1, 3], [[0, 0, 0], 9]),
+    },
+    card: { head: 'detr-sigmoid', labels: [label, 'b', 'c'], name: 'one', version: label, ...card },
+  });
 
 /**
  * Writes an ONNX file that looks at the picture: `output0` [batch, 5, 84], of YOLOv8's form with one class, whose only row that is not
