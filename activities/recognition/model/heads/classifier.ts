@@ -47,14 +47,23 @@ export function classify(
   if (!values.every(Number.isFinite))
     throw new ProblemError('unsupported_model', 'The model gives values that are no numbers.');
   const scores = model.outputs === 'logits' ? softmax(values) : Float64Array.from(values);
-  return [...scores.keys()]
-    .sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b)
-    .slice(0, topK)
-    .map((classId) => ({
-      label: labelOf(model.labels, classId),
-      classId,
-      score: rounded(scores[classId] ?? 0, 4),
-    }));
+  return highest(scores, topK).map((classId) => ({
+    label: labelOf(model.labels, classId),
+    classId,
+    score: rounded(scores[classId] ?? 0, 4),
+  }));
+}
+
+/** Indices of the `count` highest values, highest first, the first of equal ones first. All of them are never sorted: there may be thousands. */
+function highest(values: Float64Array, count: number): number[] {
+  const found: number[] = [];
+  for (const [index, value] of values.entries()) {
+    if (found.length === count && value <= (values[found[count - 1] ?? 0] ?? 0)) continue;
+    const place = found.findLastIndex((other) => (values[other] ?? 0) >= value) + 1;
+    found.splice(place, 0, index);
+    if (found.length > count) found.pop();
+  }
+  return found;
 }
 
 /** Of logits, however large. */

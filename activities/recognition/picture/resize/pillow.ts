@@ -4,6 +4,7 @@
  */
 import type { PillowFilter } from '../../model/card/preprocess.ts';
 import type { Size } from '../fit.ts';
+import { CHANNELS, type Part, passAcross, passDown, type Weights } from './passes.ts';
 
 /** Edges of a part of the source in pixels, fractions too, as Pillow's `box`. */
 export interface SourceBox {
@@ -34,10 +35,8 @@ export interface Pixels extends Size {
   readonly data: Uint8Array | Uint8ClampedArray;
 }
 
-const CHANNELS = 3;
 /** 8 bits of the result, and two against overflow, are left of 32. */
 const PRECISION_BITS = 32 - 8 - 2;
-const HALF = 1 << (PRECISION_BITS - 1);
 
 interface Filter {
   /** Beyond this distance it is zero. */
@@ -72,19 +71,6 @@ export function resample(source: Pixels, { resized, box, window, filter }: Resam
     ? passAcross(passDown(needed, down), across)
     : passDown(passAcross(needed, across), down);
   return { data, width: window.width, height: window.height };
-}
-
-/** For each pixel of the window along one axis, what it is made of. */
-interface Weights {
-  /** First and behind the last pixel of the source that any of them needs. */
-  readonly from: number;
-  readonly to: number;
-  /** First pixel of the source, from `from` on, and how many. */
-  readonly starts: Int32Array;
-  readonly counts: Int32Array;
-  /** `taps` for each pixel, in fixed point. */
-  readonly values: Int32Array;
-  readonly taps: number;
 }
 
 /** `precompute_coeffs` and `normalize_coeffs_8bpc`, for `count` pixels from `first` on. Where nothing is scaled they leave every pixel as it is. */
@@ -131,15 +117,6 @@ function weigh(
   return { from, to, starts: starts.map((each) => each - from), counts, values, taps };
 }
 
-/** Rows of pixels within a larger picture, without a copy. */
-interface Part extends Size {
-  readonly data: Uint8Array | Uint8ClampedArray;
-  /** Of its first value. */
-  readonly offset: number;
-  /** Values from one row to the next. */
-  readonly stride: number;
-}
-
 function partOf({ data, width }: Pixels, across: Weights, down: Weights): Part {
   const stride = width * CHANNELS;
   return {
@@ -149,52 +126,4 @@ function partOf({ data, width }: Pixels, across: Weights, down: Weights): Part {
     width: across.to - across.from,
     height: down.to - down.from,
   };
-}
-
-function passAcross({ data, offset, stride, height }: Part, weights: Weights): Part {
-  const { starts, counts, values, taps } = weights;
-  const width = starts.length;
-  const out = new Uint8ClampedArray(width * height * CHANNELS);
-  let at = 0;
-  for (let y = 0; y < height; y++) {
-    const row = offset + y * stride;
-    for (let x = 0; x < width; x++) {
-      let red = HALF;
-      let green = HALF;
-      let blue = HALF;
-      let pixel = row + (starts[x] as number) * CHANNELS;
-      const first = x * taps;
-      const last = first + (counts[x] as number);
-      for (let tap = first; tap < last; tap++) {
-        const weight = values[tap] as number;
-        red = (red + Math.imul(data[pixel] as number, weight)) | 0;
-        green = (green + Math.imul(data[pixel + 1] as number, weight)) | 0;
-        blue = (blue + Math.imul(data[pixel + 2] as number, weight)) | 0;
-        pixel += CHANNELS;
-      }
-      out[at] = red >> PRECISION_BITS;
-      out[at + 1] = green >> PRECISION_BITS;
-      out[at + 2] = blue >> PRECISION_BITS;
-      at += CHANNELS;
-    }
-  }
-  return { data: out, offset: 0, stride: width * CHANNELS, width, height };
-}
-
-function passDown({ data, offset, stride, width }: Part, weights: Weights): Part {
-  const { starts, counts, values, taps } = weights;
-  const length = width * CHANNELS;
-  const out = new Uint8ClampedArray(length * starts.length);
-  const sums = new Int32Array(length);
-  for (let y = 0; y < starts.length; y++) {
-    sums.fill(HALF);
-    for (let tap = 0; tap < (counts[y] as number); tap++) {
-      const weight = values[y * taps + tap] as number;
-      const row = offset + ((starts[y] as number) + tap) * stride;
-      for (let x = 0; x < length; x++)
-        sums[x] = ((sums[x] as number) + Math.imul(data[row + x] as number, weight)) | 0;
-    }
-    for (let x = 0; x < length; x++) out[y * length + x] = (sums[x] as number) >> PRECISION_BITS;
-  }
-  return { data: out, offset: 0, stride: length, width, height: starts.length };
 }
