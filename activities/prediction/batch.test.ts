@@ -11,7 +11,7 @@ const item = (id: number, bytes: number): BatchItem => ({
   bytes,
   topK: 5,
   gatherMs: 3,
-  until: 1,
+  leftMs: 1,
   traceId: null,
   alias: null,
   canary: false,

@@ -24,8 +24,8 @@ const batchItem = z.object({
   topK: z.int().min(1),
   /** Milliseconds it waited at the API before it was handed over. */
   gatherMs: z.number(),
-  /** Nobody waits for it any more at that time, milliseconds since 1970. */
-  until: z.number(),
+  /** Milliseconds that somebody still waits for it when the batch is handed over. How long, and not until when: another machine's clock is another. */
+  leftMs: z.number(),
   traceId: z.string().nullable(),
   /** Name by which the version was chosen, and whether as its canary. */
   alias: z.string().nullable().default(null),

@@ -28,7 +28,7 @@ export function itemOf({ request, bytes, place, acceptedMs }: Work, sentAt: numb
     bytes,
     topK,
     gatherMs: sentAt - acceptedMs,
-    until: acceptedMs + deadlineMs,
+    leftMs: acceptedMs + deadlineMs - sentAt,
     traceId,
     alias,
     canary,

@@ -3,7 +3,7 @@ import { type BatchItem, listPredictions, packBatch } from '@darkroom/prediction
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { StorageError } from '@darkroom/storage';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { predictionActivities } from './activities.ts';
 import type { PredictOne } from './batch.ts';
 import { SpentObjects } from './spent.ts';
@@ -28,6 +28,9 @@ beforeAll(async () => {
 afterAll(() => test.close());
 beforeEach(() => test.records.sql`truncate predictions, unit_attempts`);
 
+/** How far the clock is ahead of whoever sends batches, milliseconds. */
+let aheadMs = 0;
+
 /** Puts a batch of pictures that are one byte each; returns the call for it. */
 function put(batch: string, ...pictures: number[]) {
   const items = pictures.map(
@@ -39,14 +42,16 @@ function put(batch: string, ...pictures: number[]) {
       bytes: 1,
       topK: 5,
       gatherMs: 0,
-      until: Date.now() + 60_000,
+      leftMs: 60_000,
       traceId: null,
       alias: null,
       canary: false,
     }),
   );
   const bodies = pictures.map((picture) => Uint8Array.of(picture));
-  const object = Buffer.concat(packBatch({ header: { batch, sentAt: Date.now(), model, items }, bodies }));
+  const object = Buffer.concat(
+    packBatch({ header: { batch, sentAt: Date.now() + aheadMs, model, items }, bodies }),
+  );
   objects.set(batch, object);
   return { batch, key: batch, bytes: object.length };
 }
@@ -60,9 +65,10 @@ const predict: PredictOne = async (_, picture) => ({
 });
 
 const spent = new SpentObjects(storage);
-const attempt = (nth: number, call: object, one: PredictOne = predict) => {
+const attempt = (nth: number, call: object, one: PredictOne = predict, earlierMs = 0) => {
   const { predictBatch } = predictionActivities({ records: test.records, storage, spent }, one);
-  return new MockActivityEnvironment({ attempt: nth }).run(() => predictBatch(call));
+  const times = { scheduledTimestampMs: 1, currentAttemptScheduledTimestampMs: 1 + earlierMs };
+  return new MockActivityEnvironment({ attempt: nth, ...times }).run(() => predictBatch(call));
 };
 const results = async () =>
   (await listPredictions(test.records.db, { limit: 99 })).map(({ id, result, problem }) => [
@@ -82,6 +88,20 @@ it('records all of a batch, and its object goes behind it', async () => {
   expect(objects.has('b')).toBe(false);
   // An attempt whose answer was lost, again.
   await attempt(2, call);
+});
+
+it.each([-3_600_000, 3_600_000])('goes by no clock of another machine, here %s ms ahead', async (ms) => {
+  aheadMs = ms;
+  onTestFinished(() => {
+    aheadMs = 0;
+  });
+  await attempt(1, put('b', 4));
+  expect(await results()).toEqual([[1, 4]]);
+});
+
+it('begins nothing for which attempts before have left no time', async () => {
+  await attempt(2, put('b', 4), predict, 60_001);
+  expect(await results()).toEqual([[1, 'deadline_exceeded']]);
 });
 
 it('records nothing of a batch that fails for no picture’s fault', async () => {

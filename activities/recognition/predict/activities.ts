@@ -5,7 +5,7 @@ import { failpoint } from '@darkroom/platform';
 import { predictionsAt, recordPredictions, unpackBatch } from '@darkroom/prediction';
 import { countUnitAttempt, forgetUnitAttempts, type Records } from '@darkroom/records';
 import { type Storage, StorageError } from '@darkroom/storage';
-import { cancellationSignal } from '@temporalio/activity';
+import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import { type PredictOne, predictBatch } from './batch.ts';
 import type { SpentObjects } from './spent.ts';
 
@@ -24,6 +24,12 @@ export interface PredictionDeps {
   readonly records: Pick<Records, 'db'>;
   readonly storage: Pick<Storage, 'getBytes'>;
   readonly spent: SpentObjects;
+}
+
+/** Milliseconds that attempts before this one have taken, by the engine's clock alone. */
+function earlierMs(): number {
+  const { scheduledTimestampMs, currentAttemptScheduledTimestampMs } = activityInfo();
+  return currentAttemptScheduledTimestampMs - scheduledTimestampMs;
 }
 
 const aloneId = (batch: string, id: number): string => `predict/${batch}/${id}`;
@@ -47,7 +53,7 @@ export function predictionActivities({ records, storage, spent }: PredictionDeps
       const attempt = unitAttempt();
       const settles = ({ code }: ProblemRecord): boolean =>
         attempt >= attemptsToOpen && code === 'unsupported_model';
-      const common = { predict, signal, begunAt, fetchedAt, settles, now: Date.now };
+      const common = { predict, signal, begunAt, fetchedAt, settles, now: Date.now, waitedMs: earlierMs() };
       if (attempt <= attemptsTogether) {
         const made = await predictBatch(packed, { ...common, width });
         await failpoint('prediction.before-record', batch);

@@ -18,7 +18,7 @@ const packed = (...pictures: number[]): PackedBatch => ({
         bytes: 1,
         topK: 5,
         gatherMs: 3,
-        until: 5000,
+        leftMs: 3900,
         traceId: null,
         alias: null,
         canary: false,
@@ -45,6 +45,7 @@ const options = {
   begunAt: 1100,
   fetchedAt: 1105,
   now: () => 2000,
+  waitedMs: 0,
   width: 3,
 };
 
@@ -62,11 +63,14 @@ it('gives each picture its own, beside those that cannot be read', async () => {
   });
 });
 
-it('does not begin what nobody waits for any more', async () => {
+it.each([
+  { now: () => 5001, waitedMs: 0 },
+  { now: () => 2000, waitedMs: 3001 },
+])('does not begin what nobody waits for any more: $waitedMs ms before it came, and since', async (times) => {
   const begun: number[] = [];
   const records = await predictBatch(packed(1, 2), {
     ...options,
-    now: () => 5001,
+    ...times,
     predict: async (_, picture) => {
       begun.push(picture[0]!);
       return said(1);

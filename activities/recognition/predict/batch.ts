@@ -34,6 +34,8 @@ export interface PredictBatchOptions {
   readonly begunAt: number;
   readonly fetchedAt: number;
   readonly now: () => number;
+  /** Milliseconds that the batch has waited before it came, as far as no clock of another machine tells it. */
+  readonly waitedMs: number;
   /** In hand at once: while one is inferred, the next is decoded. */
   readonly width: number;
   /** Before one is begun; what it throws is what becomes of that one. */
@@ -83,10 +85,10 @@ async function outcomeOf(
   body: Uint8Array,
   options: PredictBatchOptions,
 ): Promise<Outcome> {
-  const { predict, signal, before, now } = options;
+  const { predict, signal, before, now, begunAt, waitedMs } = options;
   try {
     // Nobody waits for it any more: the time is for those that somebody waits for.
-    if (now() > item.until)
+    if (waitedMs + now() - begunAt > item.leftMs)
       return { problem: problemOf('deadline_exceeded', 'It was not begun within its deadline.') };
     await before?.(item);
     const picture = Buffer.from(body.buffer, body.byteOffset, body.byteLength);

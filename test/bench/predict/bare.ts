@@ -57,7 +57,7 @@ async function inLanes(all: Config): Promise<Predict> {
     acceptedAt: '',
     bytes: 0,
     gatherMs: 0,
-    until: 0,
+    leftMs: 0,
     traceId: null,
     alias: null,
     canary: false,
