@@ -9,9 +9,18 @@
  */
 import { modelIdentity } from '@darkroom/contract';
 import { z } from 'zod';
+import { bytesOf, type NumericTensor, numericHeader } from './tensors/tensor.ts';
 
 const magic = Buffer.from('DRP1', 'latin1');
 const prefixBytes = 8;
+
+/** What is asked of the model itself: the body is its inputs, one after the other. */
+const askedInference = z.object({
+  inputs: z.array(numericHeader).min(1),
+  /** Names of the outputs that are wanted. */
+  outputs: z.array(z.string()).min(1),
+});
+export type AskedInference = z.infer<typeof askedInference>;
 
 const batchItem = z.object({
   id: z.int().min(1),
@@ -30,6 +39,8 @@ const batchItem = z.object({
   /** Name by which the version was chosen, and whether as its canary. */
   alias: z.string().nullable().default(null),
   canary: z.boolean().default(false),
+  /** Absent: the body is a picture. */
+  inference: askedInference.optional(),
 });
 export type BatchItem = z.infer<typeof batchItem>;
 
@@ -73,4 +84,17 @@ export function unpackBatch(object: Buffer): PackedBatch {
   if (at !== object.length)
     throw new RangeError(`The packed micro-batch has ${object.length} bytes, and says ${at}.`);
   return { header, bodies };
+}
+
+/** The inputs that lie in a body, as views into it. Throws RangeError for a body of another length. */
+export function inputsIn({ inputs }: AskedInference, body: Uint8Array): NumericTensor[] {
+  let at = 0;
+  const tensors = inputs.map((header) => {
+    const data = body.subarray(at, at + bytesOf(header));
+    at += bytesOf(header);
+    return { ...header, data };
+  });
+  if (at !== body.length)
+    throw new RangeError(`The inputs have ${at} bytes, and the body of the item ${body.length}.`);
+  return tensors;
 }

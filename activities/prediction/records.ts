@@ -2,7 +2,8 @@
 import { type PredictionDetail, type PredictionRecord, predictionsChannel } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
 import { and, desc, eq, getTableColumns, gte, inArray, isNull, lt, lte, type SQL, sql } from 'drizzle-orm';
-import { predictionKeys, predictionPictures, predictions } from './schema.ts';
+import { besideWritten } from './outputs.ts';
+import { predictionKeys, predictionOutputs, predictionPictures, predictions } from './schema.ts';
 
 export type PredictionRow = typeof predictions.$inferSelect;
 
@@ -18,7 +19,7 @@ const columns = sql.join(
  */
 export const recordPredictions = write(
   async (db: Db, batch: string, records: readonly PredictionRecord[]): Promise<void> => {
-    const rows = records.map(({ model, acceptedAt, traceId, ...record }) => ({
+    const rows = records.map(({ model, acceptedAt, traceId, outputs: _, ...record }) => ({
       ...record,
       accepted_at: acceptedAt,
       model_name: model.name,
@@ -33,7 +34,8 @@ export const recordPredictions = write(
         insert into ${predictions} (${columns})
         select ${columns} from json_populate_recordset(null::predictions, ${JSON.stringify(rows)}::json)
         on conflict do nothing
-      )
+        returning id
+      )${besideWritten(records)}
       select pg_notify(${predictionsChannel}, ${batch})`);
   },
 );
@@ -104,6 +106,7 @@ export const deletePrediction = write(async (db: Db, { id, acceptedAt }: Predict
       .set({ doomedAt: sql`now()` })
       .where(and(eq(predictionPictures.predictionId, id), isNull(predictionPictures.doomedAt)));
     await tx.delete(predictions).where(and(eq(predictions.id, id), eq(predictions.acceptedAt, acceptedAt)));
+    await tx.delete(predictionOutputs).where(eq(predictionOutputs.predictionId, id));
   });
 });
 

@@ -5,6 +5,7 @@ import { sql } from 'drizzle-orm';
 import {
   bigint,
   boolean,
+  customType,
   index,
   integer,
   jsonb,
@@ -79,6 +80,27 @@ export const predictionPictures = pgTable(
     index('prediction_pictures_by_age').on(t.acceptedAt).where(sql`${t.doomedAt} is null`),
     index('prediction_pictures_unmade').on(t.acceptedAt).where(sql`not ${t.made} and ${t.doomedAt} is null`),
     index('prediction_pictures_doomed').on(t.doomedAt).where(sql`${t.doomedAt} is not null`),
+  ],
+);
+
+const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' });
+
+/** Outputs on their way from the worker to whoever waits for them: read once and gone, or gone after minutes. */
+export const predictionOutputs = pgTable(
+  'prediction_outputs',
+  {
+    predictionId: bigint('prediction_id', { mode: 'number' }).notNull(),
+    /** In the order that they were asked for. */
+    ordinal: integer().notNull(),
+    name: text().notNull(),
+    datatype: text().notNull(),
+    shape: jsonb().notNull().$type<number[]>(),
+    data: bytea().notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.predictionId, t.ordinal] }),
+    index('prediction_outputs_by_age').on(t.createdAt),
   ],
 );
 

@@ -7,6 +7,7 @@ import {
   doomUnmade,
   ensureMonths,
   forgetKeysBefore,
+  forgetOutputsBefore,
   forgetPictures,
   pictureKey,
   removePredictionsBefore,
@@ -20,6 +21,8 @@ const hourMs = 3_600_000;
 const spentMs = hourMs;
 /** Nobody is putting a picture any more that was to go so long ago. */
 const putMs = 60_000;
+/** Outputs that nobody has taken by then: nobody waits for a prediction for longer than a minute. */
+const untakenMs = hourMs / 12;
 /** How often packed objects are looked through that nobody has removed. */
 const lookMs = hourMs / 4;
 
@@ -66,6 +69,7 @@ export function predictionUpkeep({
         },
         () => doomUnmade(db, new Date(now - spentMs)),
         removePictures,
+        () => forgetOutputsBefore(db, new Date(now - untakenMs)),
         removeLeft,
       ];
       const failed: unknown[] = [];

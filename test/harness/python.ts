@@ -10,7 +10,7 @@ import { lock } from '@darkroom/servers/lock.mjs';
 const run = promisify(execFile);
 
 /** A pinned set of Python packages: test/harness/python/<name>.txt. */
-export type PythonSet = 'moto' | 'openapi-client' | 'prediction-peers';
+export type PythonSet = 'moto' | 'openapi-client' | 'prediction-peers' | 'inference';
 
 /** `python` is the interpreter of an environment that has the set; or `missing` says why there is none. */
 export type PythonTools =
@@ -20,7 +20,7 @@ export type PythonTools =
 const LEAST = [3, 11] as const;
 /** Prints the version where a virtual environment can be made. */
 const PROBE = 'import sys, venv, ensurepip; print("%d.%d" % sys.version_info[:2])';
-const INSTALL_MS = 300_000;
+const INSTALL_MS = 600_000;
 
 /**
  * The environment of a set, made in the cache folder when it is not there yet; a lock keeps test processes from making it twice.
@@ -60,6 +60,8 @@ async function environmentOf(name: PythonSet): Promise<string> {
     '--quiet',
     '--disable-pip-version-check',
     '--no-input',
+    // What is never imported need not be compiled.
+    '--no-compile',
     '--retries',
     '1',
   ];

@@ -50,6 +50,14 @@ export const predictionTimings = z
   .meta({ id: 'PredictionTimings', description: 'Milliseconds each step took.' });
 export type PredictionTimings = z.infer<typeof predictionTimings>;
 
+/** An output of the model itself: what it is, and its elements as they are in memory, little endian. */
+export interface RecordedOutput {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+
 /** The row of a prediction, as whoever makes it writes it. Failed: `problem` says why, and `result` is null. */
 export interface PredictionRecord {
   readonly id: number;
@@ -71,6 +79,8 @@ export interface PredictionRecord {
   readonly bytes: number;
   readonly timings: PredictionTimings;
   readonly traceId: string | null;
+  /** For whoever waits for them; they are not kept. */
+  readonly outputs?: readonly RecordedOutput[] | undefined;
 }
 
 /** These two keys alone: what its users have always got. */

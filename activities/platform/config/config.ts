@@ -221,6 +221,7 @@ function configOf(env: Environment) {
       bytes: env.LIMIT_PREDICTION_BYTES,
       /** Of a request of the Open Inference Protocol. */
       inferenceBytes: env.LIMIT_INFERENCE_BYTES,
+      inferenceOutputBytes: env.LIMIT_INFERENCE_OUTPUT_BYTES,
       /** Of one key. */
       perSecond: env.LIMIT_PREDICTIONS_PER_SECOND,
       burst: env.LIMIT_PREDICTION_BURST,

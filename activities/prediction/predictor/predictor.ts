@@ -5,7 +5,7 @@
 import { type ModelIdentity, type PredictBatch, ProblemError, type ProblemRecord } from '@darkroom/contract';
 import { currentSpan, withSharedSpan } from '@darkroom/platform';
 import type { Records } from '@darkroom/records';
-import { type BatchItem, packBatch } from '../batch.ts';
+import { type AskedInference, type BatchItem, packBatch } from '../batch.ts';
 import { Gatherer, type GatherOptions } from '../gather/gatherer.ts';
 import type { PredictionPlace, PredictionRow } from '../records.ts';
 import { FailedRows } from './failed-rows.ts';
@@ -22,7 +22,10 @@ export interface PredictionRequest {
   /** Name by which it was chosen, if any, and whether as its canary. */
   readonly alias: string | null;
   readonly canary: boolean;
+  /** Or the inputs of `inference`, one after the other. */
   readonly picture: Uint8Array;
+  /** What is asked of the model itself, instead of what is on a picture. Its outputs lie beside the row, for a while. */
+  readonly inference?: AskedInference | undefined;
   /** As the user named it. */
   readonly filename: string;
   /** Classes of a classifier that are told of. */

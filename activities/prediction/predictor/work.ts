@@ -20,7 +20,7 @@ export interface Work {
 
 /** `sentAt`: when its batch is handed over, milliseconds since 1970. */
 export function itemOf({ request, bytes, place, acceptedMs }: Work, sentAt: number): BatchItem {
-  const { owner, filename, topK, deadlineMs, traceId, alias, canary } = request;
+  const { owner, filename, topK, deadlineMs, traceId, alias, canary, inference } = request;
   return {
     ...place,
     owner,
@@ -32,6 +32,7 @@ export function itemOf({ request, bytes, place, acceptedMs }: Work, sentAt: numb
     traceId,
     alias,
     canary,
+    ...(inference && { inference }),
   };
 }
 

@@ -5,8 +5,10 @@ import { z } from 'zod';
 import { analyse, type ForeignDecoder } from '../analyse.ts';
 import { analyseFrame } from '../analyse-frame.ts';
 import { classifyPhoto } from '../classify.ts';
+import { inferTensors } from '../infer.ts';
 import { type AnyModel, openAnyModel } from '../model/session.ts';
 import { requireClassifier, requireDetector } from '../model/understanding/understand.ts';
+import type { Stage } from '../stages.ts';
 import type { recognitionShape } from './shape.ts';
 
 /** What the module of `setup.foreign` exports. It is loaded with the first file that is for it. */
@@ -24,7 +26,7 @@ serve<typeof recognitionShape>({
     if (foreign !== undefined)
       decodeForeign = async (bytes, limits) =>
         foreignModule.parse(await import(foreign)).decodeForeign(bytes, limits);
-    const { room, infer, close, ...understanding } = model;
+    const { room, infer, inferRaw, close, ...understanding } = model;
     return understanding;
   },
   tasks: {
@@ -61,6 +63,17 @@ serve<typeof recognitionShape>({
         },
       );
       item.answer({ ...result, classes: [...classes] });
+    }),
+    infer: each(async (item) => {
+      const { inputs, ...options } = item.params;
+      const tensors = inputs.map((header, i) => ({ ...header, data: bodyOf(item, i) }));
+      const hooks = { onStage: (stage: Stage) => item.stage(stage) };
+      const { outputs, ...result } = await inferTensors(tensors, { ...options, model }, hooks);
+      const headers = outputs.map(({ data: _, ...header }) => header);
+      item.answer(
+        { ...result, outputs: headers },
+        outputs.map(({ data }) => data),
+      );
     }),
     frame: each(async (item) => {
       const { size, ...options } = item.params;

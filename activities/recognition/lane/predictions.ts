@@ -1,9 +1,11 @@
 /** Predictions as whoever holds credentials has them made: by one model, classifier or detector, in lanes. */
-import { type ModelIdentity, ProblemError, type ProblemRecord } from '@darkroom/contract';
+import { type ModelIdentity, ProblemError, type ProblemRecord, type ScoredLabel } from '@darkroom/contract';
 import { type Config, releaseMemory } from '@darkroom/platform';
+import type { NumericTensor, Tensor } from '@darkroom/prediction/tensors/tensor.ts';
 import type { ClassifiedPhoto, ClassifyOptions } from '../classify.ts';
 import { defaultClassifierPath } from '../model/default-classifier.ts';
 import type { AnyUnderstanding } from '../model/understanding/understand.ts';
+import type { Stage } from '../stages.ts';
 import type { RecogniserConfig } from './build.ts';
 import { type AskOptions, ModelLanes, poolOptions } from './lanes.ts';
 import { type Photo, type Recogniser, recognisePhoto } from './recogniser.ts';
@@ -14,6 +16,19 @@ export type ClassifyInLane = Pick<ClassifyOptions, 'limits' | 'topK'> & AskOptio
 
 /** What one picture of a list comes to. */
 export type Classified = { readonly result: ClassifiedPhoto } | { readonly problem: ProblemRecord };
+
+/** What is asked of a model itself; `most`: bytes of all outputs together. */
+export interface InferInLane extends AskOptions {
+  readonly outputs: readonly string[];
+  readonly most: number;
+}
+
+export interface Inferred {
+  readonly outputs: readonly Tensor[];
+  /** Of a classifier's run on one picture. */
+  readonly best: ScoredLabel | null;
+  readonly timings: Partial<Record<Stage, number>>;
+}
 
 export interface PredictionLanes extends Pick<Recogniser, 'pids' | 'photo' | 'close'> {
   /**
@@ -26,6 +41,8 @@ export interface PredictionLanes extends Pick<Recogniser, 'pids' | 'photo' | 'cl
    * throws it. Throws what is no picture's own: the signal's reason, a failure of ours.
    */
   classify(pictures: readonly Photo[], options: ClassifyInLane): Promise<Classified[]>;
+  /** Runs the model on tensors of its own. Throws as `Recogniser.photo`, and `invalid_request` for what it does not take. */
+  infer(name: string, inputs: readonly NumericTensor[], options: InferInLane): Promise<Inferred>;
 }
 
 export interface PredictionsConfig extends RecogniserConfig {
@@ -64,6 +81,18 @@ export function predictionsIn(lanes: ModelLanes): PredictionLanes {
     model: async (version) => lanes.understanding(version ?? (await lanes.own()).identity),
     photo: (photo, options) => recognisePhoto(lanes, photo, options),
     classify: (pictures, options) => Promise.all(pictures.map((picture) => classifyOne(picture, options))),
+    async infer(name, inputs, options) {
+      const { outputs: wanted, most } = options;
+      const params = {
+        inputs: inputs.map(({ data: _, ...header }) => header),
+        outputs: [...wanted],
+        most,
+      };
+      const item = { name, params, bodies: inputs.map(({ data }) => data) };
+      const { result, bodies } = await lanes.askOf(options.model)('infer', item, poolOptions(options));
+      const outputs = result.outputs.map((header, i) => ({ ...header, data: bodies[i] ?? new Uint8Array() }));
+      return { ...result, outputs };
+    },
     close: () => lanes.close(),
   };
 }

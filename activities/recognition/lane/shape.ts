@@ -1,6 +1,7 @@
 /** What a recognition lane is asked and answers. It holds one version of one model. */
-import { modelIdentity, modelTensors } from '@darkroom/contract';
+import { modelIdentity, modelTensors, scoredLabel } from '@darkroom/contract';
 import { type LaneShape, laneShape } from '@darkroom/lane';
+import { numericHeader, tensorHeader } from '@darkroom/prediction/tensors/tensor.ts';
 import { z } from 'zod';
 import type { Analysis } from '../analyse.ts';
 import { modelCard, modelInput, modelLabels } from '../model/card/card.ts';
@@ -108,6 +109,23 @@ export const recognitionShape = laneShape({
       result: z.object({
         ...looked,
         classes: z.array(z.object({ label: z.string(), classId: z.int(), score: number })),
+      }),
+      stages,
+    },
+    /** Bodies: the inputs of the model itself. Answer's bodies: its outputs. */
+    infer: {
+      params: z.strictObject({
+        inputs: z.array(numericHeader),
+        /** Names. */
+        outputs: z.array(z.string()),
+        /** Of all outputs together, bytes. */
+        most: z.int(),
+      }),
+      result: z.object({
+        outputs: z.array(tensorHeader),
+        /** Of a classifier's run on one picture. */
+        best: scoredLabel.nullable(),
+        timings: looked.timings,
       }),
       stages,
     },

@@ -1,8 +1,12 @@
 /** One ONNX Runtime session. `session.run` blocks the thread it is called on: whoever must not wait has it in a lane. */
+import { ProblemError } from '@darkroom/contract';
 import { releaseMemory } from '@darkroom/platform/memory.ts';
+import { numbersOf } from '@darkroom/prediction/tensors/json.ts';
+import type { NumericDatatype, NumericTensor } from '@darkroom/prediction/tensors/tensor.ts';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { Output, Outputs } from './detection.ts';
 import type { Port } from './understanding/guess.ts';
+import { datatypeOf, runtimeType } from './understanding/tensors.ts';
 
 // ONNX Runtime has its maker's telemetry built in, and reads this when it is loaded.
 process.env.ORT_DISABLE_TELEMETRY ??= '1';
@@ -38,6 +42,8 @@ export interface Inference {
   readonly outputs: readonly Port[];
   /** Takes the memory of `feeds` along. Throws the runtime's reason when the model does not run on that. */
   run(feeds: Feeds): Promise<Outputs>;
+  /** The outputs of those names for these inputs, all as they lie in memory. Throws the runtime's reason when the model does not run on that. */
+  runRaw(inputs: readonly NumericTensor[], outputs: readonly string[]): Promise<NumericTensor[]>;
   /** Ends the session; the process keeps most of its memory. */
   close(): Promise<void>;
 }
@@ -66,7 +72,37 @@ export async function openInference({ path, device, threads }: SessionOptions): 
       ]);
       return Object.fromEntries(outputs);
     },
+    async runRaw(inputs, outputs) {
+      const feeds = Object.fromEntries(inputs.map((input) => [input.name, rawTensorOf(input)]));
+      const results = await session.run(feeds, [...outputs]);
+      return outputs.flatMap((name) => (results[name] === undefined ? [] : rawOf(name, results[name])));
+    },
     close: () => session.release(),
+  };
+}
+
+function rawTensorOf({ datatype, shape, data }: NumericTensor): Tensor {
+  const values = datatype === 'BOOL' ? data.map((value) => (value === 0 ? 0 : 1)) : valuesOf(datatype, data);
+  return new runtime.Tensor(runtimeType(datatype), values as never, shape);
+}
+
+/** As the runtime takes them: halves as they are. */
+function valuesOf(datatype: NumericDatatype, data: Uint8Array) {
+  const numbers = numbersOf(datatype, data);
+  return numbers instanceof Half
+    ? new Uint16Array(numbers.buffer, numbers.byteOffset, numbers.length)
+    : numbers;
+}
+
+function rawOf(name: string, { type, dims, data }: Tensor): NumericTensor {
+  const datatype = datatypeOf(type);
+  if (datatype === undefined || datatype === 'BYTES' || !ArrayBuffer.isView(data))
+    throw new ProblemError('invalid_request', `The output ${name} is text, which is not given here.`);
+  return {
+    name,
+    datatype,
+    shape: [...dims],
+    data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
   };
 }
 

@@ -31,6 +31,8 @@ interface Opened {
   readonly room: PictureRoom;
   /** Runs the model, taking the tensor's memory along, and blocks this thread meanwhile. */
   infer(tensor: Tensor): Promise<Outputs>;
+  /** The outputs of those names for these inputs of the model itself, as `Inference.runRaw`. */
+  inferRaw: Inference['runRaw'];
   /** Ends its session; the process keeps most of the memory. */
   close(): Promise<void>;
 }
@@ -78,6 +80,7 @@ async function createModel(read: ReadModel, options: ModelOptions): Promise<AnyM
       tensors: tensorsOf(inference),
       room: new PictureRoom(options.memoryBytes),
       infer: async (tensor) => first(await inference.run(feeds(tensor))),
+      inferRaw: (inputs, outputs) => inference.runRaw(inputs, outputs),
       close: () => inference.close(),
     };
   } catch (error) {

@@ -7,6 +7,7 @@ import {
   ProblemError,
   type ProblemRecord,
   problemOf,
+  type RecordedOutput,
 } from '@darkroom/contract';
 import type { BatchHeader, BatchItem, PackedBatch } from '@darkroom/prediction';
 
@@ -16,7 +17,10 @@ export interface Predicted {
   readonly result: number | null;
   readonly label: string | null;
   readonly score: number | null;
-  readonly output: PredictionOutput;
+  /** Null where the model itself was asked. */
+  readonly output: PredictionOutput | null;
+  /** What it was asked for, then. */
+  readonly outputs?: readonly RecordedOutput[];
   readonly timings: Pick<PredictionTimings, 'decode' | 'infer'>;
 }
 

@@ -1,6 +1,7 @@
 /** Predictions in lanes of their own: by a classifier, the class of the whole picture; by a detector, that of what it is surest of. */
 import { ProblemError } from '@darkroom/contract';
 import type { Config } from '@darkroom/platform';
+import { inputsIn } from '@darkroom/prediction';
 import type { ModelLanes } from '../lane/lanes.ts';
 import { type PredictionLanes, predictionsIn } from '../lane/predictions.ts';
 import { isClassifier } from '../model/understanding/understand.ts';
@@ -16,7 +17,9 @@ export interface Predictor extends Pick<PredictionLanes, 'model' | 'close' | 'pi
 /** Opens nothing before it is asked. */
 export function predictorIn(
   models: ModelLanes,
-  config: Pick<Config, 'limits'> & { readonly predictions: Pick<Config['predictions'], 'bytes'> },
+  config: Pick<Config, 'limits'> & {
+    readonly predictions: Pick<Config['predictions'], 'bytes' | 'inferenceOutputBytes'>;
+  },
 ): Predictor {
   const lanes = predictionsIn(models);
   const { photoPixels: pixels, photoFrames: frames } = config.limits;
@@ -41,6 +44,18 @@ export function predictorIn(
     return { ...bestOf(detections), output, timings: stepsOf(timings) };
   };
 
+  const inferred: PredictOne = async ({ filename, owner, inference }, body, { model, signal }) => {
+    if (inference === undefined) throw new Error(`${filename} asks for nothing.`);
+    const { outputs, best, timings } = await lanes.infer(filename, inputsIn(inference, body), {
+      outputs: inference.outputs,
+      most: config.predictions.inferenceOutputBytes,
+      model,
+      owner,
+      signal,
+    });
+    return { ...bestOf(best === null ? [] : [best]), output: null, outputs, timings: stepsOf(timings) };
+  };
+
   return {
     get pids() {
       return lanes.pids;
@@ -48,7 +63,11 @@ export function predictorIn(
     model: (version) => lanes.model(version),
     close: () => lanes.close(),
     predict: async (item, picture, using) =>
-      (isClassifier(await lanes.model(using.model)) ? classified : detected)(item, picture, using),
+      (item.inference !== undefined
+        ? inferred
+        : isClassifier(await lanes.model(using.model))
+          ? classified
+          : detected)(item, picture, using),
   };
 }
 

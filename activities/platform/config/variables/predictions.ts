@@ -48,6 +48,12 @@ export const predictions = {
       description: 'Size of a request of /v2, decompressed, and of the tensors that it describes.',
       example: '33554432',
     }),
+  LIMIT_INFERENCE_OUTPUT_BYTES: whole(1024)
+    .default(16 * MiB)
+    .meta({
+      description: 'Size of the outputs of one request of /v2 for tensors of the model itself.',
+      example: '16777216',
+    }),
   RETENTION_PREDICTION_DAYS: amount(0.0001, 36_500).optional().meta({
     description: 'How long predictions are kept.',
     example: '90',

@@ -1,6 +1,6 @@
 /** What a file takes and gives, in the words of the Open Inference Protocol. */
 import type { ModelTensors } from '@darkroom/contract';
-import type { Datatype } from '@darkroom/prediction/tensors/tensor.ts';
+import type { Datatype, NumericDatatype } from '@darkroom/prediction/tensors/tensor.ts';
 import type { Port } from './guess.ts';
 
 /** By the runtime's names; what is not here is told by the runtime's own name, and nothing fits it. */
@@ -20,6 +20,12 @@ const datatypes: Readonly<Record<string, Datatype>> = {
   string: 'BYTES',
 };
 
+export const datatypeOf = (type: string): Datatype | undefined => datatypes[type];
+
+/** The runtime's name. */
+export const runtimeType = (datatype: NumericDatatype): never =>
+  Object.keys(datatypes).find((type) => datatypes[type] === datatype) as never;
+
 export const tensorsOf = ({
   inputs,
   outputs,
@@ -30,6 +36,6 @@ export const tensorsOf = ({
 
 const told = ({ name, type, dims }: Port): ModelTensors['inputs'][number] => ({
   name,
-  datatype: datatypes[type] ?? type,
+  datatype: datatypeOf(type) ?? type,
   shape: dims.map((dim) => (typeof dim === 'number' && dim >= 0 ? dim : -1)),
 });

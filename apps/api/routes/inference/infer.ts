@@ -14,8 +14,9 @@ import { foundOn, outputsFound } from './pictures/outputs.ts';
 import { arePictures, picturesIn, predictPictures } from './pictures/predict.ts';
 import { encodeAnswer } from './protocol/answer.ts';
 import { encodeBody } from './protocol/encoding.ts';
-import { type InferenceRequest, parameters, requestHeader } from './protocol/request.ts';
+import { type InferenceRequest, parameters, requestHeader, type WantedOutput } from './protocol/request.ts';
 import { readRequest } from './read.ts';
+import { predictTensors, tensorsFor } from './tensors.ts';
 
 const answerOutput = z
   .object({
@@ -153,25 +154,29 @@ async function infer(
   request: InferenceRequest,
   options: Options,
 ): Promise<Inferred> {
-  const { config, predicting } = c.var.deps;
-  if (!arePictures(request.inputs))
-    throw new ProblemError(
-      'invalid_request',
-      'Tensors of the model itself are not taken yet; send pictures.',
-    );
-  const { batch, bytes } = config.predictions;
-  const pictures = picturesIn(request.inputs, { pictures: batch.items, bytes });
-  const wanted = wantedOf(
-    request,
-    outputsFound(model).map(({ name }) => name),
-  );
-  const rows = await predictPictures(predicting.predictor, pictures, commonOf(c, model, options));
-  const found = foundOn(model, rows, options.top_k);
-  const outputs = wanted.flatMap(({ name, binary }) =>
-    found.filter((output) => output.name === name).map((output) => ({ ...output, binary })),
-  );
-  return { ids: rows.map(({ id }) => id), outputs };
+  const { config, predicting, records } = c.var.deps;
+  const common = commonOf(c, model, options);
+  if (arePictures(request.inputs)) {
+    const { batch, bytes } = config.predictions;
+    const pictures = picturesIn(request.inputs, { pictures: batch.items, bytes });
+    const there = outputsFound(model).map(({ name }) => name);
+    const wanted = wantedOf(request, there, there);
+    const rows = await predictPictures(predicting.predictor, pictures, common);
+    const outputs = inOrder(wanted, foundOn(model, rows, options.top_k));
+    return { ids: rows.map(({ id }) => id), outputs };
+  }
+  const { tensors, there } = tensorsFor(model, request.inputs);
+  const own = model.tensors?.outputs.map(({ name }) => name) ?? [];
+  const wanted = wantedOf(request, own, there);
+  const names = wanted.map(({ name }) => name);
+  const { id, outputs } = await predictTensors({ ...predicting, records }, tensors, names, common);
+  return { ids: [id], outputs: inOrder(wanted, outputs) };
 }
+
+const inOrder = (wanted: readonly WantedOutput[], outputs: readonly Tensor[]) =>
+  wanted.flatMap(({ name, binary }) =>
+    outputs.filter((output) => output.name === name).map((output) => ({ ...output, binary })),
+  );
 
 function commonOf(
   c: ApiContext,
@@ -193,15 +198,19 @@ function commonOf(
   };
 }
 
-/** The outputs that are named, else all there are. Throws ProblemError `invalid_request` for one that there is not. */
-function wantedOf({ outputs, binary }: InferenceRequest, there: readonly string[]) {
+/** The outputs that are named, else `otherwise`. Throws ProblemError `invalid_request` for one that there is not. */
+function wantedOf(
+  { outputs, binary }: InferenceRequest,
+  otherwise: readonly string[],
+  there: readonly string[],
+): readonly WantedOutput[] {
   const unknown = outputs?.find(({ name }) => !there.includes(name));
   if (unknown !== undefined)
     throw new ProblemError(
       'invalid_request',
       `There is no output ${JSON.stringify(unknown.name)} here; there are ${there.join(', ')}.`,
     );
-  return outputs ?? there.map((name) => ({ name, binary }));
+  return outputs ?? otherwise.map((name) => ({ name, binary }));
 }
 
 /** What is known here of the parameters of a request. */

@@ -1,20 +1,14 @@
 /** What was found on pictures, as tensors: of a classifier the classes, of a detector the boxes of all pictures one after the other. */
 import type { OpenedModel } from '@darkroom/contract';
 import type { PredictionRow } from '@darkroom/prediction';
-import { writeElements } from '@darkroom/prediction/tensors/elements.ts';
+import { classPorts, classTensors, floats, longs } from '@darkroom/prediction/tensors/classes.ts';
 import type { Port, Tensor } from '@darkroom/prediction/tensors/tensor.ts';
 
 /** The input that takes encoded pictures in place of the model's own. */
 export const pictureInput = { name: 'image', datatype: 'BYTES' } as const;
 
-const classes: readonly Port[] = [
-  { name: 'class_id', datatype: 'INT64', shape: [-1] },
-  { name: 'score', datatype: 'FP32', shape: [-1] },
-  { name: 'label', datatype: 'BYTES', shape: [-1] },
-];
-
 const boxes: readonly Port[] = [
-  ...classes,
+  ...classPorts,
   { name: 'box', datatype: 'FP32', shape: [-1, 4] },
   { name: 'image_index', datatype: 'INT64', shape: [-1] },
 ];
@@ -23,7 +17,7 @@ type Family = Pick<OpenedModel, 'family'>;
 
 /** What a model of that family gives for pictures. */
 export const outputsFound = ({ family }: Family): readonly Port[] =>
-  family === 'classifier' ? classes : boxes;
+  family === 'classifier' ? classPorts : boxes;
 
 /**
  * What the rows of pictures say, in their order. Of a classifier: [pictures], the best class of each, or [pictures, k] where `topK` is
@@ -37,14 +31,18 @@ export function foundOn(
   if (family === 'classifier') {
     const best = rows.map(({ output }) => (output?.top ?? []).slice(0, topK ?? 1));
     const shape = topK === undefined ? [rows.length] : [rows.length, best[0]?.length ?? 0];
-    return named(best.flat(), shape);
+    return classTensors(best.flat(), shape);
   }
   const found = rows.flatMap(({ output }, index) =>
-    (output?.detections ?? []).map((detection) => ({ ...detection, index })),
+    (output?.detections ?? []).map((detection) => ({
+      ...detection,
+      classId: detection.classId ?? -1,
+      index,
+    })),
   );
   const corners = found.flatMap(({ box: { x, y, width, height } }) => [x, y, width, height]);
   return [
-    ...named(found, [found.length]),
+    ...classTensors(found),
     { name: 'box', datatype: 'FP32', shape: [found.length, 4], data: floats(corners) },
     {
       name: 'image_index',
@@ -54,25 +52,3 @@ export function foundOn(
     },
   ];
 }
-
-type Found = { readonly classId?: number | null | undefined; readonly label: string; readonly score: number };
-
-const named = (found: readonly Found[], shape: readonly number[]): Tensor[] => [
-  {
-    name: 'class_id',
-    datatype: 'INT64',
-    shape: [...shape],
-    data: longs(found.map(({ classId }) => classId ?? -1)),
-  },
-  { name: 'score', datatype: 'FP32', shape: [...shape], data: floats(found.map(({ score }) => score)) },
-  {
-    name: 'label',
-    datatype: 'BYTES',
-    shape: [...shape],
-    data: writeElements(found.map(({ label }) => Buffer.from(label))),
-  },
-];
-
-const longs = (values: readonly number[]): Uint8Array =>
-  new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
-const floats = (values: readonly number[]): Uint8Array => new Uint8Array(Float32Array.from(values).buffer);
