@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 
+import gevent
 from locust import HttpUser, task
 
 repository = pathlib.Path(__file__).parents[2]
@@ -33,5 +34,6 @@ class Client(HttpUser):
         ) as answer:
             if answer.status_code != 200:
                 answer.failure(f"{answer.status_code} {answer.text[:200]}")
+                gevent.sleep(float(answer.headers.get("Retry-After", 0)))
             elif set(answer.json()) != {"id", "result"}:
                 answer.failure(f"not the two keys: {answer.text[:200]}")

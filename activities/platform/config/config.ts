@@ -228,7 +228,13 @@ function configOf(env: Environment) {
       deadlineSeconds: env.PREDICTION_DEADLINE_SECONDS,
       queue: env.PREDICTION_QUEUE,
       memoryBytes: env.PREDICTION_MEMORY_BYTES,
-      batch: { items: env.PREDICTION_BATCH, bytes: 8_000_000, waitMs: env.PREDICTION_BATCH_WAIT_MS },
+      batch: {
+        items: env.PREDICTION_BATCH,
+        bytes: 8_000_000,
+        waitMs: env.PREDICTION_BATCH_WAIT_MS,
+        /** Half of the time that somebody waits: the other half is for the one before it. */
+        mostMs: 500 * env.PREDICTION_DEADLINE_SECONDS,
+      },
       keyHours: env.PREDICTION_KEY_HOURS,
       /** Undefined: kept until deleted. */
       retentionDays: env.RETENTION_PREDICTION_DAYS,

@@ -10,7 +10,7 @@ function gathering(options: Partial<GatherOptions<string>> = {}) {
   const dropped: string[] = [];
   const ends: (() => void)[] = [];
   const gatherer = new Gatherer<string>({
-    batch: { items: 4, bytes: 100, waitMs: 10 },
+    batch: { items: 4, bytes: 100, waitMs: 10, mostMs: 5000 },
     queue: { items: 20, bytes: 1000 },
     underWay: () => 2,
     now: Date.now,
@@ -118,7 +118,10 @@ it('refuses one too many, by count and by bytes, and takes the next when there i
 });
 
 it('refuses what would not be done in time, by how fast the last ones went while others waited', async () => {
-  const { add, end } = gathering({ underWay: () => 1, batch: { items: 2, bytes: 100, waitMs: 10 } });
+  const { add, end } = gathering({
+    underWay: () => 1,
+    batch: { items: 2, bytes: 100, waitMs: 10, mostMs: 5000 },
+  });
   for (const work of ['a', 'b', 'c', 'd', 'e']) add(work, { forMs: 60_000 });
   await end(0);
   await vi.advanceTimersByTimeAsync(500);
@@ -143,7 +146,7 @@ it('learns nothing of the pace while there was not more to do than could be done
 it('sends nobody what would be late by then, and others in its place', async () => {
   const { sent, dropped, add, end } = gathering({
     underWay: () => 1,
-    batch: { items: 1, bytes: 100, waitMs: 10 },
+    batch: { items: 1, bytes: 100, waitMs: 10, mostMs: 5000 },
   });
   add('a', { forMs: 60_000 });
   add('b', { forMs: 60_000 });
@@ -177,4 +180,22 @@ it('tries one when nothing is before it, however slow the last one was', async (
   add('b');
   await end(1);
   expect(sent).toEqual([['a'], ['b']]);
+});
+
+it('sends fewer where a model is so slow that all of a batch would be late', async () => {
+  const { sent, dropped, add, end } = gathering({
+    underWay: () => 1,
+    batch: { items: 4, bytes: 100, waitMs: 10, mostMs: 1000 },
+  });
+  add('a');
+  for (const work of ['b', 'c', 'd', 'e', 'f', 'g', 'h']) add(work, { forMs: 60_000 });
+  await end(0);
+  await vi.advanceTimersByTimeAsync(2000);
+  await end(1);
+  expect(sent).toEqual([['a'], ['b', 'c', 'd', 'e'], ['f', 'g']]);
+  await vi.advanceTimersByTimeAsync(100);
+  for (const work of ['i', 'j', 'k', 'l']) add(work, { forMs: 60_000 });
+  await end(2);
+  expect(sent[3]).toEqual(['h', 'i', 'j', 'k']);
+  expect(dropped).toEqual([]);
 });

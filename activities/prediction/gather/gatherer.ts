@@ -10,8 +10,13 @@ import { FairQueue, type Queued } from './fair-queue.ts';
 import { Pace } from './pace.ts';
 
 export interface GatherOptions<Work> {
-  /** Of one batch: items, bytes, and how long its first item waits for others. */
-  readonly batch: { readonly items: number; readonly bytes: number; readonly waitMs: number };
+  /** Of one batch: items, bytes, how long its first item waits for others, and how long it may take: its items are answered when it is done. */
+  readonly batch: {
+    readonly items: number;
+    readonly bytes: number;
+    readonly waitMs: number;
+    readonly mostMs: number;
+  };
   /** Of all that wait. */
   readonly queue: { readonly items: number; readonly bytes: number };
   /** Batches under way at once, at most; asked each time. */
@@ -94,17 +99,23 @@ export class Gatherer<Work> {
     return this.#idle.promise;
   }
 
+  /** Items of a batch at most: fewer where so many would take too long. */
+  #mostItems(): number {
+    const { items, mostMs } = this.#options.batch;
+    return Math.min(items, this.#pace.itemsWithin(mostMs));
+  }
+
   #isIdle(): boolean {
     return this.#queue.items === 0 && this.#underWay === 0;
   }
 
   /** Which entry makes way for one more, of whoever has most; undefined where there is room, the problem where there is none. */
   #roomFor(wanted: Omit<Wanted<Work>, 'work'>, now: number): Entry<Work> | ProblemError | undefined {
-    const { batch, queue, underWay } = this.#options;
+    const { queue, underWay } = this.#options;
     const [items, all] = [this.#queue.items, this.#queue.bytes];
     const expectedMs = this.#pace.expectedMs(this.#queue.ahead(wanted) + this.#itemsUnderWay);
     // What is sent as soon as it comes is no later than it would be anywhere.
-    const hasPlace = this.#underWay < Math.max(1, underWay()) && items < batch.items;
+    const hasPlace = this.#underWay < Math.max(1, underWay()) && items < this.#mostItems();
     const hasRoom = items < queue.items && (items === 0 || all + wanted.bytes <= queue.bytes);
     if (hasPlace || now + expectedMs <= wanted.until) {
       if (hasRoom) return undefined;
@@ -126,14 +137,14 @@ export class Gatherer<Work> {
       const waitedMs = now() - this.#queue.oldest;
       const isDue =
         this.#underWay === 0 ||
-        this.#queue.items >= batch.items ||
+        this.#queue.items >= this.#mostItems() ||
         this.#queue.bytes >= batch.bytes ||
         waitedMs >= batch.waitMs;
       if (!isDue) {
         this.#timer = setTimeout(() => this.#sendWhatIsDue(), batch.waitMs - waitedMs);
         return;
       }
-      const inTime = this.#inTime(this.#queue.take(batch.items, batch.bytes));
+      const inTime = this.#inTime(this.#queue.take(this.#mostItems(), batch.bytes));
       if (inTime.length > 0) void this.#send(inTime);
     }
     if (this.#isIdle()) this.#idle.resolve();
@@ -142,7 +153,7 @@ export class Gatherer<Work> {
   /** Those that can still be done in time: nobody would wait for the others when they are, and they would keep later ones from it. */
   #inTime(entries: readonly Entry<Work>[]): Entry<Work>[] {
     const { now, drop } = this.#options;
-    const done = now() + (this.#underWay > 0 ? this.#pace.batchMs : 0);
+    const done = now() + (this.#underWay > 0 ? this.#pace.takesMs(entries.length) : 0);
     const late = entries.filter(({ until }) => until < done);
     for (const { work } of late) drop(work, 'late');
     return entries.filter((entry) => !late.includes(entry));

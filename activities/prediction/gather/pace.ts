@@ -10,12 +10,19 @@ export class Pace {
   #items = 0;
   #elapsedMs = 0;
   #batchMs = 0;
+  /** Of the last batch, for each of its items. */
+  #itemMs = 0;
   /** When the last batch ended, as long as there was more to do ever since. */
   #since: number | undefined;
 
-  /** How long a batch takes from its hand-over, milliseconds; 0 while that was not seen. */
-  get batchMs(): number {
-    return this.#batchMs;
+  /** How long a batch of so many items takes from its hand-over, milliseconds; 0 while none was seen. */
+  takesMs(items: number): number {
+    return Math.min(this.#batchMs, items * this.#itemMs);
+  }
+
+  /** How many items a batch may have that is to take `ms` at most, one at least; Infinity while none was seen. */
+  itemsWithin(ms: number): number {
+    return this.#itemMs === 0 ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(ms / this.#itemMs));
   }
 
   /**
@@ -28,6 +35,8 @@ export class Pace {
       this.#items = kept * this.#items + items;
       this.#elapsedMs = kept * this.#elapsedMs + (now - this.#since);
       this.#batchMs = this.#batchMs === 0 ? tookMs : kept * this.#batchMs + (1 - kept) * tookMs;
+      // The last one alone: a model that is slower than thought is to be found out before all are late.
+      this.#itemMs = tookMs / items;
     }
     this.#since = saturated ? now : undefined;
   }

@@ -57,7 +57,7 @@ beforeEach(async () => {
     askMs: 500,
     newBatch: () => `batch-${++batches}`,
     gather: {
-      batch: { items: 4, bytes: 1000, waitMs: 5 },
+      batch: { items: 4, bytes: 1000, waitMs: 5, mostMs: 1000 },
       queue: { items: 8, bytes: 1000 },
       underWay: () => underWay,
     },
