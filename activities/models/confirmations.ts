@@ -6,8 +6,9 @@ import {
   type OpenedModel,
   type ProblemRecord,
 } from '@darkroom/contract';
-import { type Db, write } from '@darkroom/records';
-import { lt, sql } from 'drizzle-orm';
+import { type Db, read, write } from '@darkroom/records';
+import { and, asc, eq, gt, lt, sql } from 'drizzle-orm';
+import type { VersionName } from './registry.ts';
 import { type ConfirmationState, modelConfirmations } from './schema.ts';
 import { ago, forgottenSeconds, silentSeconds } from './told.ts';
 import { keepUnderstood } from './understood.ts';
@@ -67,4 +68,20 @@ export const confirmModels = write(
         select pg_notify(${modelsChannel}, '') from news limit 1`);
     });
   },
+);
+
+/** What living workers say of a version. */
+export const confirmationsOf = read(
+  async (db: Db, { name, version }: VersionName): Promise<(typeof modelConfirmations.$inferSelect)[]> =>
+    db
+      .select()
+      .from(modelConfirmations)
+      .where(
+        and(
+          eq(modelConfirmations.name, name),
+          eq(modelConfirmations.version, version),
+          gt(modelConfirmations.seenAt, ago(silentSeconds)),
+        ),
+      )
+      .orderBy(asc(modelConfirmations.worker), asc(modelConfirmations.serves)),
 );

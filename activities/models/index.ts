@@ -9,5 +9,5 @@ export * from './resolve.ts';
 export type { AliasTarget, ConfirmationState, ModelAction, VersionState } from './schema.ts';
 export { believedSeconds } from './told.ts';
 export * from './trials.ts';
-export { understoodVersion } from './understood.ts';
+export { understoodModels, understoodVersion } from './understood.ts';
 export * from './workers.ts';

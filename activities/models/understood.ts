@@ -1,7 +1,7 @@
 /** How models that workers have opened are understood. */
 import type { ModelIdentity, OpenedModel } from '@darkroom/contract';
 import { type Db, read } from '@darkroom/records';
-import { and, eq } from 'drizzle-orm';
+import { and, eq, inArray } from 'drizzle-orm';
 import { modelVersions } from './schema.ts';
 
 /** Keeps it, in place of what was told of the same version before. */
@@ -43,4 +43,14 @@ export const understoodOf = ({
 }: typeof modelVersions.$inferSelect): OpenedModel => ({
   ...understood,
   ...(tensors !== null && { tensors }),
+});
+
+/** How versions of these digests are understood, as far as a worker has told. */
+export const understoodModels = read(async (db: Db, digests: readonly string[]): Promise<OpenedModel[]> => {
+  if (digests.length === 0) return [];
+  const rows = await db
+    .select()
+    .from(modelVersions)
+    .where(inArray(modelVersions.digest, [...digests]));
+  return rows.map(understoodOf);
 });

@@ -23,7 +23,7 @@ import { registerJobItems } from './routes/jobs/items.ts';
 import { registerJobs } from './routes/jobs/jobs.ts';
 import { registerJobLog } from './routes/jobs/log.ts';
 import { registerJobResults } from './routes/jobs/results.ts';
-import { registerModels } from './routes/models.ts';
+import { registerModels } from './routes/models/index.ts';
 import { registerMetrics } from './routes/operations/metrics.ts';
 import { registerStatus } from './routes/operations/status.ts';
 import { registerPredictions } from './routes/predictions/index.ts';

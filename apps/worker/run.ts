@@ -19,6 +19,7 @@ import { createStorage } from '@darkroom/storage';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { cachedBundle } from './bundle.ts';
+import { modelUpkeep } from './models.ts';
 import { predictionUpkeep } from './predictions.ts';
 import { checkSandbox, tellOfSandbox } from './sandbox.ts';
 import { createWorkers, poolOf, type QueueDefinition, queueDefinitions } from './workers.ts';
@@ -72,7 +73,7 @@ export async function runWorker({
   const storage = createStorage(config.s3);
   // Before somebody goes on with one that is gone.
   await clearPrograms(config.program.dir);
-  const upkeep = [predictionUpkeep({ records, storage, config })];
+  const upkeep = [predictionUpkeep({ records, storage, config }), modelUpkeep({ records, storage })];
   const dispatch = createDispatch({ records, storage, config, logger, telemetry, kinds, upkeep });
   const connection = await connect(config, logger);
   const worker = `${hostname()}/${process.pid}`;

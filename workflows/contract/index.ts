@@ -8,6 +8,7 @@ export * from './models.ts';
 export * from './photo.ts';
 export * from './prediction.ts';
 export * from './problem.ts';
+export * from './registry.ts';
 export * from './sandbox.ts';
 export * from './unit.ts';
 export * from './video.ts';

@@ -1,4 +1,4 @@
-/** The models that recognise: names, each with its versions, as a registry of them has it. */
+/** What workers understand of the models that they open. */
 import { z } from 'zod';
 
 const perChannel = z.array(z.number()).length(3);
@@ -44,7 +44,8 @@ export const modelTensors = z
 export type ModelTensors = z.infer<typeof modelTensors>;
 
 /** What a worker has a model open for: jobs that recognise, or predictions that somebody waits for. */
-export type ModelService = 'recognition' | 'predictions';
+export const modelService = z.enum(['recognition', 'predictions']);
+export type ModelService = z.infer<typeof modelService>;
 
 /** Channel on which Postgres tells that something of the models has changed; what, is to be looked up. */
 export const modelsChannel = 'darkroom_models';
@@ -66,24 +67,3 @@ export const openedModel = z.object({
   tensors: modelTensors.optional(),
 });
 export type OpenedModel = z.infer<typeof openedModel>;
-
-export const modelVersion = openedModel
-  .omit({ name: true })
-  .extend({
-    aliases: z
-      .array(z.string())
-      .meta({ description: 'Names by which a job gets this version, beside that of the model.' }),
-    workers: z.int().meta({ description: 'How many workers have it open now.' }),
-  })
-  .meta({ id: 'ModelVersion' });
-
-export const modelList = z
-  .object({
-    models: z.array(
-      z
-        .object({ name: z.string(), versions: z.array(modelVersion) })
-        .meta({ id: 'Model', description: 'What the option `model` of a task names.' }),
-    ),
-  })
-  .meta({ id: 'ModelList' });
-export type ModelList = z.infer<typeof modelList>;

@@ -198,6 +198,7 @@ function configOf(env: Environment) {
       planRows: env.LIMIT_PLAN_ROWS,
       planRowBytes: env.LIMIT_PLAN_ROW_BYTES,
       planBytes: env.LIMIT_PLAN_BYTES,
+      modelBytes: env.LIMIT_MODEL_BYTES,
       /** Of what a job is measured in, by `kind.feature`, where that is not left to the kind. */
       jobs: env.JOB_LIMITS ?? {},
       jsonBytes: env.LIMIT_JSON_BYTES,

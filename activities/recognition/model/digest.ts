@@ -11,8 +11,12 @@ const cardThatCountsAsNone = '0bd6c43355435ac28806827bb38e28b59ab47cd611d2b44f00
 const sha256 = (data: Uint8Array | string): string => createHash('sha256').update(data).digest('hex');
 
 /** SHA-256, hexadecimal: of the file alone where no card says anything, else of both. Where a model is from, and its licence, change nothing. */
-export function modelDigest(file: Uint8Array, { source: _, license: __, ...said }: ModelCard): string {
-  const ofFile = sha256(file);
+export function modelDigest(file: Uint8Array, card: ModelCard): string {
+  return digestOfBoth(sha256(file), card);
+}
+
+/** As {@link modelDigest}, of a file whose SHA-256 is known. */
+export function digestOfBoth(ofFile: string, { source: _, license: __, ...said }: ModelCard): string {
   const text = JSON.stringify(said, sorted);
   if (text === '{}' || sha256(text) === cardThatCountsAsNone) return ofFile;
   return sha256(`${ofFile}\n${text}`);

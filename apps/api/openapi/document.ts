@@ -16,6 +16,7 @@ all codes are listed at [/docs/problems](/docs/problems).`;
 
 const tags = [
   { name: 'Analysis', description: 'Photos and videos: what is on them.' },
+  { name: 'Models', description: 'Which models there are, which are loaded, and what they are called by.' },
   { name: 'Predictions', description: 'One picture, one answer, recorded before it is given.' },
   { name: 'Inference', description: 'The same as the Open Inference Protocol (KServe, Triton) has it.' },
   { name: 'Uploads', description: 'Large files, straight to the object store.' },

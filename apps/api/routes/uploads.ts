@@ -160,7 +160,12 @@ export function registerUploads(api: Api): void {
       size: bytes,
       contentType: 'application/octet-stream',
       // What it is shows when it is there; the limit of its own kind counts when it becomes a job's input.
-      maxBytes: Math.max(config.limits.uploadBytes, config.limits.videoBytes, config.limits.planBytes),
+      maxBytes: Math.max(
+        config.limits.uploadBytes,
+        config.limits.videoBytes,
+        config.limits.planBytes,
+        config.limits.modelBytes,
+      ),
       partSize: partBytes,
     });
     const { partSize, uploadId: multipartId } = direct;

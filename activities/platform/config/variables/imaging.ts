@@ -39,6 +39,9 @@ export const limits = {
   LIMIT_PLAN_BYTES: whole(1)
     .default(GiB)
     .meta({ description: 'Size of such a list.', example: '1073741824' }),
+  LIMIT_MODEL_BYTES: whole(1)
+    .default(GiB)
+    .meta({ description: 'Size of a model file that is registered.', example: '1073741824' }),
   LIMIT_JSON_BYTES: whole(1024)
     .default(64 * 1024)
     .meta({ description: 'Size of a JSON request.', example: '65536' }),

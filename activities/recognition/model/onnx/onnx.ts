@@ -119,3 +119,33 @@ export function onnxMetadata(file: Buffer): Record<string, string> {
   // Not by assignment, which loses the key `__proto__`.
   return Object.fromEntries(metadata);
 }
+
+/** Fields of ModelProto, and which of them are integers. */
+const modelFields: Readonly<Record<number, 'integer' | 'content'>> = {
+  1: 'integer',
+  2: 'content',
+  3: 'content',
+  4: 'content',
+  5: 'integer',
+  6: 'content',
+  7: 'content',
+  8: 'content',
+  14: 'content',
+  20: 'content',
+  25: 'content',
+};
+
+/** Whether a file that begins so may be ONNX: fields of a model alone, one of them its version or its graph. Says nothing of what is in them. */
+export function beginsAsOnnx(head: Buffer): boolean {
+  let isModel = false;
+  try {
+    for (const { field, content } of fieldsOf(head, { cut: true })) {
+      if (modelFields[field] !== (content === undefined ? 'integer' : 'content')) return false;
+      isModel ||= field === 1 || field === 7;
+    }
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+  return isModel;
+}

@@ -37,8 +37,14 @@ export function message(field: number, fields: readonly Uint8Array[]): Uint8Arra
   return bytes(field, Buffer.concat(fields));
 }
 
-/** The top-level fields of a message: number and, for length-delimited ones, content. Throws RangeError on damage. */
-export function* fieldsOf(buffer: Buffer): Generator<{ field: number; content: Buffer | undefined }> {
+/**
+ * The top-level fields of a message: number and, for length-delimited ones, content. Throws RangeError on damage. `cut`: the buffer is the
+ * beginning of a message, and the last field may be there in part.
+ */
+export function* fieldsOf(
+  buffer: Buffer,
+  { cut = false }: { readonly cut?: boolean } = {},
+): Generator<{ field: number; content: Buffer | undefined }> {
   let at = 0;
   const readVarint = (): number => {
     let value = 0;
@@ -59,11 +65,11 @@ export function* fieldsOf(buffer: Buffer): Generator<{ field: number; content: B
     else if (wireType === FIXED32) at += 4;
     else if (wireType === LENGTH_DELIMITED) {
       const length = readVarint();
-      if (at + length > buffer.length) throw new RangeError('a field is longer than the message');
+      if (at + length > buffer.length && !cut) throw new RangeError('a field is longer than the message');
       content = buffer.subarray(at, at + length);
       at += length;
     } else throw new RangeError(`wire type ${wireType} is not valid here`);
-    if (at > buffer.length) throw new RangeError('the message ends inside a field');
+    if (at > buffer.length && !cut) throw new RangeError('the message ends inside a field');
     yield { field, content };
   }
 }

@@ -2,7 +2,7 @@ import { modelList, type OpenedModel, problemOf } from '@darkroom/contract';
 import { forgetWorker, tellModel } from '@darkroom/models';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { engineAway, startTestApi, type TestApi } from '../testing.ts';
+import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
 
 const model: OpenedModel = {
   name: 'birds',
@@ -70,12 +70,28 @@ it('models are those that living workers have told of, and readiness says why th
   await tellModel(db, 'b/1', { opened: model });
   await tellModel(db, 'c/1', { opened: { ...model, version: '8', digest: 'e'.repeat(64) } });
   const { name, ...version } = model;
+  // Workers of a release before: what they have is not registered.
+  const unregistered = {
+    state: 'ready',
+    wanted: false,
+    serves: ['recognition'],
+    problem: null,
+    registeredAt: null,
+  };
   expect(await list()).toEqual([
     {
       name,
+      aliases: [],
       versions: [
-        { ...version, aliases: ['default'], workers: 1 },
-        { ...version, version: '8', digest: 'e'.repeat(64), aliases: ['default'], workers: 1 },
+        {
+          ...version,
+          ...unregistered,
+          version: '8',
+          digest: 'e'.repeat(64),
+          aliases: ['default'],
+          workers: 1,
+        },
+        { ...version, ...unregistered, aliases: [], workers: 1 },
       ],
     },
   ]);

@@ -1,0 +1,153 @@
+/** Models as they are told of: what is registered, what workers have opened of it, and the names that stand for it. */
+import {
+  type Model,
+  type ModelAlias,
+  type ModelService,
+  type ModelVersion,
+  type ModelVersionDetail,
+  type OpenedModel,
+  ProblemError,
+  type ProblemRecord,
+} from '@darkroom/contract';
+import {
+  type AliasRow,
+  confirmationsOf,
+  type KnownVersion,
+  listAliases,
+  listVersions,
+  type ModelsNow,
+  modelsNow,
+  type RegisteredVersion,
+  resolveModel,
+  targetOf,
+  understoodModels,
+} from '@darkroom/models';
+import type { Db } from '@darkroom/records';
+import { z } from '@hono/zod-openapi';
+
+const services: readonly ModelService[] = ['recognition', 'predictions'];
+
+const param = (name: string, description: string, example: string) =>
+  z
+    .string()
+    .min(1)
+    .max(200)
+    .meta({ description, example, param: { name, in: 'path' } });
+export const nameParam = z.object({ name: param('name', 'Name of the model.', 'birds') });
+export const versionParam = nameParam.extend({ version: param('version', 'The version.', '2') });
+
+/** All models, or one, each with its versions, the newest first. */
+export async function modelDocuments(db: Db, name?: string): Promise<Model[]> {
+  const [now, registered, aliases] = await Promise.all([
+    modelsNow(db),
+    listVersions(db, name),
+    listAliases(db, name),
+  ]);
+  const versions = now.versions.filter((one) => name === undefined || one.name === name);
+  const understood = await understoodModels(
+    db,
+    versions.map(({ digest }) => digest),
+  );
+  const models = Map.groupBy(versions, (one) => one.name);
+  return [...models].map(([ofName, known]) => ({
+    name: ofName,
+    versions: known.map((one) =>
+      versionDocument(now, one, registered.find(isSame(one)), understood.find(isSame(one))),
+    ),
+    aliases: aliases.filter((alias) => alias.name === ofName).map(aliasDocument),
+  }));
+}
+
+/** A version with all that is known of it. Throws `not_found`. */
+export async function versionDetail(
+  db: Db,
+  wanted: { readonly name: string; readonly version: string },
+): Promise<ModelVersionDetail> {
+  const [now, registered, confirmations] = await Promise.all([
+    modelsNow(db),
+    listVersions(db, wanted.name),
+    confirmationsOf(db, wanted),
+  ]);
+  const known = now.versions.find(({ name, version }) => name === wanted.name && version === wanted.version);
+  if (known === undefined)
+    throw new ProblemError('not_found', `There is no version ${wanted.version} of a model ${wanted.name}.`);
+  const row = registered.find(isSame(known));
+  const understood = await understoodModels(db, [known.digest]);
+  return {
+    name: known.name,
+    ...versionDocument(now, known, row, understood.find(isSame(known))),
+    card: row?.card ?? null,
+    bytes: row?.bytes ?? null,
+    sha256: row?.sha256 ?? null,
+    registeredBy: row?.registeredBy ?? null,
+    confirmations: confirmations.map(({ worker, serves, state, lanes, problem, seenAt }) => ({
+      worker,
+      serves,
+      state,
+      lanes,
+      problem,
+      seenAt: seenAt.toISOString(),
+    })),
+  };
+}
+
+export function aliasDocument(row: AliasRow): ModelAlias {
+  const { name, alias, previous, changedBy, changedAt } = row;
+  return {
+    name,
+    alias,
+    ...withCanary(targetOf(row)),
+    previous: previous && withCanary(previous),
+    changedBy,
+    changedAt: changedAt.toISOString(),
+  };
+}
+
+/** With null where there is none, as documents have it. */
+export const withCanary = ({ version, canary }: ReturnType<typeof targetOf>) => ({
+  version,
+  canary: canary ?? null,
+});
+
+const isSame =
+  (a: { name: string; version: string; digest: string }) =>
+  (b: { name: string; version: string; digest: string }) =>
+    a.name === b.name && a.version === b.version && a.digest === b.digest;
+
+function versionDocument(
+  now: ModelsNow,
+  known: KnownVersion,
+  row: RegisteredVersion | undefined,
+  understood: OpenedModel | undefined,
+): ModelVersion {
+  const { name: _, version: __, digest: ___, ...how } = understood ?? {};
+  const problem: ProblemRecord | null = row?.problem ?? null;
+  return {
+    version: known.version,
+    digest: known.digest,
+    state: known.state ?? 'ready',
+    wanted: known.wanted,
+    serves: [...known.serves],
+    aliases: aliasesOf(now, known),
+    workers: Math.max(0, ...services.map((service) => known.open[service]?.workers ?? 0)),
+    problem,
+    registeredAt: row?.registeredAt.toISOString() ?? null,
+    ...how,
+  };
+}
+
+function aliasesOf(now: ModelsNow, known: KnownVersion): string[] {
+  const own = now.aliases.filter(
+    ({ name, version, canary }) => name === known.name && [version, canary?.version].includes(known.version),
+  );
+  // A default that cannot be had is nobody's.
+  const isDefault = services.some((serves) => {
+    try {
+      const found = resolveModel(now, serves, 'default', () => 1);
+      return found !== undefined && isSame(found.model)(known);
+    } catch {
+      return false;
+    }
+  });
+  return [...(isDefault ? ['default'] : []), ...own.map(({ alias }) => alias)];
+}
