@@ -82,20 +82,25 @@ export interface PredictionFilter {
   readonly limit: number;
 }
 
-/** Predictions, newest first, a page by id: its cost does not depend on how many there are. */
-export const listPredictions = read(async (db: Db, filter: PredictionFilter): Promise<PredictionRow[]> => {
+/** The query of a page: of each month one index is read, from where the page begins, and no more rows than the page has. */
+export function listQuery(db: Db, filter: PredictionFilter) {
   const bounds: (SQL | undefined)[] = [
     filter.owner === undefined ? undefined : eq(predictions.owner, filter.owner),
     filter.state === undefined ? undefined : eq(predictions.state, filter.state),
     filter.before === undefined ? undefined : lt(predictions.id, filter.before),
   ];
-  return await db
+  return db
     .select()
     .from(predictions)
     .where(and(...bounds))
     .orderBy(desc(predictions.id))
     .limit(filter.limit);
-});
+}
+
+/** Predictions, newest first, a page by id: its cost does not depend on how many there are. */
+export const listPredictions = read(
+  async (db: Db, filter: PredictionFilter): Promise<PredictionRow[]> => await listQuery(db, filter),
+);
 
 /** Removes a prediction, and has its picture go; one that is gone is fine. Its Idempotency-Key stands for it still: a repetition is told that it was deleted. */
 export const deletePrediction = write(async (db: Db, { id, acceptedAt }: PredictionRow): Promise<void> => {

@@ -8,7 +8,7 @@ afterEach(() => void vi.useRealTimers());
 function gathering(options: Partial<GatherOptions<string>> = {}) {
   const sent: string[][] = [];
   const dropped: string[] = [];
-  const ends: (() => void)[] = [];
+  const ends: ((done: number) => void)[] = [];
   const gatherer = new Gatherer<string>({
     batch: { items: 4, bytes: 100, waitMs: 10, mostMs: 5000 },
     queue: { items: 20, bytes: 1000 },
@@ -24,8 +24,9 @@ function gathering(options: Partial<GatherOptions<string>> = {}) {
   const add = (work: string, { owner = 'ada', bytes = 1, forMs = 2000, priority = 3 } = {}) =>
     gatherer.add({ owner, priority, bytes, until: Date.now() + forMs, work });
   const settle = () => vi.advanceTimersByTimeAsync(0);
-  const end = async (nth: number) => {
-    ends[nth]?.();
+  /** `done`: how many of it were worked on; all. */
+  const end = async (nth: number, done = sent[nth]?.length ?? 0) => {
+    ends[nth]?.(done);
     await settle();
   };
   return { gatherer, sent, dropped, add, end, settle };
@@ -81,6 +82,7 @@ it('goes on after a batch whose sending threw', async () => {
     send: async ([work = '']) => {
       sent.push(work);
       if (work === 'bad') throw new Error('no');
+      return 1;
     },
   });
   add('bad');
@@ -132,6 +134,22 @@ it('refuses what would not be done in time, by how fast the last ones went while
     expect.objectContaining({ code: 'overloaded', retryAfterSeconds: 3 }),
   );
   add('l', { forMs: 3000 });
+});
+
+it('takes what came too late to be worked on for no sign of how fast it goes', async () => {
+  const { sent, add, end } = gathering({
+    underWay: () => 1,
+    batch: { items: 2, bytes: 100, waitMs: 10, mostMs: 1000 },
+  });
+  for (const work of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) add(work, { forMs: 60_000 });
+  await end(0);
+  await vi.advanceTimersByTimeAsync(100);
+  await end(1, 0);
+  expect(sent[2]).toEqual(['d']);
+  expect(() => add('h', { forMs: 60_000 })).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  await vi.advanceTimersByTimeAsync(100);
+  await end(2);
+  add('h', { forMs: 2000 });
 });
 
 it('learns nothing of the pace while there was not more to do than could be done', async () => {

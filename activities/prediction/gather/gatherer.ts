@@ -22,8 +22,11 @@ export interface GatherOptions<Work> {
   /** Batches under way at once, at most; asked each time. */
   readonly underWay: () => number;
   readonly now: () => number;
-  /** Has a batch done; ends when the batch has come to its end, and throws where it was not done. */
-  readonly send: (batch: readonly Work[]) => Promise<void>;
+  /**
+   * Has a batch done; resolves when the batch has come to its end, with how many of it were worked on (those whose time was over by then were
+   * not), and throws where it was not done.
+   */
+  readonly send: (batch: readonly Work[]) => Promise<number>;
   /** Told of what was taken in and is sent to nobody: it makes way for others, or would not be done in time any more. */
   readonly drop: (work: Work, why: 'overloaded' | 'late') => void;
 }
@@ -164,17 +167,12 @@ export class Gatherer<Work> {
     const began = now();
     this.#underWay++;
     this.#itemsUnderWay += entries.length;
-    let done = true;
-    try {
-      await send(entries.map(({ work }) => work));
-    } catch {
-      // `send` has answered those who wait; whatever became of this batch, the next one is sent.
-      done = false;
-    }
+    // `send` has answered those who wait; whatever became of this batch, the next one is sent.
+    const done = await send(entries.map(({ work }) => work)).catch(() => undefined);
     this.#underWay--;
     this.#itemsUnderWay -= entries.length;
     const saturated = this.#queue.items > 0 && this.#underWay + 1 >= underWay();
-    if (done) this.#pace.ended(now(), entries.length, now() - began, saturated);
+    if (done !== undefined) this.#pace.ended(now(), done, now() - began, saturated);
     this.#sendWhatIsDue();
   }
 }

@@ -26,8 +26,8 @@ export class Pace {
   }
 
   /**
-   * A batch of `items` came to its end at `now` (milliseconds, as all times here), `tookMs` after it was handed over. `saturated`: others
-   * are under way in every place, and still others wait.
+   * A batch, of which `items` were worked on, came to its end at `now` (milliseconds, as all times here), `tookMs` after it was handed over.
+   * `saturated`: others are under way in every place, and still others wait.
    */
   ended(now: number, items: number, tookMs: number, saturated: boolean): void {
     if (this.#since !== undefined) {
@@ -41,7 +41,7 @@ export class Pace {
     this.#since = saturated ? now : undefined;
   }
 
-  /** Milliseconds until what comes behind `ahead` others is done; 0 while nothing was seen. */
+  /** Milliseconds until what comes behind `ahead` others is done; 0 while nothing was seen, Infinity where nothing is done in time any more. */
   expectedMs(ahead: number): number {
     return this.#elapsedMs === 0 ? 0 : (ahead + 1) * (this.#elapsedMs / this.#items);
   }

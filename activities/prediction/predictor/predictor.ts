@@ -188,7 +188,11 @@ export class Predictor {
       place: { id, acceptedAt },
       acceptedMs,
       span: currentSpan(),
-      answer: resolve,
+      late: false,
+      answer: (row) => {
+        work.late = row.problem?.code === 'deadline_exceeded';
+        resolve(row);
+      },
       refuse: reject,
     };
     const takeBack = this.#gathererOf(model).add({ owner, priority, bytes, until, work });
@@ -196,10 +200,13 @@ export class Predictor {
       if (takeBack()) reject(signal.reason);
     };
     signal.addEventListener('abort', leave, { once: true });
-    const late = setTimeout(() => {
-      if (takeBack()) this.#drop(work, 'late');
-      else reject(takesLonger(id, deadlineMs));
-    }, until - Date.now());
+    const late = setTimeout(
+      () => {
+        if (takeBack()) this.#drop(work, 'late');
+        else reject(takesLonger(id, deadlineMs));
+      },
+      Math.max(0, until - Date.now()),
+    );
     try {
       return await promise;
     } finally {
@@ -223,7 +230,7 @@ export class Predictor {
     const known = this.#gatherers.get(version);
     if (known !== undefined) return known.gatherer;
     // Of the trace of no request: it is for all of them.
-    const send = (works: readonly Work[]): Promise<void> =>
+    const send = (works: readonly Work[]): Promise<number> =>
       withSharedSpan(
         'predict batch',
         { 'darkroom.model': model.name, 'darkroom.items': works.length },
@@ -238,8 +245,8 @@ export class Predictor {
     return gatherer;
   }
 
-  /** Throws where the batch was not done, when all who wait were told. */
-  async #send(model: ModelIdentity, works: readonly Work[]): Promise<void> {
+  /** How many of the batch were worked on. Throws where it was not done, when all who wait were told. */
+  async #send(model: ModelIdentity, works: readonly Work[]): Promise<number> {
     const batch = this.#deps.newBatch();
     this.#deps.seen?.sent(model, works.length);
     try {
@@ -251,7 +258,7 @@ export class Predictor {
       throw error;
     }
     const refused = await this.#rows.wait(batch, works);
-    if (refused.length === 0) return;
+    if (refused.length === 0) return works.filter(({ late }) => !late).length;
     this.#recordFailed(refused, gaveUp(batch).problem);
     throw gaveUp(batch);
   }
@@ -294,7 +301,7 @@ async function inTime<T>(
   const stop = Promise.withResolvers<never>();
   const leave = (): void => stop.reject(signal.reason);
   const late = (): void => stop.reject(waitedInVain(deadlineMs));
-  const timer = setTimeout(late, acceptedMs + deadlineMs - Date.now());
+  const timer = setTimeout(late, Math.max(0, acceptedMs + deadlineMs - Date.now()));
   signal.addEventListener('abort', leave, { once: true });
   try {
     const done = await Promise.race([work, stop.promise]);

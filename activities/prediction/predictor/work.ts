@@ -14,6 +14,8 @@ export interface Work {
   readonly acceptedMs: number;
   /** Of its request. */
   readonly span: ReturnType<typeof currentSpan>;
+  /** Whether its time was over when a worker had it: nothing was done for it. */
+  late: boolean;
   readonly answer: (row: PredictionRow) => void;
   readonly refuse: (error: unknown) => void;
 }

@@ -11,7 +11,7 @@ const run = promisify(execFile);
 it('names every benchmark, each of which tells its own options', async () => {
   const files = await readdir(join(repository, 'test', 'bench'));
   const names = files.filter((file) => file.endsWith('.ts')).map((file) => file.replace('.ts', ''));
-  const told = [...bench.help.matchAll(/^ {2}(\w+) /gm)].map((match) => match[1]);
+  const told = [...bench.help.matchAll(/^ {2}([\w-]+)(?: |$)/gm)].map((match) => match[1]);
   expect(told.sort()).toEqual(names.sort());
   const cli = join(repository, 'apps', 'local', 'cli.ts');
   const { stdout } = await run(process.execPath, [cli, 'bench', 'delete', '--help']);

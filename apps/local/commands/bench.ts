@@ -17,6 +17,10 @@ export const bench: Command = {
   predict   predictions against bare Hono, FastAPI with an insert, and LitServe, at 1, 16 and 64 clients
   predict-faults
             predictions while workers, lanes and APIs die or are restarted: own answers, failed requests, kill to answer
+  predict-overload
+            three times as many predictions as can be made: what is made, what is refused, and how soon
+  predict-lists
+            lists of predictions among ten million
   engine    the smallest durable runs by way and store; small jobs and what each costs
   delete    200 deletes at once of running jobs while another user sends photos
   items     jobs of 100,000 small items: rate, reads, memory, archive, delete

@@ -1,8 +1,7 @@
 /** Clients of `POST /predict` in a process of their own: each sends its next picture when its last one was answered. */
-import { readFileSync } from 'node:fs';
-import { Agent, request } from 'node:http';
-import { basename } from 'node:path';
+import { Agent } from 'node:http';
 import { z } from 'zod';
+import { formOf, post } from './forms.ts';
 
 /** A load on one system. */
 export interface LoadTask {
@@ -33,17 +32,12 @@ export interface LoadResult {
   readonly seconds: number;
 }
 
-const patienceMs = 60_000;
-const boundary = '----darkroom-bench';
 const agent = new Agent({ keepAlive: true, maxSockets: 1024 });
 const answer = z.object({
   id: z.int(),
   result: z.int().nullable(),
   timings: z.record(z.string(), z.number()).optional(),
 });
-
-/** Forms by file, made once. */
-const forms = new Map<string, Buffer>();
 
 process.on('message', (task: LoadTask) => {
   run(task).then((result) => process.send?.(result));
@@ -74,48 +68,9 @@ async function run(task: LoadTask): Promise<LoadResult> {
   return { answered, errors, seconds: (performance.now() - began) / 1000 };
 }
 
-function formOf(file: string): Buffer {
-  const known = forms.get(file);
-  if (known !== undefined) return known;
-  const head =
-    `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="${basename(file)}"\r\n` +
-    'Content-Type: image/jpeg\r\n\r\n';
-  const form = Buffer.concat([Buffer.from(head), readFileSync(file), Buffer.from(`\r\n--${boundary}--\r\n`)]);
-  forms.set(file, form);
-  return form;
-}
-
 /** The text of a 200; throws what else there was. */
-function send({ url, headers }: LoadTask, body: Buffer): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const sent = request(
-      url,
-      {
-        agent,
-        method: 'POST',
-        timeout: patienceMs,
-        headers: {
-          ...headers,
-          'content-type': `multipart/form-data; boundary=${boundary}`,
-          'content-length': body.length,
-        },
-      },
-      (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          text += chunk;
-        });
-        response.on('end', () =>
-          response.statusCode === 200
-            ? resolve(text)
-            : reject(new Error(`${response.statusCode} ${text.slice(0, 300)}`)),
-        );
-        response.on('error', reject);
-      },
-    );
-    sent.on('timeout', () => sent.destroy(new Error(`no answer within ${patienceMs} ms`)));
-    sent.on('error', reject);
-    sent.end(body);
-  });
+async function send({ url, headers }: LoadTask, body: Buffer): Promise<string> {
+  const { status, text } = await post({ url, headers, agent, body });
+  if (status !== 200) throw new Error(`${status} ${text.slice(0, 300)}`);
+  return text;
 }
