@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
+import { LaneEnded } from '../errors.ts';
 import { openLane } from '../parent/lane.ts';
 import { trialBuild, type trialShape } from '../testing/trial.ts';
 import { type Holder, LaneBudget } from './budget.ts';
@@ -142,7 +143,7 @@ it('more pools than there is room for lanes all get their answers, and no more l
   );
   expect(answers).toEqual(many.map(() => ['ba', 'dc', 'fe']));
   expect(most).toBe(2);
-}, 60_000);
+}, 90_000);
 
 it('ends for good when what was asked is answered, and leaves its room to others', async () => {
   const budget = new LaneBudget(1);
@@ -158,6 +159,7 @@ it('ends for good when what was asked is answered, and leaves its room to others
   expect(await held).toBe('ba');
   await ended;
   expect(leaving.pids).toEqual([]);
+  await expect(leaving.told()).rejects.toThrow(LaneEnded);
   expect(await reverse(next, 'cd')).toBe('dc');
 });
 

@@ -47,6 +47,7 @@ export class KeptLanes<S extends LaneShape> implements Holder {
   /** Those who wait for a place in a lane, and what tells them of one. */
   #placing = 0;
   #freed = Promise.withResolvers<void>();
+  #left = false;
   /** Aborted when all are closed: nobody waits for room any more. */
   #closing = new AbortController();
   /** A lane in which nothing has been but items that were alone there, for the next of them. */
@@ -163,8 +164,9 @@ export class KeptLanes<S extends LaneShape> implements Holder {
     await Promise.all(ended.map(({ lane }) => lane.gone));
   }
 
-  /** It is not used any more. */
+  /** Nothing is opened here any more. */
   leave(): void {
+    this.#left = true;
     this.#options.budget?.leave(this);
   }
 
@@ -237,6 +239,7 @@ export class KeptLanes<S extends LaneShape> implements Holder {
   /** Opens one when there is room, if it is `wanted` then; what ends it as it opens is no item's fault. */
   async #open(needed: () => boolean, wanted: () => boolean): Promise<KeptLane<S> | undefined> {
     const { budget, open } = this.#options;
+    if (this.#left) throw new LaneEnded('These processes are not used any more.');
     const giveBack = await budget?.take(this, needed, this.#closing.signal);
     try {
       if (!wanted()) {

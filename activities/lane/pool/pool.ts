@@ -121,11 +121,11 @@ export class LanePool<S extends LaneShape> {
     return true;
   }
 
-  /** Ends all lanes when what was asked of them is answered, for good: nobody asks any more. */
+  /** Ends all lanes when what was asked of them is answered, for good: whoever asks later is told LaneEnded. */
   async end(): Promise<void> {
     if (this.#asked > 0) await this.#quiet.promise;
-    await this.close();
     this.#lanes.leave();
+    await this.close();
   }
 
   /** Ends all lanes; what they have in hand fails by LaneEnded. Whoever asks later has others opened. */

@@ -71,7 +71,7 @@ it('serves versions beside each other, each in lanes of its own; one that is unl
   expect(lanes.pids).toEqual(lanes.pidsOf(own.identity));
   // And may be had again.
   expect(await seenBy(other)).toEqual(['dog']);
-}, 30_000);
+}, 90_000);
 
 it('a version that cannot be opened says so each time, and keeps no other from work', async () => {
   const own = await placed(await seeingModel('cat'));
@@ -81,7 +81,7 @@ it('a version that cannot be opened says so each time, and keeps no other from w
   for (let times = 0; times < 2; times++)
     await expect(lanes.warm(broken.identity, true)).rejects.toMatchObject({ code: 'unsupported_model' });
   expect(await seenBy(own)).toEqual(['cat']);
-}, 30_000);
+}, 90_000);
 
 it('has no more lanes than there is room for, ends those that rest, and warms none where there is no room', async () => {
   const [own, other, third] = [
@@ -98,7 +98,7 @@ it('has no more lanes than there is room for, ends those that rest, and warms no
   expect(lanes.pids).toHaveLength(2);
   expect(alive(first ?? 0)).toBe(false);
   expect(await seenBy(own)).toEqual(['cat']);
-}, 30_000);
+}, 90_000);
 
 it('a version whose file was replaced under its path is had from elsewhere', async () => {
   const folder = await temporaryFolder();
@@ -118,4 +118,4 @@ it('a version whose file was replaced under its path is had from elsewhere', asy
   const now = await lanes.own();
   expect(now.identity).toMatchObject({ name: 'one', version: 'dog' });
   expect(await seenBy(now)).toEqual(['dog']);
-}, 30_000);
+}, 90_000);

@@ -93,7 +93,13 @@ export class ModelLanes {
   /** How a version is understood; opens it where that is not known. Throws what opening throws: `unsupported_model` with what to do, what fetching throws. */
   async understanding(model: ModelIdentity): Promise<AnyUnderstanding> {
     const open = this.#of(model);
-    return open.understanding ?? this.#told(open);
+    try {
+      return open.understanding ?? (await this.#told(open));
+    } catch (error) {
+      // It was unloaded meanwhile: whoever asks has it opened anew.
+      if (this.#open.get(model.digest) === open) throw error;
+      return this.understanding(model);
+    }
   }
 
   /**

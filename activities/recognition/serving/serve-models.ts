@@ -15,6 +15,7 @@ import {
 } from '@darkroom/models';
 import type { ModelLanes } from '../lane/lanes.ts';
 import type { OwnFile } from '../lane/own-model.ts';
+import { noDetector } from '../model/understanding/understand.ts';
 import { HeldVersions, problemOfOpening } from './held.ts';
 import type { ModelCache } from './model-cache.ts';
 import { registerOwnFile } from './own-version.ts';
@@ -139,6 +140,8 @@ class ServedModels {
     const before = this.#own;
     try {
       const file = await models.own();
+      if (this.#serving.serves === 'recognition' && file.card.task === 'classifier')
+        throw noDetector(file.identity.name);
       this.#own = { file };
       return file;
     } catch (error) {

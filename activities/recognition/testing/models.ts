@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { ensureDefaultClassifier } from '../converter/efficientnet/setup.ts';
 import { ensureDefaultModel } from '../converter/setup.ts';
-import type { DetectorCard, ModelCard } from '../model/card/card.ts';
-import type { Output } from '../model/detection.ts';
-import { encodeOnnx, int64Tensor, type OnnxPort } from '../model/onnx/onnx.ts';
+import type { DetectorCard } from '../model/card/card.ts';
+import { encodeOnnx, int64Tensor } from '../model/onnx/onnx.ts';
 import { type AnyModel, type Model, type ModelOptions, openAnyModel, openModel } from '../model/session.ts';
+import { type ConstantModel, writeConstantModel, writeSeeingModel } from './files.ts';
+
+export { type ConstantModel, tensor } from './files.ts';
 
 const home = process.env.DARKROOM_HOME ?? join(import.meta.dirname, '../../../.darkroom');
 
@@ -40,15 +42,6 @@ export async function openAnyFile(modelPath: string): Promise<AnyModel> {
 /** Limits that no sample comes near. */
 export const limits = { bytes: 50_000_000, pixels: 100_000_000, frames: 10 };
 
-export interface ConstantModel {
-  readonly input?: OnnxPort;
-  /** Further inputs, which change nothing. */
-  readonly others?: readonly OnnxPort[];
-  readonly outputs: Readonly<Record<string, Output>>;
-  readonly metadata?: Readonly<Record<string, string>>;
-  readonly card?: ModelCard;
-}
-
 /** A folder that lives as long as the test it was made in. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'darkroom-recognition-'));
@@ -56,41 +49,13 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-/** Writes an ONNX file whose outputs are constants; the path of it. */
-export async function constantModel({
-  input,
-  others = [],
-  outputs,
-  metadata,
-  card,
-}: ConstantModel): Promise<string> {
-  const folder = await temporaryFolder();
-  const path = join(folder, 'model.onnx');
-  const entries = Object.entries(outputs);
-  await writeFile(
-    path,
-    encodeOnnx({
-      name: 'constant',
-      inputs: [input ?? { name: 'images', dims: [1, 3, 64, 64] }, ...others],
-      outputs: entries.map(([name, { dims }]) => ({ name, dims })),
-      nodes: entries.map(([name]) => ({ op: 'Identity', inputs: [`${name}/value`], output: name })),
-      initializers: entries.map(([name, { dims, data }]) => ({ name: `${name}/value`, dims, data })),
-      ...(metadata === undefined ? {} : { metadata }),
-    }),
-  );
-  if (card !== undefined) await writeFile(join(folder, 'model.json'), JSON.stringify(card));
-  return path;
-}
+/** As `writeConstantModel`, in a folder of the test's. */
+export const constantModel = async (model: ConstantModel): Promise<string> =>
+  writeConstantModel(await temporaryFolder(), model);
 
-/** Writes an ONNX file that sees the same in every picture: one thing called `label`. Its card calls it `one`, its version as the label. */
-export const seeingModel = (label: string, card: Partial<DetectorCard> = {}): Promise<string> =>
-  constantModel({
-    outputs: {
-      boxes: tensor([1, 1, 4], [[0, 0, 2], 0.5], [[0, 0, 3], 0.5]),
-      scores: tensor([1, 1, 3], [[0, 0, 0], 9]),
-    },
-    card: { head: 'detr-sigmoid', labels: [label, 'b', 'c'], name: 'one', version: label, ...card },
-  });
+/** As `writeSeeingModel`, in a folder of the test's. */
+export const seeingModel = async (label: string, card: Partial<DetectorCard> = {}): Promise<string> =>
+  writeSeeingModel(await temporaryFolder(), label, card);
 
 /**
  * Writes an ONNX file that looks at the picture: `output0` [batch, 5, 84], of YOLOv8's form with one class, whose only row that is not
@@ -133,12 +98,4 @@ export async function brightnessModel({
     }),
   );
   return path;
-}
-
-/** A tensor that is zero but for the values given as [indices, value]. */
-export function tensor(dims: readonly number[], ...values: readonly [readonly number[], number][]): Output {
-  const data = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
-  for (const [indices, value] of values)
-    data[indices.reduce((offset, index, axis) => offset * (dims[axis] ?? 1) + index, 0)] = value;
-  return { dims, data };
 }

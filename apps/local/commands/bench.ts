@@ -21,6 +21,7 @@ export const bench: Command = {
             three times as many predictions as can be made: what is made, what is refused, and how soon
   predict-lists
             lists of predictions among ten million
+  models    switches between versions of a model under load; memory over loads and unloads; killed lanes
   engine    the smallest durable runs by way and store; small jobs and what each costs
   delete    200 deletes at once of running jobs while another user sends photos
   items     jobs of 100,000 small items: rate, reads, memory, archive, delete
