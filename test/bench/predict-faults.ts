@@ -26,7 +26,8 @@ const help = `npm run bench -- predict-faults [options]
   --kills LIST      of workers, lanes and APIs (5,10,1)
   --rounds N        restarts of each API and worker by SIGTERM (2)
   --seed N          another one kills in another order (1)
-  --only WHAT       kills or restarts alone`;
+  --leaving N       clients that leave, one after the other, before one that stays (1000)
+  --only WHAT       kills, leaving or restarts alone`;
 
 const { values: options } = parseArgs({
   options: {
@@ -36,6 +37,7 @@ const { values: options } = parseArgs({
     deadline: { type: 'string', default: '10' },
     kills: { type: 'string', default: '5,10,1' },
     rounds: { type: 'string', default: '2' },
+    leaving: { type: 'string', default: '1000' },
     seed: { type: 'string', default: '1' },
     only: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -68,6 +70,7 @@ async function bench(): Promise<void> {
         random: random(Number(options.seed)),
       };
       if (wanted('kills')) add('kills', await underKills(house, crowd));
+      if (wanted('leaving')) add('leaving', await underLeaving(house, crowd));
       if (wanted('restarts')) add('restarts', await underRestarts(house, crowd));
     } finally {
       await house.close();
@@ -126,6 +129,24 @@ async function underKills(house: House, crowd: Crowd) {
       { name: 'lost with the API that was killed', value: verdict.lostWithApi, unit: '' },
     ],
     raw: { verdict, waits, lanesBackMs },
+  };
+}
+
+/** Clients that all leave, at any moment; then one that stays. */
+async function underLeaving(house: House, crowd: Crowd) {
+  const count = Number(options.leaving);
+  await askUnderBlows({ ...crowd, leaving: 1 }, { least: count, blows: [] });
+  const staying = { ...crowd, corrupt: 0, leaving: 0, clients: 1 };
+  const next = await judge(await askUnderBlows(staying, { least: 1, blows: [] }), house.records);
+  const load = await house.rest();
+  say(`leaving: ${count} clients left, of the next ${next.answered} was answered; load ${load}`);
+  return {
+    figures: [
+      { name: 'leaving: disconnects', value: count, unit: '' },
+      { name: 'leaving: the next one, answered with its own', value: next.answered, unit: '', least: 1 },
+      { name: 'leaving: what the gauges tell afterwards', value: load, unit: '', target: 0 },
+    ],
+    raw: { next },
   };
 }
 

@@ -80,6 +80,12 @@ describe.each(['auto', 'never'] as const)('TEMPORAL_STANDALONE_ACTIVITIES=%s', (
     throw new Error(`${id} has not ended.`);
   };
 
+  test('is not lost with a poll of a worker that stops: the server ends it', async () => {
+    const { workflowService } = house.temporal.connection;
+    const { namespaceInfo } = await workflowService.describeNamespace({ namespace: 'default' });
+    expect(namespaceInfo?.capabilities?.workerPollCompleteOnShutdown).toBe(true);
+  });
+
   test('runs once, however often it is started, also after its end', async () => {
     const adding = unit('add', 1, 2);
     expect(await house.dispatch.units.describe(adding.id)).toBe('absent');

@@ -301,3 +301,14 @@ it('makes anew under its key what failed for what passes, and not what failed fo
   expect((await ask(1, { idempotency })).id).toBe(again.id);
   expect(await listPredictions(test.records.db, { state: 'failed', limit: 9 })).toHaveLength(1);
 });
+
+it('fails a batch alone whose step throws what nobody foresaw, and serves the next', async () => {
+  const put = vi.spyOn(objects, 'set').mockImplementationOnce(() => {
+    throw new TypeError('x is not a function');
+  });
+  await expect(ask(1)).rejects.toThrow('x is not a function');
+  put.mockRestore();
+  expect((await ask(2)).result).toBe(2);
+  await predictor.drained();
+  expect(predictor.loads[0]?.load).toEqual(atRest);
+});

@@ -248,8 +248,8 @@ export class Predictor {
   /** How many of the batch were worked on. Throws where it was not done, when all who wait were told. */
   async #send(model: ModelIdentity, works: readonly Work[]): Promise<number> {
     const batch = this.#deps.newBatch();
-    this.#deps.seen?.sent(model, works.length);
     try {
+      this.#deps.seen?.sent(model, works.length);
       await this.#handOver(batch, model, works);
     } catch (error) {
       // Whether the unit was started may be unknown: of its rows and these, the first to be written decides.

@@ -39,12 +39,16 @@ export function readSynchronous(env: NodeJS.ProcessEnv): Synchronous {
   throw new SetupError(`DARKROOM_TEMPORAL_SYNCHRONOUS is full or normal, not "${text}".`);
 }
 
-/** The server takes priority and fairness seriously only with these; one partition makes the order exact. */
+/**
+ * The server takes priority and fairness seriously only with the first ones; one partition makes the order exact. By the last one it ends the
+ * polls of a worker that stops: without it the worker hangs up on them, and what the server has just sent is lost until its heartbeat is missed.
+ */
 const dynamicConfig = [
   'matching.useNewMatcher=true',
   'matching.enableFairness=true',
   'matching.numTaskqueueReadPartitions=1',
   'matching.numTaskqueueWritePartitions=1',
+  'frontend.enableCancelWorkerPollsOnShutdown=true',
 ];
 
 /** The search attributes that every job's workflow carries; a start with one that is not registered fails. */
