@@ -75,6 +75,7 @@ async function bench(): Promise<void> {
   const load = startLoad();
   const all: Measured[] = [];
   const figures: Figure[] = [];
+  const systems: System[] = [];
   try {
     await migrate(stack.stack.postgres);
     const key = await makeKey(stack);
@@ -83,7 +84,6 @@ async function bench(): Promise<void> {
     const shared = { postgres, temporal, s3 };
     for (const model of models) {
       say(`${model}: starting ${wanted.join(', ')}`);
-      const systems: System[] = [];
       for (const name of wanted) {
         if (name === 'ours') systems.push(await startOurs(model, stack, key));
         else if (name === 'main' || name === 'lanes')
@@ -109,9 +109,10 @@ async function bench(): Promise<void> {
       all.push(...measured);
       const ours = systems.find(({ name }) => name === 'ours');
       if (ours !== undefined) figures.push(...(await aboutOurs(ours, model, shared)));
-      for (const system of systems) await system.stop();
+      for (const system of systems.splice(0)) await system.stop();
     }
   } finally {
+    for (const system of systems) await system.stop();
     await load.stop();
     await stack.close();
   }

@@ -55,13 +55,18 @@ export interface Rungs {
   readonly seconds: number;
 }
 
+/** Answers until code is compiled and caches are full. */
+const warmUp = 100;
+
 /**
  * All rungs of one model. Round by round and rung by rung each system has its turn, and who begins moves on with every rung, so that nobody
- * profits from what drifts; a first turn of each, in which it warms up, does not count.
+ * profits from what drifts; what each answers before, to warm up, does not count.
  */
 export async function measureRungs(rungs: Rungs): Promise<Measured[]> {
   const { model, systems, clients, rounds } = rungs;
-  for (const system of systems) await measureOne(rungs, system, 16, Math.min(rungs.seconds, 3));
+  for (const system of systems)
+    for (let answered = 0, turns = 0; answered < warmUp && turns < 10; turns++)
+      answered += (await measureOne(rungs, system, 16, 2)).result.answered.length;
   const measured: Measured[] = [];
   let turn = 0;
   for (let round = 1; round <= rounds; round++)

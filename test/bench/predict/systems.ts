@@ -49,11 +49,10 @@ export async function startBare(name: 'main' | 'lanes', model: string, stack: Te
     execArgv: [],
     ...inOwnGroup,
   });
-  const port = await Promise.race([
-    once(child, 'message').then(([told]) => (told as { port: number }).port),
-    endOf(child, name),
-  ]);
-  return systemOf(name, `http://127.0.0.1:${port}/predict`, child);
+  return systemOf(name, child, async () => {
+    const [told] = await once(child, 'message');
+    return `http://127.0.0.1:${(told as { port: number }).port}`;
+  });
 }
 
 /** (b): of the two Python services, with `workers` processes. `database`: where FastAPI has its table. */
@@ -71,8 +70,10 @@ export async function startPeer(
     ...inOwnGroup,
   });
   const url = `http://127.0.0.1:${port}`;
-  await Promise.race([healthy(`${url}/health`), endOf(child, name)]);
-  return systemOf(name, `${url}/predict`, child);
+  return systemOf(name, child, async () => {
+    await healthy(`${url}/health`);
+    return url;
+  });
 }
 
 /** (c): API and worker, each a process, on a stack that is up. What one has to wait for the other takes is not refused: the others do not either. */
@@ -91,13 +92,22 @@ export async function startOurs(model: ModelName, stack: TestStack, key: string)
 /** So that the processes it starts end with it. */
 const inOwnGroup = { detached: true } as const;
 
-function systemOf(name: SystemName, url: string, child: ChildProcess): System {
+/** A process of its own; `ready` tells the address, once it serves. */
+async function systemOf(
+  name: SystemName,
+  child: ChildProcess,
+  ready: () => Promise<string>,
+): Promise<System> {
   const exited = once(child, 'exit');
   const reap = (): void => endGroup(child, 'SIGKILL');
   process.once('exit', reap);
+  const ended = exited.then(([code]): never => {
+    throw new Error(`${name} ended with ${code}.`);
+  });
+  const url = await Promise.race([ready(), ended]);
   return {
     name,
-    url,
+    url: `${url}/predict`,
     headers: {},
     pids: { peer: child.pid ?? 0 },
     async stop() {
@@ -118,16 +128,11 @@ function endGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-async function endOf(child: ChildProcess, name: string): Promise<never> {
-  const [code] = await once(child, 'exit');
-  throw new Error(`${name} ended with ${code}.`);
-}
-
 async function healthy(url: string): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
+  for (let tries = 0; tries < 1800; tries++) {
     const answer = await fetch(url).catch(() => undefined);
     if (answer?.ok) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`${url} did not answer within a minute.`);
+  throw new Error(`${url} did not answer within three minutes.`);
 }
