@@ -15,9 +15,12 @@ const incomingPrefix = 'model-uploads/';
 export function modelUpkeep({
   records: { db },
   storage,
+  now: clock = Date.now,
 }: {
   readonly records: Pick<Records, 'db'>;
   readonly storage: Pick<Storage, 'list' | 'remove'>;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
 }): Upkeep {
   let lookAt = 0;
   const remove = (uri: string): Promise<unknown> =>
@@ -25,7 +28,7 @@ export function modelUpkeep({
   return {
     name: 'models',
     async run(signal) {
-      const now = Date.now();
+      const now = clock();
       if (now < lookAt) return;
       // Of a registration under way the row is yet to come.
       const isOld = ({ lastModified }: { readonly lastModified: Date }): boolean =>
