@@ -41,6 +41,8 @@ const batchItem = z.object({
   canary: z.boolean().default(false),
   /** Absent: the body is a picture. */
   inference: askedInference.optional(),
+  /** Of a picture: names of outputs of the model itself that are wanted, too. */
+  outputs: z.array(z.string()).optional(),
 });
 export type BatchItem = z.infer<typeof batchItem>;
 

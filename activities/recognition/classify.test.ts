@@ -41,6 +41,15 @@ it('finds in some two hundred JPEGs what PyTorch finds, as sure of it', async ()
   expect(seen).toBeGreaterThanOrEqual(200);
 });
 
+it('gives what the model itself gives, where that is wanted', async () => {
+  const ask = (outputs: string[]) => classifyPhoto(sample('cat.jpg'), { model, limits, topK: 1, outputs });
+  const { outputs, classes } = await ask(['logits']);
+  expect(outputs).toMatchObject([{ name: 'logits', datatype: 'FP32', shape: [1, 1000] }]);
+  const logits = [...new Float32Array(outputs![0]!.data.buffer as ArrayBuffer)];
+  expect(logits.indexOf(Math.max(...logits))).toBe(classes[0]?.classId);
+  await expect(ask(['depth'])).rejects.toMatchObject({ code: 'invalid_request' });
+});
+
 it('says what is wrong with a picture', async () => {
   const asked = classifyPhoto(Buffer.from('words'), { model, limits, topK: 1 });
   await expect(asked).rejects.toMatchObject({ code: 'unsupported_media' });

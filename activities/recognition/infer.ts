@@ -56,14 +56,8 @@ export async function inferTensors(
       );
     return output;
   });
-  const bytes = outputs.reduce((sum, { data }) => sum + data.length, 0);
-  if (bytes > most)
-    throw new ProblemError(
-      'too_large',
-      `The outputs have ${bytes} bytes, and the limit is ${most} (LIMIT_INFERENCE_OUTPUT_BYTES). Name fewer of them.`,
-    );
   const [best = null, ...others] = classes;
-  return { outputs, best: others.length === 0 ? best : null, timings };
+  return { outputs: requireSmall(outputs, most), best: others.length === 0 ? best : null, timings };
 }
 
 const notRun = (cause: Error): ProblemError =>
@@ -91,4 +85,17 @@ function classesOf(given: readonly NumericTensor[], model: Classifier): FoundCla
     if (error instanceof ProblemError) return [];
     throw error;
   }
+}
+
+/** Throws ProblemError `too_large` for outputs that have more than `most` bytes together. */
+export function requireSmall<T extends { readonly data: Uint8Array }>(
+  outputs: readonly T[],
+  most: number,
+): readonly T[] {
+  const bytes = outputs.reduce((sum, { data }) => sum + data.length, 0);
+  if (bytes <= most) return outputs;
+  throw new ProblemError(
+    'too_large',
+    `The outputs have ${bytes} bytes, and the limit is ${most} (LIMIT_INFERENCE_OUTPUT_BYTES). Name fewer of them.`,
+  );
 }

@@ -68,6 +68,7 @@ describe.skipIf(python.missing)(`clients (${python.missing ?? 'Python is there'}
     expect(first).toEqual(['mine', [285, 285], expect.any(Array)]);
     expect(got).toMatchObject({
       label: 'Egyptian cat',
+      own: [[2, 1000], true],
       best: [['Egyptian cat', expect.any(String), expect.any(String)]],
       tensors: { shape: [1, 1000], same: true, best: true },
       ready: [true, true, true, false],
@@ -78,8 +79,8 @@ describe.skipIf(python.missing)(`clients (${python.missing ?? 'Python is there'}
       refused: ['401', '404', '404', '404', '404', '415', '400', '415'],
       kserve: { ready: [true, true, true, false], label: ['Egyptian cat'], same: [true, true] },
     });
-    // Three times two pictures, one, three runs.
-    expect(got.counted).toBe(10);
+    // Four times two pictures, one, three runs.
+    expect(got.counted).toBe(12);
     const ids = got.ids.split(',').map(Number);
     const rows = await records.sql`select owner, state, result from predictions where id = any(${ids})`;
     expect(rows).toEqual([0, 1].map(() => ({ owner: 'ada', state: 'succeeded', result: 285 })));

@@ -26,6 +26,8 @@ export interface PredictionRequest {
   readonly picture: Uint8Array;
   /** What is asked of the model itself, instead of what is on a picture. Its outputs lie beside the row, for a while. */
   readonly inference?: AskedInference | undefined;
+  /** Of a picture: names of outputs of the model itself that are wanted, too. */
+  readonly outputs?: readonly string[] | undefined;
   /** As the user named it. */
   readonly filename: string;
   /** Classes of a classifier that are told of. */

@@ -22,7 +22,7 @@ export interface Work {
 
 /** `sentAt`: when its batch is handed over, milliseconds since 1970. */
 export function itemOf({ request, bytes, place, acceptedMs }: Work, sentAt: number): BatchItem {
-  const { owner, filename, topK, deadlineMs, traceId, alias, canary, inference } = request;
+  const { owner, filename, topK, deadlineMs, traceId, alias, canary, inference, outputs } = request;
   return {
     ...place,
     owner,
@@ -35,6 +35,7 @@ export function itemOf({ request, bytes, place, acceptedMs }: Work, sentAt: numb
     alias,
     canary,
     ...(inference && { inference }),
+    ...(outputs && { outputs: [...outputs] }),
   };
 }
 

@@ -55,6 +55,7 @@ serve<typeof recognitionShape>({
       };
       const {
         classes,
+        outputs,
         model: _,
         ...result
       } = await classifyPhoto(bodyOf(item, 0), options, { onStage: (stage) => item.stage(stage) }).catch(
@@ -62,16 +63,18 @@ serve<typeof recognitionShape>({
           throw toldMemory(error);
         },
       );
-      item.answer({ ...result, classes: [...classes] });
+      item.answer(
+        { ...result, classes: [...classes], ...(outputs && { outputs: outputs.map(headerOf) }) },
+        outputs?.map(({ data }) => data),
+      );
     }),
     infer: each(async (item) => {
       const { inputs, ...options } = item.params;
       const tensors = inputs.map((header, i) => ({ ...header, data: bodyOf(item, i) }));
       const hooks = { onStage: (stage: Stage) => item.stage(stage) };
       const { outputs, ...result } = await inferTensors(tensors, { ...options, model }, hooks);
-      const headers = outputs.map(({ data: _, ...header }) => header);
       item.answer(
-        { ...result, outputs: headers },
+        { ...result, outputs: outputs.map(headerOf) },
         outputs.map(({ data }) => data),
       );
     }),
@@ -89,6 +92,9 @@ serve<typeof recognitionShape>({
     }),
   },
 });
+
+const headerOf = <T extends { readonly data: Uint8Array }>({ data: _, ...header }: T): Omit<T, 'data'> =>
+  header;
 
 /** A body of an item, without a copy. */
 function bodyOf({ bodies }: Pick<Item<never>, 'bodies'>, index: number): Buffer {

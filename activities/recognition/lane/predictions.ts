@@ -12,7 +12,7 @@ import { type Photo, type Recogniser, recognisePhoto } from './recogniser.ts';
 
 export { holdingOf } from './build.ts';
 
-export type ClassifyInLane = Pick<ClassifyOptions, 'limits' | 'topK'> & AskOptions;
+export type ClassifyInLane = Pick<ClassifyOptions, 'limits' | 'topK' | 'outputs'> & AskOptions;
 
 /** What one picture of a list comes to. */
 export type Classified = { readonly result: ClassifiedPhoto } | { readonly problem: ProblemRecord };
@@ -61,13 +61,21 @@ export const openPredictions = (config: PredictionsConfig, foreign?: string): Pr
 
 export function predictionsIn(lanes: ModelLanes): PredictionLanes {
   const classifyOne = async ({ name, bytes }: Photo, options: ClassifyInLane): Promise<Classified> => {
-    const { limits, topK } = options;
+    const { limits, topK, outputs: wanted } = options;
     try {
-      const item = { name, params: { limits, topK }, bodies: [bytes] };
-      const { result } = await lanes.askOf(options.model)('classify', item, poolOptions(options));
+      const params = { limits, topK, ...(wanted && { outputs: [...wanted] }) };
+      const item = { name, params, bodies: [bytes] };
+      const { result: told, bodies } = await lanes.askOf(options.model)(
+        'classify',
+        item,
+        poolOptions(options),
+      );
       // Not where it failed: what nobody waits for any more may still be on its way to a lane that others wait for.
       releaseMemory(bytes);
-      return { result: { ...result, model: options.model } };
+      const { outputs, ...result } = told;
+      return {
+        result: { ...result, model: options.model, ...(outputs && { outputs: withData(outputs, bodies) }) },
+      };
     } catch (error) {
       options.signal?.throwIfAborted();
       if (error instanceof ProblemError) return { problem: error.problem };
@@ -90,9 +98,11 @@ export function predictionsIn(lanes: ModelLanes): PredictionLanes {
       };
       const item = { name, params, bodies: inputs.map(({ data }) => data) };
       const { result, bodies } = await lanes.askOf(options.model)('infer', item, poolOptions(options));
-      const outputs = result.outputs.map((header, i) => ({ ...header, data: bodies[i] ?? new Uint8Array() }));
-      return { ...result, outputs };
+      return { ...result, outputs: withData(result.outputs, bodies) };
     },
     close: () => lanes.close(),
   };
 }
+
+const withData = <H extends object>(headers: readonly H[], bodies: readonly Uint8Array[]) =>
+  headers.map((header, i) => ({ ...header, data: bodies[i] ?? new Uint8Array() }));

@@ -105,10 +105,16 @@ export const recognitionShape = laneShape({
     },
     /** Body: the file. */
     classify: {
-      params: z.strictObject({ topK: z.int().positive(), limits }),
+      params: z.strictObject({
+        topK: z.int().positive(),
+        limits,
+        /** Names; answer's bodies: these. */
+        outputs: z.array(z.string()).optional(),
+      }),
       result: z.object({
         ...looked,
         classes: z.array(z.object({ label: z.string(), classId: z.int(), score: number })),
+        outputs: z.array(numericHeader).optional(),
       }),
       stages,
     },

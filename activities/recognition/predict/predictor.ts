@@ -2,6 +2,7 @@
 import { ProblemError } from '@darkroom/contract';
 import type { Config } from '@darkroom/platform';
 import { inputsIn } from '@darkroom/prediction';
+import { requireSmall } from '../infer.ts';
 import type { ModelLanes } from '../lane/lanes.ts';
 import { type PredictionLanes, predictionsIn } from '../lane/predictions.ts';
 import { isClassifier } from '../model/understanding/understand.ts';
@@ -23,16 +24,22 @@ export function predictorIn(
 ): Predictor {
   const lanes = predictionsIn(models);
   const { photoPixels: pixels, photoFrames: frames } = config.limits;
+  const mostOutputBytes = config.predictions.inferenceOutputBytes;
   const limits = { bytes: config.predictions.bytes, pixels, frames };
 
-  const classified: PredictOne = async ({ filename, owner, topK }, bytes, { model, signal }) => {
-    const options = { topK, limits, model, owner, signal };
+  const classified: PredictOne = async ({ filename, owner, topK, outputs: wanted }, bytes, using) => {
+    const options = { topK, limits, outputs: wanted, owner, ...using };
     const [one] = await lanes.classify([{ name: filename, bytes }], options);
     if (one === undefined) throw new Error(`${filename} was not answered.`);
     if ('problem' in one) throw new ProblemError(one.problem.code, one.problem.detail);
-    const { width, height, format, classes, timings } = one.result;
+    const { width, height, format, classes, outputs, timings } = one.result;
     const output = { width, height, format, top: [...classes] };
-    return { ...bestOf(classes), output, timings: stepsOf(timings) };
+    return {
+      ...bestOf(classes),
+      output,
+      ...(outputs && { outputs: requireSmall(outputs, mostOutputBytes) }),
+      timings: stepsOf(timings),
+    };
   };
 
   const detected: PredictOne = async ({ filename, owner }, bytes, { model, signal }) => {
@@ -48,7 +55,7 @@ export function predictorIn(
     if (inference === undefined) throw new Error(`${filename} asks for nothing.`);
     const { outputs, best, timings } = await lanes.infer(filename, inputsIn(inference, body), {
       outputs: inference.outputs,
-      most: config.predictions.inferenceOutputBytes,
+      most: mostOutputBytes,
       model,
       owner,
       signal,

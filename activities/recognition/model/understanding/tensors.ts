@@ -1,6 +1,7 @@
 /** What a file takes and gives, in the words of the Open Inference Protocol. */
-import type { ModelTensors } from '@darkroom/contract';
-import type { Datatype, NumericDatatype } from '@darkroom/prediction/tensors/tensor.ts';
+import { type ModelTensors, ProblemError } from '@darkroom/contract';
+import type { Datatype, NumericDatatype, NumericTensor } from '@darkroom/prediction/tensors/tensor.ts';
+import type { Outputs } from '../detection.ts';
 import type { Port } from './guess.ts';
 
 /** By the runtime's names; what is not here is told by the runtime's own name, and nothing fits it. */
@@ -39,3 +40,22 @@ const told = ({ name, type, dims }: Port): ModelTensors['inputs'][number] => ({
   datatype: datatypeOf(type) ?? type,
   shape: dims.map((dim) => (typeof dim === 'number' && dim >= 0 ? dim : -1)),
 });
+
+/**
+ * Outputs of a run on a picture, as the model gives them: halves were widened, and are narrowed to what they were. Throws ProblemError
+ * `invalid_request` for a name that the model has not, or has of another datatype than floats.
+ */
+export function ownOutputs(
+  given: Outputs,
+  { tensors }: { readonly tensors?: ModelTensors | undefined },
+  names: readonly string[],
+): NumericTensor[] {
+  return names.map((name) => {
+    const datatype = tensors?.outputs.find((port) => port.name === name)?.datatype;
+    const output = given[name];
+    if (output === undefined || (datatype !== 'FP32' && datatype !== 'FP16'))
+      throw new ProblemError('invalid_request', `The model gives no floats as ${JSON.stringify(name)}.`);
+    const { buffer } = datatype === 'FP16' ? new Float16Array(output.data) : new Float32Array(output.data);
+    return { name, datatype, shape: [...output.dims], data: new Uint8Array(buffer) };
+  });
+}

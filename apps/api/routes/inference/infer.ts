@@ -10,7 +10,8 @@ import { validationProblem } from '../../problems.ts';
 import { discardBody } from '../../requests/body.ts';
 import { errors, type ModelPath, modelPaths, named, paramsOf } from './describe.ts';
 import { type NamedModel, namedModel } from './model.ts';
-import { foundOn, outputsFound } from './pictures/outputs.ts';
+import { foundOn, outputsFound } from './pictures/found.ts';
+import { givenFor, outputsGiven } from './pictures/given.ts';
 import { arePictures, picturesIn, predictPictures } from './pictures/predict.ts';
 import { encodeAnswer } from './protocol/answer.ts';
 import { encodeBody } from './protocol/encoding.ts';
@@ -159,11 +160,17 @@ async function infer(
   if (arePictures(request.inputs)) {
     const { batch, bytes } = config.predictions;
     const pictures = picturesIn(request.inputs, { pictures: batch.items, bytes });
-    const there = outputsFound(model).map(({ name }) => name);
-    const wanted = wantedOf(request, there, there);
-    const rows = await predictPictures(predicting.predictor, pictures, common);
-    const outputs = inOrder(wanted, foundOn(model, rows, options.top_k));
-    return { ids: rows.map(({ id }) => id), outputs };
+    const made = outputsFound(model).map(({ name }) => name);
+    const own = outputsGiven(model).filter((name) => !made.includes(name));
+    const wanted = wantedOf(request, made, [...made, ...own]);
+    const outputs = own.filter((name) => wanted.some((one) => one.name === name));
+    const asked = { ...common, ...(outputs.length > 0 && { outputs }) };
+    const rows = await predictPictures(predicting.predictor, pictures, asked);
+    const given = await givenFor(records, rows, outputs);
+    return {
+      ids: rows.map(({ id }) => id),
+      outputs: inOrder(wanted, [...foundOn(model, rows, options.top_k), ...given]),
+    };
   }
   const { tensors, there } = tensorsFor(model, request.inputs);
   const own = model.tensors?.outputs.map(({ name }) => name) ?? [];

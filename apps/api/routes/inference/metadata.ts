@@ -5,7 +5,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Api } from '../../context.ts';
 import { errors, type ModelPath, modelPaths, named, paramsOf } from './describe.ts';
 import { namedModel } from './model.ts';
-import { outputsFound, pictureInput } from './pictures/outputs.ts';
+import { outputsFound, pictureInput } from './pictures/found.ts';
 
 const { version: serverVersion } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),

@@ -4,7 +4,7 @@ import type { PredictionRow } from '@darkroom/prediction';
 import type { PredictionRequest, Predictor } from '@darkroom/prediction/predictor/predictor.ts';
 import { readElements } from '@darkroom/prediction/tensors/elements.ts';
 import { elementsOf, type Tensor, tensorProblem } from '@darkroom/prediction/tensors/tensor.ts';
-import { pictureInput } from './outputs.ts';
+import { pictureInput } from './found.ts';
 
 /** Whether the inputs are pictures and not tensors of the model. */
 export const arePictures = (inputs: readonly Tensor[]): boolean =>
