@@ -85,12 +85,13 @@ export const queueDefinitions: {
           import('@darkroom/recognition/predict/predictor.ts'),
         ]);
       const { config } = deps;
-      const serving = { serves: 'predictions', lanes: config.recognition.lanes, warm: true } as const;
+      const { lanes } = config.recognition;
+      const serving = { serves: 'predictions', lanes, warm: true } as const;
       const own = { ...deps, worker: `${deps.worker} predictions` };
       const models = await modelsOf(own, forPredictions(config), serving);
       const spent = new SpentObjects(deps.storage);
       deps.atEnd?.(() => spent.flush());
-      return predictionActivities({ ...deps, spent }, predictorIn(models, config).predict);
+      return predictionActivities({ ...deps, spent, lanes }, predictorIn(models, config).predict);
     },
     // While one batch is worked on, the next one is fetched.
     slots: (config) => 2 * config.recognition.lanes,

@@ -66,7 +66,7 @@ const predict: PredictOne = async (_, picture) => ({
 
 const spent = new SpentObjects(storage);
 const attempt = (nth: number, call: object, one: PredictOne = predict, earlierMs = 0) => {
-  const { predictBatch } = predictionActivities({ records: test.records, storage, spent }, one);
+  const { predictBatch } = predictionActivities({ records: test.records, storage, spent, lanes: 2 }, one);
   const times = { scheduledTimestampMs: 1, currentAttemptScheduledTimestampMs: 1 + earlierMs };
   return new MockActivityEnvironment({ attempt: nth, ...times }).run(() => predictBatch(call));
 };
@@ -88,6 +88,18 @@ it('records all of a batch, and its object goes behind it', async () => {
   expect(objects.has('b')).toBe(false);
   // An attempt whose answer was lost, again.
   await attempt(2, call);
+});
+
+it('has as many in hand as all lanes together take', async () => {
+  let inHand = 0;
+  const full = Promise.withResolvers<void>();
+  await attempt(1, put('b', 1, 2, 3, 4, 5, 6, 7, 8), async (item, picture, using) => {
+    if (++inHand === 6) full.resolve();
+    await full.promise;
+    inHand--;
+    return predict(item, picture, using);
+  });
+  expect(await results()).toHaveLength(8);
 });
 
 it.each([-3_600_000, 3_600_000])('goes by no clock of another machine, here %s ms ahead', async (ms) => {

@@ -9,8 +9,8 @@ import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import { type PredictOne, predictBatch } from './batch.ts';
 import type { SpentObjects } from './spent.ts';
 
-/** In hand at once in one batch. */
-const width = 3;
+/** In hand at once for each lane in one batch: what a lane has in hand. A batch that comes alone has all lanes. */
+const widthOfLane = 3;
 /**
  * Attempts at a batch before its items are worked on one by one, each with attempts of its own: a picture that ends the worker itself is
  * found out so, and its neighbours are answered.
@@ -24,6 +24,8 @@ export interface PredictionDeps {
   readonly records: Pick<Records, 'db'>;
   readonly storage: Pick<Storage, 'getBytes'>;
   readonly spent: SpentObjects;
+  /** How many there are to predict in. */
+  readonly lanes: number;
 }
 
 /** Milliseconds that attempts before this one have taken, by the engine's clock alone. */
@@ -36,7 +38,10 @@ const aloneId = (batch: string, id: number): string => `predict/${batch}/${id}`;
 
 export type PredictionActivities = ReturnType<typeof predictionActivities>;
 
-export function predictionActivities({ records, storage, spent }: PredictionDeps, predict: PredictOne) {
+export function predictionActivities(
+  { records, storage, spent, lanes }: PredictionDeps,
+  predict: PredictOne,
+) {
   return {
     async predictBatch(call: unknown): Promise<void> {
       const begunAt = Date.now();
@@ -55,7 +60,7 @@ export function predictionActivities({ records, storage, spent }: PredictionDeps
         attempt >= attemptsToOpen && code === 'unsupported_model';
       const common = { predict, signal, begunAt, fetchedAt, settles, now: Date.now, waitedMs: earlierMs() };
       if (attempt <= attemptsTogether) {
-        const made = await predictBatch(packed, { ...common, width });
+        const made = await predictBatch(packed, { ...common, width: widthOfLane * lanes });
         await failpoint('prediction.before-record', batch);
         await recordPredictions(records.db, batch, made);
       } else {
