@@ -7,6 +7,7 @@ import {
   deletePrediction,
   getPrediction,
   listPredictions,
+  listResults,
   predictionsAt,
   recordPredictions,
   toPredictionDetail,
@@ -114,6 +115,10 @@ describe('rows', () => {
     expect(await ids({ owner: 'ada', limit: 2 })).toEqual([4, 3]);
     expect(await ids({ owner: 'ada', limit: 2, before: 3 })).toEqual([1]);
     expect(await ids({ owner: 'ada', state: 'succeeded', limit: 9 })).toEqual([4, 1]);
+    expect(await listResults(db, { owner: 'ada', limit: 2 })).toEqual([
+      { id: 4, result: 4 },
+      { id: 3, result: null },
+    ]);
   });
 });
 

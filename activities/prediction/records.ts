@@ -1,5 +1,10 @@
 /** Predictions in the records: written by the batch, read by their owner. */
-import { type PredictionDetail, type PredictionRecord, predictionsChannel } from '@darkroom/contract';
+import {
+  type Prediction,
+  type PredictionDetail,
+  type PredictionRecord,
+  predictionsChannel,
+} from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
 import { and, desc, eq, getTableColumns, gte, inArray, isNull, lt, lte, type SQL, sql } from 'drizzle-orm';
 import { besideWritten } from './outputs.ts';
@@ -83,23 +88,30 @@ export interface PredictionFilter {
 }
 
 /** The query of a page: of each month one index is read, from where the page begins, and no more rows than the page has. */
-export function listQuery(db: Db, filter: PredictionFilter) {
-  const bounds: (SQL | undefined)[] = [
-    filter.owner === undefined ? undefined : eq(predictions.owner, filter.owner),
-    filter.state === undefined ? undefined : eq(predictions.state, filter.state),
-    filter.before === undefined ? undefined : lt(predictions.id, filter.before),
-  ];
-  return db
-    .select()
-    .from(predictions)
-    .where(and(...bounds))
-    .orderBy(desc(predictions.id))
-    .limit(filter.limit);
-}
+export const listQuery = (db: Db, filter: PredictionFilter) =>
+  db.select().from(predictions).where(within(filter)).orderBy(desc(predictions.id)).limit(filter.limit);
+
+const within = ({ owner, state, before }: PredictionFilter): SQL | undefined =>
+  and(
+    owner === undefined ? undefined : eq(predictions.owner, owner),
+    state === undefined ? undefined : eq(predictions.state, state),
+    before === undefined ? undefined : lt(predictions.id, before),
+  );
 
 /** Predictions, newest first, a page by id: its cost does not depend on how many there are. */
 export const listPredictions = read(
   async (db: Db, filter: PredictionFilter): Promise<PredictionRow[]> => await listQuery(db, filter),
+);
+
+/** The same, of each its two keys alone. */
+export const listResults = read(
+  async (db: Db, filter: PredictionFilter): Promise<Prediction[]> =>
+    await db
+      .select({ id: predictions.id, result: predictions.result })
+      .from(predictions)
+      .where(within(filter))
+      .orderBy(desc(predictions.id))
+      .limit(filter.limit),
 );
 
 /** Removes a prediction, and has its picture go; one that is gone is fine. Its Idempotency-Key stands for it still: a repetition is told that it was deleted. */

@@ -1,6 +1,12 @@
 /** Predictions as they were made: listed, read, deleted by their owner. */
 import { ProblemError, predictionAnswer, predictionState } from '@darkroom/contract';
-import { deletePrediction, getPrediction, listPredictions, type PredictionRow } from '@darkroom/prediction';
+import {
+  deletePrediction,
+  getPrediction,
+  listPredictions,
+  listResults,
+  type PredictionRow,
+} from '@darkroom/prediction';
 import { createRoute, z } from '@hono/zod-openapi';
 import { type Action, authorize } from '../../authorize.ts';
 import type { Api, ApiContext } from '../../context.ts';
@@ -87,7 +93,10 @@ export function registerPredictionReads(api: Api, base: Base): void {
     const scope = ['predictions', owner, state];
     const before = openPage(config.links.secret, scope, pageToken, z.int());
     const limit = pageLimit(pageSize, config.limits.pageSize);
-    const rows = await listPredictions(records.db, { owner, state, before, limit: limit + 1 });
+    const filter = { owner, state, before, limit: limit + 1 };
+    const rows = detail
+      ? await documentsOf(c, await listPredictions(records.db, filter), true)
+      : await listResults(records.db, filter);
     const page = rows.slice(0, limit);
     const last = rows.length > limit ? page.at(-1) : undefined;
     if (last !== undefined) {
@@ -95,7 +104,7 @@ export function registerPredictionReads(api: Api, base: Base): void {
       next.searchParams.set('pageToken', sealPage(config.links.secret, scope, last.id));
       setHeader(c, 'link', `<${config.api.publicUrl}${next.pathname}${next.search}>; rel="next"`);
     }
-    return c.json(await documentsOf(c, page, detail), 200);
+    return c.json(page, 200);
   });
 
   api.openapi(getAt(base), async (c) => {
