@@ -29,7 +29,7 @@ const photo = (name: string, bytes = sample(name)) => ({ name, bytes });
 it('answers each picture by itself, as the core does, and names the one that ends its lane', async () => {
   lanes = openPredictions(await config());
   const model = requireClassifier(await openAnyFile(await madeClassifier()));
-  const { room, infer, close, ...understanding } = model;
+  const { room, infer, inferRaw, close, ...understanding } = model;
   expect(await lanes.model()).toEqual(understanding);
   const killer = sample('cat.jpg');
   const options = { model: model.identity, limits, topK: 2 };
