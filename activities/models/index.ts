@@ -1,13 +1,13 @@
 /** What models there are and who has them open: what workers tell, what is registered, which names stand for which versions. */
-export * from './aliases.ts';
-export * from './changes.ts';
-export * from './confirmations.ts';
-export * from './names.ts';
-export * from './now.ts';
-export * from './registry.ts';
-export * from './resolve.ts';
+export * from './registry/aliases.ts';
+export * from './registry/changes.ts';
+export * from './registry/registry.ts';
+export * from './registry/trials.ts';
+export * from './resolution/names.ts';
+export * from './resolution/now.ts';
+export * from './resolution/resolve.ts';
 export type { AliasTarget, ConfirmationState, ModelAction, VersionState } from './schema.ts';
-export { believedSeconds } from './told.ts';
-export * from './trials.ts';
-export { understoodModels, understoodVersion } from './understood.ts';
-export * from './workers.ts';
+export * from './workers/confirmations.ts';
+export { believedSeconds } from './workers/told.ts';
+export { understoodModels, understoodVersion } from './workers/understood.ts';
+export * from './workers/workers.ts';

@@ -5,7 +5,7 @@
 import type { ModelService, OpenedModel, ProblemRecord, SandboxReport } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
 import { and, asc, desc, eq, gt, isNotNull, lt, sql } from 'drizzle-orm';
-import { modelConfirmations, modelVersions, modelWorkers } from './schema.ts';
+import { modelConfirmations, modelVersions, modelWorkers } from '../schema.ts';
 import { ago, forgottenSeconds, silentSeconds, tellChange, told } from './told.ts';
 import { keepUnderstood, understoodOf } from './understood.ts';
 

@@ -2,8 +2,8 @@
 import type { ModelIdentity, ModelService } from '@darkroom/contract';
 import { type Db, read } from '@darkroom/records';
 import { sql } from 'drizzle-orm';
-import type { AliasTarget, VersionState } from './schema.ts';
-import { told } from './told.ts';
+import type { AliasTarget, VersionState } from '../schema.ts';
+import { told } from '../workers/told.ts';
 
 /** What living workers hold open of a version, for one service. */
 export interface Open {

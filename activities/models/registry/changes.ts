@@ -1,8 +1,8 @@
 /** Who changed what of the models. */
 import { type Db, read } from '@darkroom/records';
 import { and, desc, eq } from 'drizzle-orm';
-import { modelChanges } from './schema.ts';
-import { tellChange } from './told.ts';
+import { modelChanges } from '../schema.ts';
+import { tellChange } from '../workers/told.ts';
 
 export type ModelChange = typeof modelChanges.$inferSelect;
 

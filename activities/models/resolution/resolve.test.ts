@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { aliasPattern, modelNamePattern, versionPattern } from './names.ts';
 import type { KnownVersion, ModelsNow, Open } from './now.ts';
 import { resolveModel } from './resolve.ts';
 
@@ -124,4 +125,17 @@ describe('a canary', () => {
     const state = now([v1, { ...v2, open: {}, wanted: false }], { aliases });
     expect(of(state, 'birds', 0)).toEqual(['birds-1', 'production', false]);
   });
+});
+
+it('a version looks like no alias, and an alias like no version', () => {
+  const versions = ['1', '2026-11-27', 'v3', '1.0.0+cuda', '007'];
+  const aliases = ['production', 'staging', 'blue_2', 'canary'];
+  for (const text of versions)
+    expect([versionPattern.test(text), aliasPattern.test(text)], text).toEqual([true, false]);
+  for (const text of aliases)
+    expect([versionPattern.test(text), aliasPattern.test(text)], text).toEqual([false, true]);
+  for (const text of ['default', '', '../x', 'a@b', 'a b', '-a'])
+    expect(modelNamePattern.test(text), text).toBe(false);
+  // What is called by its digest.
+  expect(aliasPattern.test('deadbeefcafe')).toBe(false);
 });

@@ -1,7 +1,7 @@
 import { problemOf, type SandboxReport } from '@darkroom/contract';
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { opened as model } from './testing.ts';
+import { opened as model } from '../testing.ts';
 import {
   forgetWorker,
   modelProblems,

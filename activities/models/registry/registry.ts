@@ -2,9 +2,9 @@
 import { type ModelIdentity, type ModelService, ProblemError } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
 import { and, asc, count, desc, eq, or, sql } from 'drizzle-orm';
+import { modelAliases, modelDefaults, registeredVersions } from '../schema.ts';
+import { tellChange, told } from '../workers/told.ts';
 import { noteChange } from './changes.ts';
-import { modelAliases, modelDefaults, registeredVersions } from './schema.ts';
-import { tellChange, told } from './told.ts';
 
 export type RegisteredVersion = typeof registeredVersions.$inferSelect;
 

@@ -1,8 +1,8 @@
 /** A candidate is tried in a lane of its own before it becomes anything else, by one worker at a time. */
 import { type OpenedModel, type ProblemRecord, problemOf } from '@darkroom/contract';
 import { type Db, write } from '@darkroom/records';
+import { keepUnderstood } from '../workers/understood.ts';
 import { change, type RegisteredVersion, requireVersion, type VersionName } from './registry.ts';
-import { keepUnderstood } from './understood.ts';
 
 /** So long nobody else begins a trial: a worker that has said nothing by then has died of it. */
 const trialSeconds = 120;

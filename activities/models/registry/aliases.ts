@@ -2,10 +2,10 @@
 import { type ModelService, ProblemError } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
 import { and, asc, eq, sql } from 'drizzle-orm';
+import { type AliasTarget, modelAliases, modelDefaults, registeredVersions } from '../schema.ts';
+import { living, told } from '../workers/told.ts';
 import { noteChange } from './changes.ts';
 import { change, type RegisteredVersion, requireVersion } from './registry.ts';
-import { type AliasTarget, modelAliases, modelDefaults, registeredVersions } from './schema.ts';
-import { living, told } from './told.ts';
 
 export type AliasRow = typeof modelAliases.$inferSelect;
 

@@ -8,8 +8,8 @@ import {
 } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
 import { and, asc, eq, gt, lt, sql } from 'drizzle-orm';
-import type { VersionName } from './registry.ts';
-import { type ConfirmationState, modelConfirmations } from './schema.ts';
+import type { VersionName } from '../registry/registry.ts';
+import { type ConfirmationState, modelConfirmations } from '../schema.ts';
 import { ago, forgottenSeconds, silentSeconds } from './told.ts';
 import { keepUnderstood } from './understood.ts';
 

@@ -2,14 +2,12 @@ import { type ModelService, modelsChannel, problemOf } from '@darkroom/contract'
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
-  aliasPattern,
   claimTrial,
   confirmModels,
   forgetWorker,
   getVersion,
   loadVersion,
   modelChangesOf,
-  modelNamePattern,
   modelsNow,
   type NewVersion,
   recordTrial,
@@ -25,10 +23,9 @@ import {
   setDefault,
   targetOf,
   unloadVersion,
-  versionPattern,
   versionsToOpen,
-} from './index.ts';
-import { opened } from './testing.ts';
+} from '../index.ts';
+import { opened } from '../testing.ts';
 
 let test: TestRecords;
 beforeAll(async () => {
@@ -312,17 +309,4 @@ it('all that is known at a moment is told at once, of workers of a release befor
       ['2', 1],
     ],
   );
-});
-
-it('a version looks like no alias, and an alias like no version', () => {
-  const versions = ['1', '2026-11-27', 'v3', '1.0.0+cuda', '007'];
-  const aliases = ['production', 'staging', 'blue_2', 'canary'];
-  for (const text of versions)
-    expect([versionPattern.test(text), aliasPattern.test(text)], text).toEqual([true, false]);
-  for (const text of aliases)
-    expect([versionPattern.test(text), aliasPattern.test(text)], text).toEqual([false, true]);
-  for (const text of ['default', '', '../x', 'a@b', 'a b', '-a'])
-    expect(modelNamePattern.test(text), text).toBe(false);
-  // What is called by its digest.
-  expect(aliasPattern.test('deadbeefcafe')).toBe(false);
 });

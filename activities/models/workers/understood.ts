@@ -2,7 +2,7 @@
 import type { ModelIdentity, OpenedModel } from '@darkroom/contract';
 import { type Db, read } from '@darkroom/records';
 import { and, eq, inArray } from 'drizzle-orm';
-import { modelVersions } from './schema.ts';
+import { modelVersions } from '../schema.ts';
 
 /** Keeps it, in place of what was told of the same version before. */
 export async function keepUnderstood(db: Db, opened: readonly OpenedModel[]): Promise<void> {
