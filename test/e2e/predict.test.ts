@@ -31,7 +31,7 @@ beforeAll(async () => {
   adasKey = await keyOf('ada');
   ada = new ApiUser(api.url, adasKey);
   bob = new ApiUser(api.url, await keyOf('bob'));
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   await records?.close();
@@ -157,11 +157,11 @@ test('leaves no packed pictures behind', async () => {
 test('a worker that is killed under them is another one’s work to do: each has its own answer, once', async () => {
   const photos = await Promise.all(['cat.jpg', 'espresso.jpg', 'astronaut-small.jpg'].map(sample));
   const alone = await Promise.all(photos.map(async (photo) => (await ask(ada, photo)).body.result));
-  const other = stack.startWorker();
+  const other = await stack.startWorker();
   const asked = Array.from({ length: 24 }, (_, i) => ask(ada, photos[i % 3]!, '/predict?deadline=60'));
   await asked[0];
   worker.kill('SIGKILL');
-  worker = await other;
+  worker = other;
   const answers = await Promise.all(asked);
   expect(answers.map(({ status, body }) => [status, body.result])).toEqual(
     answers.map((_, i) => [200, alone[i % 3]]),

@@ -53,3 +53,12 @@ test('an API and a worker are restarted: no request fails', async () => {
   expect(ends).toEqual([0, 0]);
   expect(await house.rest()).toBe(0);
 });
+
+test('clients leave at any moment: the next one is answered, and nothing is left', async () => {
+  const alike = { ...crowd, corrupt: 0 };
+  const all = await askUnderBlows({ ...alike, leaving: 1 }, { least: 120, blows: [] });
+  expect(all.filter(({ status }) => status !== undefined)).toEqual([]);
+  const next = await askUnderBlows({ ...alike, leaving: 0, clients: 1 }, { least: 1, blows: [] });
+  expect(await judge(next, house.records)).toMatchObject({ faults: [], answered: 1 });
+  expect(await house.rest()).toBe(0);
+});
