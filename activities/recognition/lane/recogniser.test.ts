@@ -30,7 +30,7 @@ const photo = (name: string, onStage: OnStage = () => {}, bytes = sample(name)) 
 
 it('finds and draws what the core does, in a process of its own', async () => {
   recogniser = openRecogniser(await config());
-  const { infer, room, close, ...understanding } = model;
+  const { infer, inferRaw, room, close, ...understanding } = model;
   expect(await recogniser.model()).toEqual(understanding);
   const seen: string[] = [];
   const found = await photo('cat.jpg', (stage, pid) => void seen.push(`${stage} ${pid}`));
