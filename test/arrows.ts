@@ -29,7 +29,7 @@ const analysis = [...contract, 'records', 'models'];
 /** Records of predictions, and how they are gathered: a capability writes them, and the API asks for them. */
 const prediction = [...platform, 'records'];
 /** The registration of each kind. */
-const kinds = [...analysis, 'analysis', 'kinds'];
+const kinds = [...analysis, 'analysis', 'prediction', 'kinds'];
 const capabilities = ['media', 'recognition', 'sky', 'pointcloud', 'raster', 'notify'];
 const everything = [
   ...program,

@@ -3,12 +3,13 @@ import type { queues } from '@darkroom/contract';
 import type { MaintenanceActivities } from '@darkroom/dispatch';
 import type { FrameActivities } from '@darkroom/frame';
 import type { MediaActivities } from '@darkroom/media/activities.ts';
+import type { BatchActivities } from '@darkroom/recognition/batch/activities.ts';
 import type { RecognitionActivities } from '@darkroom/recognition/jobs/activities.ts';
 import type { PredictionActivities } from '@darkroom/recognition/predict/activities.ts';
 
 export interface QueueActivities extends Record<(typeof queues)[keyof typeof queues], object> {
   light: FrameActivities & MaintenanceActivities;
-  recognition: RecognitionActivities;
+  recognition: RecognitionActivities & BatchActivities;
   media: MediaActivities;
   interactive: PredictionActivities;
 }

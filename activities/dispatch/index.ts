@@ -30,7 +30,7 @@ export type { Engine, RunState, RunView } from './engine/engine.ts';
 export { standaloneActivities, type Unit, type UnitState, type Units } from './engine/units.ts';
 export { fingerprintOf } from './intake/fingerprint.ts';
 export { sameAs } from './intake/keys.ts';
-export { type ListContent, type RowsSubmission, requireListSize } from './intake/lists.ts';
+export { type ListContent, type RowsSubmission, requireSourceSize, sourceAs } from './intake/lists.ts';
 export type { Received } from './intake/receive.ts';
 export { uploadsPrefix } from './intake/sources.ts';
 export type { Accepted, Submission } from './intake/submit.ts';

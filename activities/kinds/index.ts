@@ -1,9 +1,11 @@
 /** The one line of registration of each kind: what the contract says of it, and what it has in the records. */
 import { analysisRecords } from '@darkroom/analysis';
-import { photoKind, videoKind } from '@darkroom/contract';
+import { photoKind, predictionBatchKind, videoKind } from '@darkroom/contract';
+import { jobPredictionRecords } from '@darkroom/prediction';
 import type { Kinds } from '@darkroom/records';
 
 export const kinds: Kinds = {
   [photoKind.kind]: { ...photoKind, records: analysisRecords },
+  [predictionBatchKind.kind]: { ...predictionBatchKind, records: jobPredictionRecords },
   [videoKind.kind]: { ...videoKind, records: analysisRecords },
 };

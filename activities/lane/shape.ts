@@ -58,6 +58,8 @@ export interface LaneBuild<S extends LaneShape> {
   readonly messageBytes?: number;
   /** How much of a sandbox there must be; `auto` (what there is) when absent. */
   readonly sandbox?: SandboxMode;
+  /** How much the system prefers others to it, 0 to 19, as `nice` has it: for work that makes way for what somebody waits for. 0 when absent. */
+  readonly nice?: number;
   /** Folder that compiled code of its modules is kept in, which makes it open sooner; none when absent. */
   readonly codeFolder?: string;
   /** All of its environment, but what Node finds the code by. */

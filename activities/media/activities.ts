@@ -30,11 +30,10 @@ import {
   openCheckpoint,
   readPage,
 } from '@darkroom/records';
-import { formatUri } from '@darkroom/storage';
+import { formatUri, rangeSource } from '@darkroom/storage';
 import { z } from 'zod';
 import { openPreviews } from './previews/previews.ts';
 import { probeNamed } from './process/child.ts';
-import { rangeSource } from './process/source.ts';
 import { publishedFiles } from './published.ts';
 import { KeptPasses } from './split/kept-passes.ts';
 import { reportStanding, requireFewFrames, splitInto, statisticsPart } from './split-activity.ts';

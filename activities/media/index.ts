@@ -14,7 +14,6 @@ export {
   probeVideo,
   splitVideo,
 } from './process/child.ts';
-export { rangeSource } from './process/source.ts';
 export { type SmallPicture, smallSize } from './scenes/picture.ts';
 export { type FoundBoundary, memorySeconds, SceneDetector, type SceneOptions } from './scenes/scenes.ts';
 export type { SplitCursor, SplitEvent, SplitRequest } from './split/split.ts';

@@ -1,6 +1,6 @@
 /** The tables of predictions: rows of their own, beside those of jobs. */
 import type { PredictionOutput, PredictionTimings, ProblemRecord } from '@darkroom/contract';
-import { at } from '@darkroom/records/schema.ts';
+import { at, ofJob } from '@darkroom/records/schema.ts';
 import { sql } from 'drizzle-orm';
 import {
   bigint,
@@ -122,4 +122,20 @@ export const predictionKeys = pgTable(
     index('prediction_keys_by_age').on(t.acceptedAt),
     index('prediction_keys_by_prediction').on(t.predictionId),
   ],
+);
+
+/** What a model said of an item of a batch job: its state, problem and picture are in the ledger, its model is pinned with the job. */
+export const jobPredictions = pgTable(
+  'job_predictions',
+  {
+    jobId: ofJob(),
+    ordinal: integer().notNull(),
+    /** Class index; null where a detector found nothing. */
+    result: integer(),
+    label: text(),
+    score: real(),
+    output: jsonb().notNull().$type<PredictionOutput>(),
+    createdAt: at('created_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.ordinal] })],
 );

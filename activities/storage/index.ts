@@ -7,6 +7,7 @@ export { contentDisposition, safeName } from './names/names.ts';
 export { formatUri, type Location, parsePrefix, parseUri } from './names/uri.ts';
 export type { DownloadCursor, DownloadOptions } from './read/download.ts';
 export type { Listed, OpenUpload } from './read/list.ts';
+export { type PinnedObject, type RangeReader, rangeSource } from './read/range-source.ts';
 export type { ObjectInfo, ReadOptions } from './read/read.ts';
 export { createStorage, type Storage } from './storage.ts';
 export { MAX_PART_BYTES, MAX_PARTS, MIN_PART_BYTES, partSizeFor } from './write/multipart.ts';

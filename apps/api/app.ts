@@ -26,6 +26,7 @@ import { registerJobResults } from './routes/jobs/results.ts';
 import { registerModels } from './routes/models/index.ts';
 import { registerMetrics } from './routes/operations/metrics.ts';
 import { registerStatus } from './routes/operations/status.ts';
+import { registerBatchPredictions } from './routes/predictions/batch.ts';
 import { registerPredictions } from './routes/predictions/index.ts';
 import { registerProblemPage } from './routes/problem-page.ts';
 import { registerUploads } from './routes/uploads.ts';
@@ -58,6 +59,7 @@ export const services: readonly Service[] = [
   registerModels,
   registerPredictions,
   registerInference,
+  registerBatchPredictions,
   registerUploads,
 ];
 

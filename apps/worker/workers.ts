@@ -57,13 +57,29 @@ export const queueDefinitions: {
   },
   [queues.recognition]: {
     activities: async (deps) => {
-      const [{ recognitionActivities }, { recogniserIn }] = await Promise.all([
+      const [
+        { recognitionActivities },
+        { recogniserIn },
+        { batchActivities },
+        { forPredictions },
+        { predictorIn },
+      ] = await Promise.all([
         import('@darkroom/recognition/jobs/activities.ts'),
         import('@darkroom/recognition/lane/recogniser.ts'),
+        import('@darkroom/recognition/batch/activities.ts'),
+        import('@darkroom/recognition/lane/predictions.ts'),
+        import('@darkroom/recognition/predict/predictor.ts'),
       ]);
-      const { lanes } = deps.config.recognition;
-      const models = await modelsOf(deps, deps.config, { serves: 'recognition', lanes, warm: false });
-      return recognitionActivities(deps, recogniserIn(models));
+      const { config } = deps;
+      const { lanes } = config.recognition;
+      const models = await modelsOf(deps, config, { serves: 'recognition', lanes, warm: false });
+      // Batches have lanes of their own, opened with the first: what somebody waits for has others, and goes first.
+      const lane = { ...config.lane, nice: config.predictions.batchNice };
+      const behind = await modelsOf(deps, forPredictions({ ...config, lane }));
+      return {
+        ...recognitionActivities(deps, recogniserIn(models)),
+        ...batchActivities(deps, predictorIn(behind, config)),
+      };
     },
     slots: (config) => config.worker.maxActivities,
     lanes: async (config) => (await import('@darkroom/recognition/lane/recogniser.ts')).holdingOf(config),
@@ -102,8 +118,11 @@ export const queueDefinitions: {
   },
 };
 
-/** The lanes of a queue's models, and what has them hold what the records say; without an end (a test of other things) there is nobody to tell. */
-async function modelsOf(deps: WorkerDeps, config: RecogniserConfig, serving: Serving): Promise<ModelLanes> {
+/**
+ * The lanes of a queue's models, and what has them hold what the records say; without an end (a test of other things) there is nobody to tell.
+ * Those that serve nothing that is told open what they are asked for.
+ */
+async function modelsOf(deps: WorkerDeps, config: RecogniserConfig, serving?: Serving): Promise<ModelLanes> {
   const [{ ModelLanes }, { ModelCache }, { fetchVersion }, { serveModels }] = await Promise.all([
     import('@darkroom/recognition/lane/lanes.ts'),
     import('@darkroom/recognition/serving/model-cache.ts'),
@@ -117,9 +136,9 @@ async function modelsOf(deps: WorkerDeps, config: RecogniserConfig, serving: Ser
     fetch: (model) => fetchVersion({ records, cache }, model),
   });
   if (atEnd) {
-    const end = await serveModels({ ...deps, models, cache }, serving);
+    const end = serving && (await serveModels({ ...deps, models, cache }, serving));
     atEnd(async () => {
-      await end();
+      await end?.();
       await models.close();
     });
   }

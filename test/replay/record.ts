@@ -1,6 +1,6 @@
 /**
- * Records the histories that replay.test.ts replays, anew, from real runs: `node test/replay/record.ts [photo] [whole] [video] [upkeep] [removal]
- * [unit]`; all without a name. Those of the tests' own stories: record-stories.ts.
+ * Records the histories that replay.test.ts replays, anew, from real runs: `node test/replay/record.ts [photo] [whole] [batch] [video] [upkeep]
+ * [removal] [unit]`; all without a name. Those of the tests' own stories: record-stories.ts.
  *
  * Do it on purpose: a history that fails to replay tells that runs which are under way would break, and calls for
  * `patched()`. Record anew when a kind is added, or when no run of the old story can be left anywhere.
@@ -8,9 +8,11 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { job } from '@darkroom/contract';
 import { kinds } from '@darkroom/kinds';
 import { makeFilm, type Shot } from '@darkroom/media/testing/film/film.ts';
 import { makeSound } from '@darkroom/media/testing/film/sound.ts';
+import { zipOf } from '@darkroom/recognition/testing/archives.ts';
 import { queueDefinitions } from '@darkroom/worker/workers.ts';
 import sharp from 'sharp';
 import { startInProcess } from '../harness/in-process.ts';
@@ -21,6 +23,7 @@ const folder = join(import.meta.dirname, 'histories');
 const stories = {
   photo: recordPhoto,
   whole: recordWhole,
+  batch: recordBatch,
   video: recordVideo,
   upkeep: recordUpkeep,
   removal: recordRemoval,
@@ -35,7 +38,7 @@ const house = await startInProcess('record', {
   kinds,
   queues: { ...queueDefinitions, echo },
   // Of standalone activities there is nothing to replay, of what stands in for them there is.
-  env: { TEMPORAL_STANDALONE_ACTIVITIES: 'never' },
+  env: { TEMPORAL_STANDALONE_ACTIVITIES: 'never', BATCH_NICE: '0' },
 });
 const ada = await house.user('ada');
 await house.work();
@@ -79,6 +82,31 @@ async function recordWhole(): Promise<void> {
   const half = { name: 'half.jpg', bytes: cat.bytes.slice(0, cat.bytes.length / 2) };
   await keep('whole-photo-failed', await ada.analyse([half]), 'failed');
   await keep('whole-photo-with-warnings', await ada.analyse([cat, half]), 'succeeded_with_warnings');
+}
+
+async function recordBatch(): Promise<void> {
+  const pack = (pictures: readonly Photo[]) =>
+    new Uint8Array(zipOf(pictures.map(({ name, bytes }) => ({ name, body: bytes }))));
+  const submit = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> => {
+    const headers = { 'content-type': 'application/zip' };
+    const answer = await ada.call('/v1/batch-predictions', { method: 'POST', headers, body: bytes });
+    return job.parse(await answer.json()).id;
+  };
+  const some = await photos(60);
+  await keep('batch-succeeded', await submit(pack(some)), 'succeeded');
+  const words = { name: 'words.jpg', bytes: new TextEncoder().encode('only words') };
+  const mixed = pack([...some.slice(1, 3), words]);
+  await keep('batch-with-warnings', await submit(mixed), 'succeeded_with_warnings');
+  await keep('batch-failed', await submit(words.bytes), 'failed');
+
+  const id = await submit(pack(await photos(250)));
+  const predicted = async () =>
+    (await ada.job(id)).progress.stages.some(({ name, done }) => name === 'predict' && done > 0);
+  while (!(await predicted())) await sleep(20);
+  await ada.post(`/v1/jobs/${id}/cancel`, { reason: 'enough' });
+  await keep('batch-cancelled-by-api', id, 'cancelled');
+  await ada.post(`/v1/jobs/${id}/resume`);
+  await keep('batch-resumed', id, 'succeeded');
 }
 
 async function recordUnit(): Promise<void> {

@@ -7,6 +7,7 @@ export * from './list.ts';
 export * from './models.ts';
 export * from './photo.ts';
 export * from './prediction.ts';
+export * from './prediction-batch.ts';
 export * from './problem.ts';
 export * from './registry.ts';
 export * from './sandbox.ts';

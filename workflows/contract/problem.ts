@@ -138,6 +138,16 @@ export const problemKinds = {
     'A row of the list cannot be used',
     'Correct the row named in `detail`, then submit the list again.',
   ),
+  damaged_archive: yours(
+    422,
+    'The archive cannot be read',
+    'Pack it anew as ZIP, tar or tar.gz, and send the whole file.',
+  ),
+  refused_entry: yours(
+    422,
+    'An entry of the archive is not taken',
+    'Pack the picture as a plain file with a path of its own within the archive; `detail` says what is wrong.',
+  ),
   upload_incomplete: yours(
     409,
     'The upload is not complete',
@@ -170,7 +180,7 @@ export const problemKinds = {
   too_large: limit(
     413,
     'The file is larger than the limit',
-    'Send a smaller file, or ask the operator to raise LIMIT_UPLOAD_BYTES for photos, LIMIT_VIDEO_BYTES for videos, LIMIT_PLAN_BYTES for lists.',
+    'Send a smaller file, or ask the operator to raise LIMIT_UPLOAD_BYTES for photos, LIMIT_VIDEO_BYTES for videos, LIMIT_PLAN_BYTES for lists, LIMIT_ARCHIVE_BYTES for archives.',
   ),
   too_many_pixels: limit(
     422,

@@ -1,6 +1,17 @@
-/** Jobs whose items come as rows of a list, however many: a few become items with the job, more lie in the store and are planned by it. */
+/**
+ * Jobs whose items come as rows of a list, or as entries of an archive, however many: a few rows become items with the job, more lie in the
+ * store and are planned by it.
+ */
 import { createHash } from 'node:crypto';
-import { type ListFormat, type ListSource, listFormatOf, listTypes, ProblemError } from '@darkroom/contract';
+import {
+  isArchive,
+  type PlanSource,
+  ProblemError,
+  type SourceFormat,
+  sourceFormatOf,
+  sourceTypes,
+} from '@darkroom/contract';
+import type { Config } from '@darkroom/platform';
 import type { Caller, SubmittedItem } from '@darkroom/records';
 import type { DispatchDeps } from '../index.ts';
 import { fingerprintOf } from './fingerprint.ts';
@@ -19,7 +30,7 @@ export interface ListSubmission extends Fields {
   /** The stage that plans the job. */
   readonly stage: string;
   /** What that stage is made of. */
-  readonly list: ListSource;
+  readonly list: PlanSource;
 }
 
 /** Makes a job of a list that lies in the store, however long. */
@@ -32,7 +43,7 @@ export const submitList = (
 
 /** A list on its way in. */
 export interface ListContent {
-  readonly format: ListFormat;
+  readonly format: SourceFormat;
   readonly content: AsyncIterable<Uint8Array>;
 }
 
@@ -58,10 +69,11 @@ export async function submitReceivedList(
   const earlier =
     idempotencyKey === undefined ? undefined : await earlierSubmission(deps, caller.owner, idempotencyKey);
   let id: string | undefined;
-  let received: { format: ListFormat; sha256: string } | undefined;
-  let list: ListSource | undefined;
+  let received: { format: SourceFormat; sha256: string } | undefined;
+  let list: PlanSource | undefined;
   const take = async ({ format, content }: ListContent): Promise<void> => {
-    const bounded = atMost(content, deps.config.limits.planBytes);
+    const { most, variable } = boundOf(format, deps.config.limits);
+    const bounded = atMost(content, most, variable);
     if (earlier !== undefined) {
       received = { format, sha256: await digestOf(bounded) };
       return;
@@ -69,14 +81,14 @@ export async function submitReceivedList(
     ({ id } = await receive(deps, kind, caller, { input: {} }));
     const key = inputKey(deps, kind, id, format);
     const written = await deps.storage.uploadStream(key, arriving(deps, id, bounded), {
-      contentType: listTypes[format],
-      maxBytes: deps.config.limits.planBytes,
+      contentType: sourceTypes[format],
+      maxBytes: most,
       signal,
     });
     const { uri, etag, size: bytes, sha256 } = written;
     if (bytes === 0) throw new ProblemError('empty_file', 'The list has no byte.');
     received = { format, sha256 };
-    list = { format, uri, etag, bytes };
+    list = sourceAs(format, { uri, etag, bytes });
   };
   try {
     const fields = await collect(take);
@@ -94,6 +106,8 @@ export async function submitReceivedList(
 export interface UploadedListSubmission extends Omit<ListSubmission, 'list'> {
   /** Id of a complete upload of the caller's. */
   readonly upload: string;
+  /** Whether it may be an archive. */
+  readonly archives?: boolean | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -105,19 +119,20 @@ export const submitUploadedList = (
   deps: DispatchDeps,
   kind: string,
   caller: Caller,
-  { upload, signal, record, ...submission }: UploadedListSubmission,
+  { upload, archives = false, signal, record, ...submission }: UploadedListSubmission,
 ): Promise<Accepted> =>
-  spendUpload(deps, caller.owner, upload, async ({ key, filename, etag, bytes: size }, use) => {
-    const format = listFormatOf(filename);
-    requireListSize(filename, size, deps.config.limits.planBytes);
+  spendUpload(deps, caller.owner, upload, async ({ key, filename, etag: was, bytes: size }, use) => {
+    const format = sourceFormatOf(filename, archives);
+    requireSourceSize(filename, format, size, deps.config.limits);
     const { id } = await receive(deps, kind, caller, { input: {} });
     try {
       const { bucket } = deps.storage;
       const copied = await deps.storage.copy(`s3://${bucket}/${key}`, inputKey(deps, kind, id, format), {
-        ifMatch: etag ?? undefined,
+        ifMatch: was ?? undefined,
         signal,
       });
-      const list: ListSource = { format, uri: copied.uri, etag: copied.etag, bytes: copied.size };
+      const { uri, etag, size: bytes } = copied;
+      const list = sourceAs(format, { uri, etag, bytes });
       return await commit(deps, kind, id, {
         ...submission,
         items: [],
@@ -137,6 +152,8 @@ export interface RowsSubmission<Row extends object> extends Fields {
   readonly rows: readonly Row[];
   /** The stage that plans the job. */
   readonly stage: string;
+  /** Few rows are planned as well: the plan does more than to read them. */
+  readonly planned?: boolean;
   /** The stage whose activity works on the items. */
   readonly itemStage: string;
   /** What a row belongs to; as the plan has it. */
@@ -151,9 +168,9 @@ export async function submitRows<Row extends object>(
   deps: DispatchDeps,
   kind: string,
   caller: Caller,
-  { rows, stage, itemStage, groupOf, idempotencyKey, ...fields }: RowsSubmission<Row>,
+  { rows, stage, planned = false, itemStage, groupOf, idempotencyKey, ...fields }: RowsSubmission<Row>,
 ): Promise<Accepted> {
-  if (rows.length > rowsInSubmit)
+  if (planned || rows.length > rowsInSubmit)
     return submitReceivedList(deps, kind, caller, {
       idempotencyKey,
       stage,
@@ -177,21 +194,42 @@ export async function submitRows<Row extends object>(
   });
 }
 
-/** Throws `too_large` for a list of more bytes than one may have; `name` is what it is called to the user. */
-export function requireListSize(name: string, bytes: number, most: number): void {
+/** Throws `too_large` for a list or archive of more bytes than one may have; `name` is what it is called to the user. */
+export function requireSourceSize(
+  name: string,
+  format: SourceFormat,
+  bytes: number,
+  limits: Config['limits'],
+): void {
+  const { most, variable } = boundOf(format, limits);
   if (bytes > most)
-    throw new ProblemError('too_large', `${name} has ${bytes} bytes; at most ${most} (LIMIT_PLAN_BYTES).`);
+    throw new ProblemError('too_large', `${name} has ${bytes} bytes; at most ${most} (${variable}).`);
 }
 
-const inputKey = (deps: DispatchDeps, kind: string, id: string, format: ListFormat): string =>
+const boundOf = (format: SourceFormat, { archiveBytes, planBytes }: Config['limits']) =>
+  isArchive(format)
+    ? { most: archiveBytes, variable: 'LIMIT_ARCHIVE_BYTES' }
+    : { most: planBytes, variable: 'LIMIT_PLAN_BYTES' };
+
+/** What the stage that plans is made of. */
+export const sourceAs = (
+  format: SourceFormat,
+  object: { readonly uri: string; readonly etag: string; readonly bytes: number },
+): PlanSource => (isArchive(format) ? { format, ...object } : { format, ...object });
+
+const inputKey = (deps: DispatchDeps, kind: string, id: string, format: SourceFormat): string =>
   `${kindOf(deps, kind).inputs(id)}list.${format}`;
 
-async function* atMost(content: AsyncIterable<Uint8Array>, most: number): AsyncGenerator<Uint8Array> {
+async function* atMost(
+  content: AsyncIterable<Uint8Array>,
+  most: number,
+  variable: string,
+): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   for await (const chunk of content) {
     bytes += chunk.length;
     if (bytes > most)
-      throw new ProblemError('too_large', `The list has more than ${most} bytes (LIMIT_PLAN_BYTES).`);
+      throw new ProblemError('too_large', `The list has more than ${most} bytes (${variable}).`);
     yield chunk;
   }
 }

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { ListSource } from '@darkroom/contract';
+import { type ListSource, ProblemError } from '@darkroom/contract';
 import {
   commitSubmission,
   Fenced,
@@ -12,7 +12,7 @@ import {
   listItems,
   requestResume,
 } from '@darkroom/records';
-import type { Storage } from '@darkroom/storage';
+import { type Storage, StorageError } from '@darkroom/storage';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -303,4 +303,33 @@ test('the objects under a prefix are rows in the order of their keys, and a list
     ['4', 'c.tif', 'c.tif'],
   ]);
   expect((await itemsOf(jobId))[0]?.input).toMatchObject({ uri: `${prefix}a.tif`, bytes: 5 });
+});
+
+test('rows are pinned by what the store says: what it refuses is the fault of one item, an outage of the attempt', async () => {
+  const refusing = {
+    ...work,
+    pin: async ({ n, tile }: z.infer<typeof row>) => {
+      if (n === 2) throw new StorageError('source_not_found', 'gone');
+      if (n === 4) throw new ProblemError('source_not_granted', 'not yours');
+      return { n: 10 * n, tile };
+    },
+  };
+  const jobId = await jobOf(await listOf('n\n1\n2\nx\n4\n5\n'));
+  expect(await plan(jobId, refusing)).toBe(5);
+  expect((await itemsOf(jobId)).map(({ input, problem }) => [input, problem?.code])).toMatchObject([
+    [{ n: 10 }, undefined],
+    [{ n: 2 }, 'source_not_found'],
+    [{}, 'invalid_row'],
+    [{ n: 4 }, 'source_not_granted'],
+    [{ n: 50 }, undefined],
+  ]);
+  const away = {
+    ...work,
+    pin: async () => {
+      throw new StorageError('storage_unavailable', 'away');
+    },
+  };
+  await expect(plan(await jobOf(await listOf('n\n1\n')), away)).rejects.toMatchObject({
+    code: 'storage_unavailable',
+  });
 });

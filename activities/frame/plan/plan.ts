@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { type ListSource, listSource, ProblemError, type ProblemRecord, problemOf } from '@darkroom/contract';
 import { failpoint } from '@darkroom/platform';
+import { Lanes } from '@darkroom/platform/lanes.ts';
 import {
   type CheckpointRow,
   countItems,
@@ -15,6 +16,7 @@ import {
 import { z } from 'zod';
 import { gotOn } from '../attempt/alive.ts';
 import type { Attempt } from '../attempt/attempt.ts';
+import { isOutage, problemOfError } from '../attempt/failure.ts';
 import { saveFound } from '../found.ts';
 import { workStage } from '../stage.ts';
 import { GroupedOrdinals } from './groups.ts';
@@ -36,6 +38,11 @@ export interface PlanWork<Row extends object> {
    * same: a group that lies apart there is several pages, never two of them at a time.
    */
   readonly groupOf?: (row: Row) => string;
+  /**
+   * Completes a row by what the store says of it, such as the ETag of the object that it names; some rows at a time. What it throws is what
+   * the row's item fails of, unless it is an outage.
+   */
+  readonly pin?: (row: Row, signal: AbortSignal) => Promise<Row>;
   /** A row that does not fit: its item fails, or the job does before any item is begun. */
   readonly badRow: 'item fails' | 'job fails';
 }
@@ -43,6 +50,8 @@ export interface PlanWork<Row extends object> {
 /** Rows that are written together, about, and bytes of them. */
 const rowsAtOnce = 5000;
 const bytesAtOnce = 2 * 1024 * 1024;
+/** Rows that are pinned beside each other. */
+const pinnedAtOnce = 16;
 
 /**
  * Makes an item of each row of the list that the attempt's stage is made of; of a job whose items were submitted with it there is nothing to
@@ -115,10 +124,10 @@ class Planning<Row extends object> {
     };
     try {
       for await (const part of this.#parts(from)) {
-        for (const { number, value } of part.rows) {
-          const ordinal = ordinals?.next().value ?? number;
-          items.push(this.#itemOf(number, ordinal, value));
-        }
+        const found = part.rows.map(({ number, value }) =>
+          this.#itemOf(number, ordinals?.next().value ?? number, value),
+        );
+        items.push(...(await this.#pinned(found)));
         cursor = part.cursor;
         const bytes = (cursor.at ?? 0) - savedAt;
         if (items.length >= rowsAtOnce || bytes >= bytesAtOnce) await save(false);
@@ -160,12 +169,24 @@ class Planning<Row extends object> {
     return grouped;
   }
 
-  #itemOf(number: number, ordinal: number, value: unknown): FoundItem {
+  #itemOf(number: number, ordinal: number, value: unknown): ReadItem<Row> {
     const key = String(number);
     const read = this.#rowOf(number, value);
     if ('problem' in read) return { ordinal, key, input: {}, problem: read.problem };
     const group = this.#work.groupOf?.(read.row);
     return { ordinal, key, input: read.row, ...(group !== undefined && { group }) };
+  }
+
+  async #pinned(items: readonly ReadItem<Row>[]): Promise<readonly FoundItem[]> {
+    const { pin } = this.#work;
+    if (pin === undefined) return items;
+    const { signal } = this.#attempt;
+    const hands = new Lanes(pinnedAtOnce);
+    return Promise.all(
+      items.map((item) =>
+        'problem' in item ? item : hands.run(() => pinnedItem(item, pin, signal), signal),
+      ),
+    );
   }
 
   #rowOf(number: number, value: unknown): { row: Row } | { problem: ProblemRecord } {
@@ -187,6 +208,24 @@ class Planning<Row extends object> {
     gotOn();
     progress.counts(stage, found, null);
     await failpoint('plan.saved', String(found));
+  }
+}
+
+type ReadItem<Row> = FoundItem & ({ readonly problem: ProblemRecord } | { readonly input: Row });
+
+async function pinnedItem<Row extends object>(
+  item: FoundItem & { readonly input: Row },
+  pin: NonNullable<PlanWork<Row>['pin']>,
+  signal: AbortSignal,
+): Promise<FoundItem> {
+  try {
+    return { ...item, input: await pin(item.input, signal) };
+  } catch (error) {
+    signal.throwIfAborted();
+    const problem = problemOfError(error);
+    // What nobody foresaw is no fault of the row either.
+    if (isOutage(problem) || problem.code === 'internal') throw error;
+    return { ...item, problem };
   }
 }
 

@@ -47,7 +47,7 @@ export class Child {
 
   /** Throws LaneEnded where the system starts no process. */
   static async start(build: LaneBuild<LaneShape>, { compileOnly = false } = {}): Promise<Child> {
-    const { main, reads = [], memoryBytes, sandbox = 'auto', environment, codeFolder } = build;
+    const { main, reads = [], memoryBytes, sandbox = 'auto', nice = 0, environment, codeFolder } = build;
     const wrapper = sandbox === 'off' ? [] : await networkWrapper();
     const plan: LaunchPlan = {
       main: fileURLToPath(main),
@@ -55,6 +55,7 @@ export class Child {
       memoryBytes,
       sandbox: sandbox !== 'off',
       parent: process.pid,
+      nice,
       network: wrapper.length > 0,
       compileOnly,
     };

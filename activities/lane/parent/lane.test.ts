@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LaneDied, LaneEnded, LaneStalled } from '../errors.ts';
@@ -22,6 +23,30 @@ const misbehave = (
   lane: Trial,
   how: 'spin' | 'exit' | 'throw' | 'problem' | 'memory' | 'lie' | 'garbage' | 'abort',
 ) => lane.ask('misbehave', { params: { how } });
+
+it.skipIf(process.platform !== 'linux').each(['auto', 'off'] as const)(
+  'makes way for others as its build says, in all its threads, sandbox %s',
+  async (sandbox) => {
+    const lane = await open({ nice: 7, sandbox });
+    try {
+      expect(getPriority(lane.pid)).toBe(7);
+      const threads = readdirSync(`/proc/${lane.pid}/task`);
+      expect(threads.length).toBeGreaterThan(1);
+      // proc(5): the 19th field.
+      const nice = threads.map(
+        (thread) =>
+          readFileSync(`/proc/${lane.pid}/task/${thread}/stat`, 'utf8')
+            .replace(/^.*\) /s, '')
+            .split(' ')[16],
+      );
+      // Without a sandbox the process that was started is the lane: its first threads were there before.
+      if (sandbox === 'auto') expect(new Set(nice)).toEqual(new Set(['7']));
+      expect(nice[0]).toBe('7');
+    } finally {
+      await lane.close();
+    }
+  },
+);
 
 describe('a lane', () => {
   let lane: Trial;

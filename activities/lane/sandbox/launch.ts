@@ -2,8 +2,9 @@
  * Starts a lane's child: gives up all that it need not have, then becomes it. What is given up binds this thread and the program that it
  * becomes, so that all threads of that one are held. Nothing of anybody's has been read by then. Started by `parent/child.ts`.
  */
-import { chmodSync, readdirSync, symlinkSync } from 'node:fs';
+import { chmodSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import module from 'node:module';
+import { setPriority } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SandboxReport } from '@darkroom/contract/sandbox.ts';
@@ -29,6 +30,7 @@ const plan: LaunchPlan = JSON.parse(process.argv[2] ?? '');
 const { execve } = process;
 const kernel = execve === undefined ? { reason: 'Node 22.15 or later is needed' } : openKernel();
 const enter = new URL('enter.ts', import.meta.url);
+if (plan.nice > 0) makeWay(plan.nice);
 if (plan.compileOnly) {
   await become(nothing('nothing is asked of it'));
   keepCode();
@@ -49,6 +51,17 @@ else {
     JSON.stringify(report),
   ];
   execve(process.execPath, args, process.env);
+}
+
+/** Others go first. It is said here, as a priority is a thread's, and those that the child begins have that of the thread which becomes it. */
+function makeWay(nice: number): void {
+  setPriority(nice);
+  try {
+    // Linux may share the processors among sessions before it does among their processes; a lane is a session.
+    writeFileSync('/proc/self/autogroup', String(nice));
+  } catch {
+    // It does not, or this is no Linux.
+  }
 }
 
 /** Becomes the child without being another program. */

@@ -11,6 +11,8 @@ export interface LaunchPlan {
   readonly sandbox: boolean;
   /** Process that it ends with. */
   readonly parent: number;
+  /** How much the system is to prefer others to it, 0 to 19. */
+  readonly nice: number;
   /** Whether it was started in a network namespace of its own. */
   readonly network: boolean;
   /** Whether it is only to load its module, for the code to be compiled, and to end: it is held by nothing, as it is given nothing. */

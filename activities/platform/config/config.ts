@@ -199,6 +199,9 @@ function configOf(env: Environment) {
       planRowBytes: env.LIMIT_PLAN_ROW_BYTES,
       planBytes: env.LIMIT_PLAN_BYTES,
       modelBytes: env.LIMIT_MODEL_BYTES,
+      archiveBytes: env.LIMIT_ARCHIVE_BYTES,
+      archiveUnpackedBytes: env.LIMIT_ARCHIVE_UNPACKED_BYTES,
+      archiveRatio: env.LIMIT_ARCHIVE_RATIO,
       /** Of what a job is measured in, by `kind.feature`, where that is not left to the kind. */
       jobs: env.JOB_LIMITS ?? {},
       jsonBytes: env.LIMIT_JSON_BYTES,
@@ -236,6 +239,8 @@ function configOf(env: Environment) {
         /** Half of the time that somebody waits: the other half is for the one before it. */
         mostMs: 500 * env.PREDICTION_DEADLINE_SECONDS,
       },
+      /** Of the processes of batches. */
+      batchNice: env.BATCH_NICE,
       keyHours: env.PREDICTION_KEY_HOURS,
       /** Undefined: kept until deleted. */
       retentionDays: env.RETENTION_PREDICTION_DAYS,

@@ -11,7 +11,11 @@ type OfModels = 'sharedPath' | 'lanesTogether';
 export interface RecogniserConfig {
   readonly recognition: Omit<Config['recognition'], OfModels> &
     Partial<Pick<Config['recognition'], OfModels>>;
-  readonly lane: Pick<Config['lane'], 'sandbox'> & Partial<Config['lane']>;
+  readonly lane: Pick<Config['lane'], 'sandbox'> &
+    Partial<Config['lane']> & {
+      /** As of `LaneBuild`. */
+      readonly nice?: number;
+    };
 }
 
 /** Of lanes that hold the model whose file lies at `path`. */
@@ -20,7 +24,7 @@ export async function buildOf(
   path: string,
 ): Promise<LaneBuild<typeof recognitionShape>> {
   const { memoryBytes, seconds, device } = config.recognition;
-  const { codeFolder } = config.lane;
+  const { codeFolder, nice } = config.lane;
   return {
     name: 'recognition',
     shape: recognitionShape,
@@ -28,6 +32,7 @@ export async function buildOf(
     reads: await filesOf(path),
     sandbox: sandboxOf(config),
     ...(codeFolder !== undefined && { codeFolder }),
+    ...(nice !== undefined && { nice }),
     memoryBytes,
     // The loop of events stands still while a model runs.
     stallSeconds: seconds,

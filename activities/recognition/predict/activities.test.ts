@@ -65,7 +65,7 @@ const predict: PredictOne = async (_, picture) => ({
 });
 
 const spent = new SpentObjects(storage);
-const attempt = (nth: number, call: object, one: PredictOne = predict, earlierMs = 0) => {
+const attempt = (nth: number, call: object, one: PredictOne<BatchItem> = predict, earlierMs = 0) => {
   const { predictBatch } = predictionActivities({ records: test.records, storage, spent, lanes: 2 }, one);
   const times = { scheduledTimestampMs: 1, currentAttemptScheduledTimestampMs: 1 + earlierMs };
   return new MockActivityEnvironment({ attempt: nth, ...times }).run(() => predictBatch(call));
@@ -129,7 +129,7 @@ it('finds the picture out that ends its worker: the others are answered, and non
   const call = put('b', 1, 2, 3, 4);
   const made: number[] = [];
   // A worker that dies comes to no end: what it has written is written.
-  const dies: PredictOne = async (item, picture, using) => {
+  const dies: PredictOne<BatchItem> = async (item, picture, using) => {
     if (picture[0] === 3) return new Promise(() => {});
     made.push(item.id);
     return predict(item, picture, using);

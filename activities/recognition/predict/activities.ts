@@ -2,7 +2,7 @@
 import { predictBatch as batchCall, ProblemError, type ProblemRecord } from '@darkroom/contract';
 import { unitAttempt } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
-import { predictionsAt, recordPredictions, unpackBatch } from '@darkroom/prediction';
+import { type BatchItem, predictionsAt, recordPredictions, unpackBatch } from '@darkroom/prediction';
 import { countUnitAttempt, forgetUnitAttempts, type Records } from '@darkroom/records';
 import { type Storage, StorageError } from '@darkroom/storage';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
@@ -40,7 +40,7 @@ export type PredictionActivities = ReturnType<typeof predictionActivities>;
 
 export function predictionActivities(
   { records, storage, spent, lanes }: PredictionDeps,
-  predict: PredictOne,
+  predict: PredictOne<BatchItem>,
 ) {
   return {
     async predictBatch(call: unknown): Promise<void> {

@@ -24,15 +24,23 @@ export interface Predicted {
   readonly timings: Pick<PredictionTimings, 'decode' | 'infer'>;
 }
 
+/** What of a picture its prediction depends on, besides the model. */
+export interface ToPredict
+  extends Pick<BatchItem, 'filename' | 'owner' | 'topK'>,
+    Partial<Pick<BatchItem, 'inference' | 'outputs'>> {
+  /** Lowest score that a detector tells of; without, as of a task that does not say. */
+  readonly threshold?: number;
+}
+
 /** Predicts one picture with that version of a model; throws ProblemError for what is wrong with it. */
-export type PredictOne = (
-  item: BatchItem,
+export type PredictOne<Item extends ToPredict = ToPredict> = (
+  item: Item,
   picture: Buffer,
   using: { readonly model: ModelIdentity; readonly signal: AbortSignal },
 ) => Promise<Predicted>;
 
 export interface PredictBatchOptions {
-  readonly predict: PredictOne;
+  readonly predict: PredictOne<BatchItem>;
   readonly signal: AbortSignal;
   /** When the batch came, and when its pictures were there: milliseconds since 1970. */
   readonly begunAt: number;

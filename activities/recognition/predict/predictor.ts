@@ -9,7 +9,7 @@ import { isClassifier } from '../model/understanding/understand.ts';
 import type { Predicted, PredictOne } from './batch.ts';
 
 /** Lowest score that a detector tells of, as of a task that does not say. */
-const threshold = 0.4;
+const usualThreshold = 0.4;
 
 export interface Predictor extends Pick<PredictionLanes, 'model' | 'close' | 'pids'> {
   readonly predict: PredictOne;
@@ -42,7 +42,11 @@ export function predictorIn(
     };
   };
 
-  const detected: PredictOne = async ({ filename, owner }, bytes, { model, signal }) => {
+  const detected: PredictOne = async (
+    { filename, owner, threshold = usualThreshold },
+    bytes,
+    { model, signal },
+  ) => {
     const { width, height, format, detections, timings } = await lanes.photo(
       { name: filename, bytes },
       { threshold, annotate: false, limits, model, owner, signal },

@@ -153,7 +153,7 @@ export const saveCheckpoint = write(
     }),
 );
 
-/** Holds, in place of what an item is made of, why it cannot be worked on. */
+/** Holds, beside what is known of an item, why it cannot be worked on. */
 const unusable = 'foundUnusable';
 
 /** Returns the size of the job with them, nothing where its kind measures none; an item that was there already is not counted again. */
@@ -170,7 +170,7 @@ async function insertFound(
     with changed as (
       insert into ${jobItems} (job_id, stage, ordinal, key, group_name, input, needs, state, problem, run, counted)
       select ${jobId}, ${itemStage}, ordinal, key, group_name,
-        case when problem is null then input else jsonb_build_object(${unusable}::text, problem) end, needs,
+        case when problem is null then input else input || jsonb_build_object(${unusable}::text, problem) end, needs,
         case when problem is null then 'pending' else 'failed' end, problem,
         case when problem is null then 0 else ${run}::int end,
         case when problem is null then -1 else ${countedAsFailed} end

@@ -1,5 +1,5 @@
 /** Bounds what is neither form nor list: a JSON body is read here, whole, as far as its limit and no further. */
-import { listTypes, ProblemError } from '@darkroom/contract';
+import { listTypes, ProblemError, sourceTypes } from '@darkroom/contract';
 import type { MiddlewareHandler } from 'hono';
 import type { ApiContext, ApiEnv } from '../context.ts';
 
@@ -18,7 +18,7 @@ const readsItself = (c: ApiContext, typesTaken: TypesTaken): boolean =>
   !bodiless.has(c.req.method) && typesTaken(c).includes(anyBytes);
 
 /**
- * Counts the bytes that come, whatever the headers promise (chunked or not). Forms pass, lists where they are taken, and what
+ * Counts the bytes that come, whatever the headers promise (chunked or not). Forms pass, lists and archives where they are taken, and what
  * routes read themselves: their readers have limits of their own. Throws `payload_too_large`, `unsupported_content_type`, `request_timeout`, and `invalid_request` for a body that is
  * cut off.
  */
@@ -68,7 +68,8 @@ const mediaTypeOf = (type: string): string => type.split(';')[0]!.trim().toLower
 /** Whether the content type says a form with files. */
 const isForm = (type: string): boolean => mediaTypeOf(type) === 'multipart/form-data';
 
-const isList = (type: string): boolean => Object.values<string>(listTypes).includes(mediaTypeOf(type));
+/** A list, or an archive in place of one. */
+const isList = (type: string): boolean => Object.values<string>(sourceTypes).includes(mediaTypeOf(type));
 
 /** Whether the request's body is read as it comes in, for as long as its sender takes: not where its route takes none of its type. */
 export function isStreamed(c: ApiContext, typesTaken: TypesTaken): boolean {

@@ -1,6 +1,13 @@
 /** Requests that bring their list: as their body, with the options in the query, or as the file of a form. */
-import { type ListFormat, listFormatOf, listFormats, listTypes, ProblemError } from '@darkroom/contract';
-import { type ListContent, requireListSize } from '@darkroom/dispatch';
+import {
+  isArchive,
+  listTypes,
+  ProblemError,
+  type SourceFormat,
+  sourceFormatOf,
+  sourceTypes,
+} from '@darkroom/contract';
+import { type ListContent, requireSourceSize } from '@darkroom/dispatch';
 import { z } from 'zod';
 import type { ApiContext } from '../context.ts';
 import { validationProblem } from '../problems.ts';
@@ -14,12 +21,25 @@ import { optionsInQuery } from './query.ts';
  */
 export type ReadList = (take: (list: ListContent) => Promise<void>) => Promise<Record<string, unknown>>;
 
+/** What a request may bring. */
+export interface ListTaken {
+  readonly options: z.ZodObject;
+  /** Whether an archive will do as well as a list. */
+  readonly archives: boolean;
+}
+
+/** The media types of lists, and of archives. */
+export const typesTaken = (archives: boolean): Readonly<Partial<Record<SourceFormat, string>>> =>
+  archives ? sourceTypes : listTypes;
+
 /** How to read the request; undefined where its body is neither a list nor a form. */
-export function listReader(c: ApiContext, options: z.ZodObject): ReadList | undefined {
+export function listReader(c: ApiContext, taken: ListTaken): ReadList | undefined {
+  const { options, archives } = taken;
   const type = c.req.header('content-type') ?? '';
   const media = type.split(';')[0]?.trim().toLowerCase();
-  if (media === 'multipart/form-data') return (take) => readForm(c, type, options, take);
-  const format = listFormats.find((each) => listTypes[each] === media);
+  if (media === 'multipart/form-data') return (take) => readForm(c, type, taken, take);
+  const types = Object.entries(typesTaken(archives)) as [SourceFormat, string][];
+  const format = types.find(([, each]) => each === media)?.[0];
   return format && ((take) => readBody(c, { type, format, options }, take));
 }
 
@@ -35,32 +55,34 @@ export function requireNoQuery(c: ApiContext, elsewhere: string): void {
 
 async function readBody(
   c: ApiContext,
-  { type, format, options }: { type: string; format: ListFormat; options: z.ZodObject },
+  { type, format, options }: { type: string; format: SourceFormat; options: z.ZodObject },
   take: Parameters<ReadList>[0],
 ): Promise<Record<string, unknown>> {
   const charset = /;\s*charset\s*=\s*"?([^\s;"]*)/i.exec(type)?.[1] ?? 'utf-8';
-  if (!/^(?:utf-?8|us-ascii)$/i.test(charset))
+  if (!isArchive(format) && !/^(?:utf-?8|us-ascii)$/i.test(charset))
     throw new ProblemError('unsupported_content_type', `Send ${listTypes[format]} in UTF-8, not ${charset}.`);
   const parsed = options.safeParse(optionsInQuery(options, c.req.queries()));
   if (!parsed.success) throw validationProblem(parsed.error, 'query');
   // Said before a byte is read, where it is known by then.
   const announced = Number(c.req.header('content-length') ?? '0');
-  requireListSize('The list', announced, c.var.deps.config.limits.planBytes);
+  requireSourceSize('The list', format, announced, c.var.deps.config.limits);
   await take({ format, content: requestBody(c) });
   return parsed.data;
 }
 
 /** What the document says of such a form. */
-export const listForm = (options: z.ZodObject) =>
+export const listForm = ({ options, archives }: ListTaken) =>
   z.strictObject({
     parameters: options.optional(),
-    file: z.file().meta({ description: 'The list, named `.csv`, `.ndjson` or `.jsonl`.' }),
+    file: z.file().meta({
+      description: `The list, named \`.csv\`, \`.ndjson\` or \`.jsonl\`${archives ? ', or the archive, named `.zip`, `.tar`, `.tar.gz` or `.tgz`' : ''}.`,
+    }),
   });
 
 async function readForm(
   c: ApiContext,
   type: string,
-  options: z.ZodObject,
+  { options, archives }: ListTaken,
   take: Parameters<ReadList>[0],
 ): Promise<Record<string, unknown>> {
   requireNoQuery(c, 'the field parameters');
@@ -77,7 +99,7 @@ async function readForm(
       given = options.parse(jsonIn(part.value, 'The field parameters'));
     } else {
       if (part.kind === 'field') throw fieldProblem(part.name, 'has to be a file, with a filename');
-      await take({ format: listFormatOf(part.filename), content: part.content });
+      await take({ format: sourceFormatOf(part.filename, archives), content: part.content });
       taken = true;
     }
   }

@@ -1,10 +1,11 @@
 /** Requests for a job of many rows: their list is sent along, is an upload, or lies in the store; a few rows stand in JSON. */
-import { type ListSource, listFormatOf, listTypes } from '@darkroom/contract';
+import { archiveTypes, listTypes, type PlanSource, sourceFormatOf } from '@darkroom/contract';
 import {
   type Accepted,
   fingerprintOf,
   type RowsSubmission,
-  requireListSize,
+  requireSourceSize,
+  sourceAs,
   uploadsPrefix,
 } from '@darkroom/dispatch';
 import { z } from 'zod';
@@ -19,16 +20,20 @@ export interface ListIntake<Request extends z.ZodType, Row extends object> {
   readonly kind: { readonly kind: string; readonly input: z.ZodObject };
   /** The stage that plans the job. */
   readonly stage: string;
+  /** An archive will do as well as a list; its entries are the rows. */
+  readonly archives?: boolean;
   /** A request in JSON, and what it says. */
   readonly request: Request;
   readonly read: (request: z.output<Request>) => NamedList<Row>;
+  /** Throws ProblemError for options that are well-formed, and come to nothing here. */
+  readonly require?: (c: ApiContext, input: Record<string, unknown>) => Promise<void>;
 }
 
 /** What is worked on, which is one of rows, uri and upload, and how. */
 export interface NamedList<Row extends object> {
   /** The options, which the row of the job keeps. */
   readonly input: Record<string, unknown>;
-  readonly rows?: Pick<RowsSubmission<Row>, 'rows' | 'itemStage' | 'groupOf'> | undefined;
+  readonly rows?: Pick<RowsSubmission<Row>, 'rows' | 'planned' | 'itemStage' | 'groupOf'> | undefined;
   /** Of what lies in the store: see {@link pinList}. */
   readonly uri?: string | undefined;
   /** Id of an upload of the caller's. */
@@ -38,7 +43,11 @@ export interface NamedList<Row extends object> {
 const inQuery = 'in UTF-8; the options are parameters of the query.';
 
 /** What the route of such requests is made with. */
-export const listRequest = ({ kind, request }: Pick<ListIntake<z.ZodType, object>, 'kind' | 'request'>) => ({
+export const listRequest = ({
+  kind,
+  request,
+  archives = false,
+}: Pick<ListIntake<z.ZodType, object>, 'kind' | 'request'> & { readonly archives?: boolean }) => ({
   request: {
     headers: idempotencyHeader,
     body: {
@@ -51,8 +60,19 @@ export const listRequest = ({ kind, request }: Pick<ListIntake<z.ZodType, object
         [listTypes.ndjson]: {
           schema: unvalidated(z.string().meta({ description: `A row a line, ${inQuery}` })),
         },
+        ...(archives &&
+          Object.fromEntries(
+            Object.values(archiveTypes).map((type) => [
+              type,
+              {
+                schema: unvalidated(
+                  z.file().meta({ description: 'The archive; the options are parameters of the query.' }),
+                ),
+              },
+            ]),
+          )),
         'multipart/form-data': {
-          schema: unvalidated(listForm(kind.input)),
+          schema: unvalidated(listForm({ options: kind.input, archives })),
           encoding: { parameters: { contentType: 'application/json' } },
         },
       },
@@ -92,15 +112,19 @@ export async function submitListed<Request extends z.ZodType, Row extends object
   intake: ListIntake<Request, Row>,
 ): Promise<Accepted> {
   const { caller, deps } = c.var;
-  const { kind, stage } = intake;
-  const read = listReader(c, kind.input);
+  const { kind, stage, archives = false } = intake;
+  const read = listReader(c, { options: kind.input, archives });
   if (read === undefined) return submitNamed(c, intake);
   try {
     return await deps.dispatch.submitReceivedList(kind.kind, caller, {
       idempotencyKey: keyOf(c),
       stage,
       signal: c.req.raw.signal,
-      collect: async (take) => ({ input: await read(take) }),
+      collect: async (take) => {
+        const input = await read(take);
+        await intake.require?.(c, input);
+        return { input };
+      },
     });
   } catch (error) {
     await discardBody(c);
@@ -110,12 +134,13 @@ export async function submitListed<Request extends z.ZodType, Row extends object
 
 async function submitNamed<Request extends z.ZodType, Row extends object>(
   c: ApiContext,
-  { kind: { kind }, stage, request, read }: ListIntake<Request, Row>,
+  { kind: { kind }, stage, archives = false, request, read, require }: ListIntake<Request, Row>,
 ): Promise<Accepted> {
   requireNoQuery(c, 'the body');
   const { caller, deps } = c.var;
   const { dispatch } = deps;
   const { input, rows, uri = '', upload } = read(request.parse(await jsonOf(c)));
+  await require?.(c, input);
   const idempotencyKey = keyOf(c);
   const fields = { idempotencyKey, input, stage };
   if (rows !== undefined) return dispatch.submitRows(kind, caller, { ...fields, ...rows });
@@ -123,8 +148,13 @@ async function submitNamed<Request extends z.ZodType, Row extends object>(
   const submission = { ...fields, fingerprint };
   return dispatch.once({ owner: caller.owner, idempotencyKey, fingerprint }, async () =>
     upload === undefined
-      ? dispatch.submitList(kind, caller, { ...submission, list: await pinList(c, uri) })
-      : dispatch.submitUploadedList(kind, caller, { ...submission, upload, signal: c.req.raw.signal }),
+      ? dispatch.submitList(kind, caller, { ...submission, list: await pinList(c, uri, archives) })
+      : dispatch.submitUploadedList(kind, caller, {
+          ...submission,
+          upload,
+          archives,
+          signal: c.req.raw.signal,
+        }),
   );
 }
 
@@ -132,10 +162,10 @@ async function submitNamed<Request extends z.ZodType, Row extends object>(
 const keyOf = (c: ApiContext): string | undefined => c.req.header('idempotency-key');
 
 /**
- * The list at `uri` as it is now: CSV or NDJSON by its name (`.csv`, `.ndjson`, `.jsonl`), or with a closing slash the objects under a
- * prefix. Throws ProblemError `source_not_granted`, `validation_failed`, `too_large`, and StorageError.
+ * The list at `uri` as it is now: CSV or NDJSON by its name (`.csv`, `.ndjson`, `.jsonl`), an archive by its own, or with a closing slash the
+ * objects under a prefix. Throws ProblemError `source_not_granted`, `validation_failed`, `too_large`, and StorageError.
  */
-async function pinList(c: ApiContext, uri: string): Promise<ListSource> {
+async function pinList(c: ApiContext, uri: string, archives: boolean): Promise<PlanSource> {
   const { caller, deps } = c.var;
   const { storage, config } = deps;
   const { owner, group } = caller;
@@ -144,8 +174,8 @@ async function pinList(c: ApiContext, uri: string): Promise<ListSource> {
     uploads: uploadsPrefix(owner),
   });
   if (uri.endsWith('/')) return { format: 'listing', uri };
-  const format = listFormatOf(uri);
+  const format = sourceFormatOf(uri, archives);
   const { etag, size: bytes } = await storage.head(uri);
-  requireListSize(uri, bytes, config.limits.planBytes);
-  return { format, uri, etag, bytes };
+  requireSourceSize(uri, format, bytes, config.limits);
+  return sourceAs(format, { uri, etag, bytes });
 }

@@ -26,6 +26,7 @@ export const bench: Command = {
   delete    200 deletes at once of running jobs while another user sends photos
   items     jobs of 100,000 small items: rate, reads, memory, archive, delete
   abuse     100 clients that do what is forbidden, and another user's wait; 300 hostile files beside another user's photos
+  predict-beside  real-time predictions alone and beside a batch of 5000 pictures
   lanes     what it costs to open a lane: time, processor time, memory
   scenes    scenes against PySceneDetect's AdaptiveDetector, in sixteen kinds of films
   fast      mode=fast against PySceneDetect, in films as archives have them

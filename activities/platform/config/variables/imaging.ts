@@ -42,6 +42,16 @@ export const limits = {
   LIMIT_MODEL_BYTES: whole(1)
     .default(GiB)
     .meta({ description: 'Size of a model file that is registered.', example: '1073741824' }),
+  LIMIT_ARCHIVE_BYTES: whole(1)
+    .default(16 * GiB)
+    .meta({ description: 'Size of an archive of pictures.', example: '17179869184' }),
+  LIMIT_ARCHIVE_UNPACKED_BYTES: whole(1)
+    .default(64 * GiB)
+    .meta({ description: 'What such an archive may unpack to.', example: '68719476736' }),
+  LIMIT_ARCHIVE_RATIO: amount(1, 1_000_000).default(100).meta({
+    description: 'How many times its own size that may be, beyond the first 64 MiB.',
+    example: '100',
+  }),
   LIMIT_JSON_BYTES: whole(1024)
     .default(64 * 1024)
     .meta({ description: 'Size of a JSON request.', example: '65536' }),

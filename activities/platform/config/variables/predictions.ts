@@ -38,6 +38,11 @@ export const predictions = {
     description: 'How long the first of a batch waits for others, where another batch is under way.',
     example: '10',
   }),
+  BATCH_NICE: whole(0, 19).default(10).meta({
+    description:
+      'How much the system prefers others to the processes that batch predictions are worked on in, as `nice` has it: real-time goes first. 0: a batch has its share.',
+    example: '5',
+  }),
   PREDICTION_KEY_HOURS: amount(0.01, 8760).default(168).meta({
     description: 'How long the Idempotency-Key of a prediction stands for it.',
     example: '168',

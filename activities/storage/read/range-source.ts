@@ -1,21 +1,30 @@
 /** Bytes of an object in the store, by ranges, as it was when it was pinned. */
-import type { MediaSource } from '@darkroom/contract';
-import type { RangeSource } from '@darkroom/lane';
-import type { Storage } from '@darkroom/storage';
+import type { Storage } from '../storage.ts';
 
 const BLOCK_BYTES = 2 << 20;
 /** Blocks kept: those of a file whose sound and pictures lie apart, its index, and what is read ahead. */
 const BLOCKS = 5;
+
+/** An object as it was pinned. */
+export interface PinnedObject {
+  readonly uri: string;
+  readonly etag: string;
+  readonly bytes: number;
+}
+
+/** What is read by ranges. */
+export interface RangeReader {
+  readonly size: number;
+  /** `length` bytes from `offset` on; fewer only at the end. */
+  read(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array>;
+}
 
 /**
  * Reads through a cache of few blocks; when blocks are wanted one after the other, the next is fetched ahead. What a read gives is valid
  * until the next one: the memory of blocks is used again, as that of a long video would otherwise wait for the collector. Throws what the
  * storage throws: StorageError `source_changed` when the object is no longer the pinned one.
  */
-export function rangeSource(
-  storage: Pick<Storage, 'get'>,
-  source: Pick<MediaSource, 'uri' | 'etag' | 'bytes'>,
-): RangeSource {
+export function rangeSource(storage: Pick<Storage, 'get'>, source: PinnedObject): RangeReader {
   const size = source.bytes;
   /** By number of the block, least recently used first. */
   const blocks = new Map<number, Promise<Uint8Array>>();

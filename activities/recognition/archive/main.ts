@@ -1,0 +1,20 @@
+/** The process that unpacks archives. Opened by `unpack.ts`. */
+import { each, serve } from '@darkroom/lane/child/serve.ts';
+import { readArchive } from './read.ts';
+import type { archiveShape } from './shape.ts';
+
+serve<typeof archiveShape>({
+  open: () => ({}),
+  tasks: {
+    unpack: each(async (item) => {
+      const { format, size, limits, after } = item.params;
+      const archive = { size, read: (offset: number, length: number) => item.read(offset, length) };
+      for await (const entry of readArchive(archive, format, limits, after)) {
+        const { number, name } = entry;
+        if ('body' in entry) item.event({ type: 'picture', number, name }, [entry.body]);
+        else item.event({ type: 'refused', number, name, problem: entry.problem });
+      }
+      item.answer({});
+    }),
+  },
+});

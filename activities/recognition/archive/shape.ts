@@ -1,0 +1,36 @@
+/** What the process that unpacks archives is asked and answers. */
+import { archiveFormats } from '@darkroom/contract/list.ts';
+import { problemRecord } from '@darkroom/contract/problem.ts';
+import { type LaneShape, laneShape } from '@darkroom/lane/shape.ts';
+import { z } from 'zod';
+import type { ArchiveLimits } from './gate.ts';
+
+const limits = z.strictObject({
+  members: z.number(),
+  memberBytes: z.number(),
+  unpackedBytes: z.number(),
+  ratio: z.number(),
+} satisfies Record<keyof ArchiveLimits, z.ZodType>);
+
+const entry = { number: z.int().positive(), name: z.string() };
+
+export const archiveShape = laneShape({
+  setup: z.object({}),
+  told: z.object({}),
+  tasks: {
+    /** Reads the archive through its parent. An entry is told with its bytes as the body, or with why there are none. */
+    unpack: {
+      params: z.strictObject({
+        format: z.enum(archiveFormats),
+        size: z.int().nonnegative(),
+        limits,
+        after: z.int().nonnegative(),
+      }),
+      result: z.object({}),
+      event: z.discriminatedUnion('type', [
+        z.object({ type: z.literal('picture'), ...entry }),
+        z.object({ type: z.literal('refused'), ...entry, problem: problemRecord }),
+      ]),
+    },
+  },
+} satisfies LaneShape);

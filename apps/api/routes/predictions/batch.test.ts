@@ -1,0 +1,104 @@
+import { archiveSource, listSource } from '@darkroom/contract';
+import { getStage } from '@darkroom/records';
+import type { Grant } from '@darkroom/storage';
+import { keysUnder } from '@darkroom/storage/testing.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
+
+/** What a batch comes as, and what its plan will be made of. */
+
+const grant: Grant = { owner: 'ann', prefix: 's3://darkroom-test/photos/', access: 'read' };
+let api: TestApi;
+let ann: string;
+beforeAll(async () => {
+  const env = {
+    LIMIT_ARCHIVE_BYTES: '2000',
+    LIMIT_PLAN_BYTES: '1000',
+    DARKROOM_GRANTS: JSON.stringify([grant]),
+  };
+  api = await startTestApi(env, engineAway);
+  ann = (await api.key({ owner: 'ann' })).key;
+}, 180_000);
+afterAll(() => api?.close());
+
+const answered = z.looseObject({
+  id: z.string().optional(),
+  code: z.string().optional(),
+  input: z.looseObject({}).optional(),
+});
+
+async function sent(body: string | FormData, type?: string, query = '') {
+  const answer = await fetch(`${api.url}/v1/batch-predictions${query}`, {
+    method: 'POST',
+    headers: { authorization: ann, ...(type !== undefined && { 'content-type': type }) },
+    body,
+  });
+  return { status: answer.status, ...answered.parse(await answer.json()) };
+}
+const asked = (body: object) => sent(JSON.stringify(body), 'application/json');
+
+const sourceOf = async (id = '') => (await getStage(api.records.db, id, 'plan'))?.input;
+
+test.each([
+  ['application/zip', 'zip'],
+  ['application/x-tar', 'tar'],
+  ['application/gzip', 'tar.gz'],
+])('an archive that is sent as %s lies among the inputs of its job, pinned', async (type, format) => {
+  const { status, id, input } = await sent('some bytes', type, '?topK=2&formats=csv');
+  expect({ status, input }).toEqual({
+    status: 202,
+    input: { model: 'default', topK: 2, threshold: 0.4, formats: ['csv'] },
+  });
+  const source = archiveSource.parse(await sourceOf(id));
+  expect(source).toMatchObject({ format, bytes: 10 });
+  expect(await keysUnder(api.storage, `batch-prediction-inputs/${id}/`)).toEqual([
+    `batch-prediction-inputs/${id}/list.${format}`,
+  ]);
+});
+
+test('an archive is bounded by its own limit, a list by that of lists', async () => {
+  expect(await sent('x'.repeat(1500), 'application/zip')).toMatchObject({ status: 202 });
+  expect(await sent('x'.repeat(2001), 'application/zip')).toMatchObject({ status: 413, code: 'too_large' });
+  expect(await sent('x'.repeat(1500), 'text/csv')).toMatchObject({ status: 413, code: 'too_large' });
+});
+
+test('a prefix, a list or an archive in the store is pinned by its name', async () => {
+  const put = (name: string) =>
+    api.storage.putBytes(`photos/${name}`, Buffer.from('uri\n'), { contentType: 'text/plain' });
+  for (const [name, format] of [
+    ['', 'listing'],
+    ['list.csv', 'csv'],
+    ['all.TGZ', 'tar.gz'],
+    ['all.zip', 'zip'],
+  ] as const) {
+    if (name !== '') await put(name);
+    const { status, id } = await asked({ source: `s3://darkroom-test/photos/${name}` });
+    expect(status).toBe(202);
+    expect(await sourceOf(id)).toMatchObject({ format });
+  }
+});
+
+test('pictures named in the request become a list: their plan asks the store for each', async () => {
+  const { status, id } = await asked({ pictures: ['s3://darkroom-test/photos/a.jpg', 's3://b/c'] });
+  expect(status).toBe(202);
+  const source = listSource.parse(await sourceOf(id));
+  if (source.format === 'listing') throw new Error('It is a listing.');
+  expect(String(await api.storage.getBytes(source.uri, { maxBytes: 1000 }))).toBe(
+    '{"uri":"s3://darkroom-test/photos/a.jpg"}\n{"uri":"s3://b/c"}\n',
+  );
+});
+
+test('what cannot be begun is refused', async () => {
+  expect(await asked({})).toMatchObject({ status: 422, code: 'validation_failed' });
+  expect(await asked({ source: 's3://elsewhere/' })).toMatchObject({
+    status: 403,
+    code: 'source_not_granted',
+  });
+  expect(await asked({ source: 's3://darkroom-test/photos/a.rar' })).toMatchObject({ status: 422 });
+  expect(await asked({ source: 's3://darkroom-test/photos/', topK: 0 })).toMatchObject({ status: 422 });
+  expect(await sent('x', 'application/x-rar')).toMatchObject({ status: 415 });
+  const form = new FormData();
+  form.append('file', new File(['x'], 'pictures.rar'));
+  expect(await sent(form)).toMatchObject({ status: 422, code: 'validation_failed' });
+});
