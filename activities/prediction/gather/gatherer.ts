@@ -39,6 +39,9 @@ export interface Wanted<Work> extends Omit<Queued, 'since'> {
 
 type Entry<Work> = Wanted<Work> & Queued;
 
+/** A request is taken in if it would be done in time at this much less than the pace: what is expected just in time is late half of the times. */
+const caution = 1.25;
+
 export class Gatherer<Work> {
   readonly #options: GatherOptions<Work>;
   readonly #queue = new FairQueue<Entry<Work>>();
@@ -120,7 +123,7 @@ export class Gatherer<Work> {
     // What is sent as soon as it comes is no later than it would be anywhere.
     const hasPlace = this.#underWay < Math.max(1, underWay()) && items < this.#mostItems();
     const hasRoom = items < queue.items && (items === 0 || all + wanted.bytes <= queue.bytes);
-    if (hasPlace || now + expectedMs <= wanted.until) {
+    if (hasPlace || now + caution * expectedMs <= wanted.until) {
       if (hasRoom) return undefined;
       const other = this.#queue.makesWay(wanted);
       if (other !== undefined) return other;
