@@ -65,7 +65,11 @@ export function registerInferenceHealth(api: Api): void {
   for (const path of modelPaths)
     api.openapi(modelReadyAt(path), async (c) => {
       const { readiness } = c.var.deps.predicting;
-      const { name, version, digest } = await namedModel(c, c.req.valid('param'));
+      const { name, version, digest } = await namedModel(c, c.req.valid('param')).catch((error: unknown) => {
+        // A version that is there and is not loaded, or cannot be: to whoever asks this, it is not ready.
+        const isClosed = error instanceof ProblemError && error.code === 'model_not_ready';
+        throw isClosed ? notReady(error.message) : error;
+      });
       const ready = (await readiness.models()).some(
         (one) => one.name === name && one.version === version && one.digest === digest,
       );

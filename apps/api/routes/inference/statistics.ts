@@ -45,7 +45,10 @@ const modelAt = (path: ModelPath) =>
     ...named('model', path, 'Statistics'),
     summary: 'How often a model was asked, and how long it took',
     request: { params: paramsOf(path) },
-    responses: { 200: { description, content }, ...errors('not_found', 'no_prediction_model') },
+    responses: {
+      200: { description, content },
+      ...errors('not_found', 'model_not_ready', 'no_prediction_model'),
+    },
   });
 
 /** Registers the routes; before those of a model that might be called `stats`. */
