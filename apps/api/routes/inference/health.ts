@@ -26,7 +26,8 @@ const readyRoute = createRoute({
   operationId: 'serverReady',
   tags: ['Inference'],
   summary: 'Whether a model is there to infer with',
-  description: 'Some worker has one open, and has said so within the last seconds.',
+  description:
+    'Some worker has one open, and has said so within the last seconds; and the process was not told to stop.',
   security: [],
   responses: {
     200: {
@@ -57,7 +58,9 @@ export function registerInferenceHealth(api: Api): void {
   api.openapi(liveRoute, (c) => c.json({ live: true as const }, 200));
 
   api.openapi(readyRoute, async (c) => {
-    const models = await c.var.deps.predicting.readiness.models();
+    const { draining, predicting } = c.var.deps;
+    if (draining.aborted) throw notReady('This process was told to stop.');
+    const models = await predicting.readiness.models();
     if (models.length === 0) throw notReady('No worker has a model open.');
     return c.json({ ready: true as const }, 200);
   });

@@ -206,4 +206,13 @@ describe('with a model', () => {
       { name: 'birds', inference_stats: { fail: { count: 1 } } },
     ]);
   });
+
+  test('a process that was told to stop is not ready, and infers on', async () => {
+    api.drain();
+    expect(await ask('GET', '/v2/health/ready')).toEqual(
+      refusal(503, expect.stringContaining('told to stop')),
+    );
+    expect((await ask('GET', '/v2/health/live')).status).toBe(200);
+    expect((await ask('GET', '/v2/models/birds/ready')).status).toBe(200);
+  });
 });
