@@ -7,3 +7,4 @@ export { type AskOptions, LanePool, type PoolItem, type PoolOptions } from './po
 export { type Holding, probeSandbox } from './sandbox/probe.ts';
 export { SandboxLacking, type SandboxMode } from './sandbox/report.ts';
 export { type LaneBuild, type LaneShape, laneBuild, laneShape, type TaskShape } from './shape.ts';
+export { unlessAborted } from './waiting.ts';

@@ -18,6 +18,7 @@ import {
   putFiles,
   workPage,
 } from '@darkroom/frame';
+import { unlessAborted } from '@darkroom/lane';
 import { modelsNow } from '@darkroom/models';
 import { failpoint } from '@darkroom/platform';
 import type { ItemRow } from '@darkroom/records';
@@ -49,7 +50,7 @@ export function recognitionActivities(deps: FrameDeps, recogniser: Recogniser) {
   const modelFor = (attempt: Attempt, options: AnalysisOptions): Promise<Understanding> => {
     const { db } = deps.records;
     return requireModel(options, attempt.job.pinned?.model, {
-      model: (version) => recogniser.model(version),
+      model: (version) => unlessAborted(recogniser.model(version), attempt.signal),
       now: () => modelsNow(db),
       pin: (identity) => pinModel(db, attempt.fence, identity),
     });

@@ -1,5 +1,6 @@
 /** Predictions in lanes of their own: by a classifier, the class of the whole picture; by a detector, that of what it is surest of. */
 import { ProblemError } from '@darkroom/contract';
+import { unlessAborted } from '@darkroom/lane';
 import type { Config } from '@darkroom/platform';
 import { inputsIn } from '@darkroom/prediction';
 import { requireSmall } from '../infer.ts';
@@ -76,7 +77,7 @@ export function predictorIn(
     predict: async (item, picture, using) =>
       (item.inference !== undefined
         ? inferred
-        : isClassifier(await lanes.model(using.model))
+        : isClassifier(await unlessAborted(lanes.model(using.model), using.signal))
           ? classified
           : detected)(item, picture, using),
   };

@@ -24,6 +24,8 @@ const fileName = 'model.onnx';
 const coming = '.coming-';
 /** A process that has a version open says so with each beat: by then, none has. */
 const inUseMs = 60_000;
+/** A fetch that takes longer is given up, and may be tried again. */
+const fetchMs = 900_000;
 /** No fetch takes so long: whoever was at it has died. */
 const forsakenMs = 3_600_000;
 
@@ -77,7 +79,7 @@ export class ModelCache {
     await mkdir(folder);
     try {
       const path = join(folder, fileName);
-      await storage.downloadToFile(object, path, { sha256 });
+      await storage.downloadToFile(object, path, { sha256, signal: AbortSignal.timeout(fetchMs) });
       // Lanes have users of their own.
       await chmod(path, 0o644);
       await mkdir(join(dir, sha256), { recursive: true });
