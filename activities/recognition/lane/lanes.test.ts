@@ -119,3 +119,14 @@ it('a version whose file was replaced under its path is had from elsewhere', asy
   expect(now.identity).toMatchObject({ name: 'one', version: 'dog' });
   expect(await seenBy(now)).toEqual(['dog']);
 }, 90_000);
+
+it('learns of a version where there is no room without taking it from those that are used, or leaving more than that', async () => {
+  const [own, other] = [await placed(await seeingModel('cat')), await placed(await seeingModel('dog'))];
+  await open(own.path, [other], { lanesTogether: 1 });
+  await lanes.warm(own.identity, true);
+  const before = lanes.pids;
+  expect(await lanes.learn(other.identity)).toMatchObject({ identity: other.identity });
+  expect(lanes.pids).toEqual(before);
+  // And whoever has something to be seen has it seen.
+  expect(await seenBy(other)).toEqual(['dog']);
+}, 90_000);

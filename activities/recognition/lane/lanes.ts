@@ -1,6 +1,7 @@
 /** The lanes of a worker's models: one pool for each version that is open, all of them within one budget. */
-import { type ModelIdentity, ProblemError } from '@darkroom/contract';
+import { type ModelIdentity, ProblemError, type ProblemRecord } from '@darkroom/contract';
 import { type Lane, LaneBudget, LaneEnded, LanePool, openLane } from '@darkroom/lane';
+import { Lanes } from '@darkroom/platform/lanes.ts';
 import type { ModelVersion } from '../model/read.ts';
 import type { AnyUnderstanding } from '../model/understanding/understand.ts';
 import type { Stage } from '../stages.ts';
@@ -66,6 +67,11 @@ export class ModelLanes {
   /** By digest. */
   readonly #open = new Map<string, Open>();
   readonly #ending = new Set<Promise<void>>();
+  /** Why versions are not opened for anybody, by digest. */
+  readonly #refused = new Map<string, ProblemRecord>();
+  /** The lanes that are open beside the budget, one at a time. */
+  readonly #aside = new Set<Pool>();
+  readonly #asideTurns = new Lanes(1);
 
   constructor(config: RecogniserConfig, options: ModelLanesOptions = {}) {
     const { lanes, lanesTogether = 2 * lanes } = config.recognition;
@@ -92,6 +98,7 @@ export class ModelLanes {
 
   /** How a version is understood; opens it where that is not known. Throws what opening throws: `unsupported_model` with what to do, what fetching throws. */
   async understanding(model: ModelIdentity): Promise<AnyUnderstanding> {
+    this.#requireNotRefused(model);
     const open = this.#of(model);
     try {
       return open.understanding ?? (await this.#told(open));
@@ -100,6 +107,23 @@ export class ModelLanes {
       if (this.#open.get(model.digest) === open) throw error;
       return this.understanding(model);
     }
+  }
+
+  /**
+   * As `understanding`, for whoever has nothing to do with it yet: takes no lane from anybody. Where there is no room, a lane is opened beside the
+   * budget, one at a time, and ended when it has told. Opens it also where it is refused to others.
+   */
+  async learn(model: ModelIdentity): Promise<AnyUnderstanding> {
+    const open = this.#of(model);
+    if (open.understanding !== undefined) return open.understanding;
+    if (open.pool.pids.length > 0 || this.#budget.free > 0) return this.#told(open);
+    return this.#asideTurns.run(() => this.#toldAside(open));
+  }
+
+  /** From now on whoever asks for that version is told so at once, and no process is opened for it each time; until it is undefined. */
+  refuse({ digest }: Pick<ModelIdentity, 'digest'>, problem: ProblemRecord | undefined): void {
+    if (problem === undefined) this.#refused.delete(digest);
+    else this.#refused.set(digest, problem);
   }
 
   /**
@@ -116,6 +140,7 @@ export class ModelLanes {
 
   /** `LanePool.ask` of a version's lanes. Where no process can be opened it throws `unsupported_model`, which may be tried again. */
   askOf(model: ModelIdentity): Pool['ask'] {
+    this.#requireNotRefused(model);
     const { pool } = this.#of(model);
     return (task, item, options) => orUnsupported(pool.ask(task, item, options));
   }
@@ -138,7 +163,15 @@ export class ModelLanes {
 
   /** Ends all lanes. */
   async close(): Promise<void> {
-    await Promise.all([...this.#ending, ...this.#open.values().map(({ pool }) => pool.close())]);
+    const pools = [...this.#aside, ...this.#open.values().map(({ pool }) => pool)];
+    await Promise.all([...this.#ending, ...pools.map((pool) => pool.close())]);
+  }
+
+  #requireNotRefused({ digest }: ModelIdentity): void {
+    const problem = this.#refused.get(digest);
+    // Where a lane is there all the same, it was opened since.
+    if (problem !== undefined && this.pidsOf({ digest }).length === 0)
+      throw new ProblemError(problem.code, problem.detail);
   }
 
   #of(model: ModelIdentity): Open {
@@ -147,13 +180,10 @@ export class ModelLanes {
       known.askedAt = performance.now();
       return known;
     }
-    const { lanes, seconds, memoryBytes } = this.#config.recognition;
+    const { lanes, memoryBytes } = this.#config.recognition;
     const pool: Pool = new LanePool({
-      open: () => this.#openLane(model),
+      ...this.#poolOf(model),
       lanes,
-      inHand,
-      itemSeconds: seconds,
-      memoryVariable: 'RECOGNITION_MEMORY_BYTES',
       mostItems,
       mostBytes: restingShare * memoryBytes,
       idleSeconds,
@@ -163,6 +193,24 @@ export class ModelLanes {
     const open: Open = { pool, understanding: undefined, model, kept: false, askedAt: performance.now() };
     this.#open.set(model.digest, open);
     return open;
+  }
+
+  #poolOf(model: ModelIdentity) {
+    const itemSeconds = this.#config.recognition.seconds;
+    const memoryVariable = 'RECOGNITION_MEMORY_BYTES';
+    return { open: () => this.#openLane(model), lanes: 1, inHand, itemSeconds, memoryVariable };
+  }
+
+  async #toldAside(open: Open): Promise<AnyUnderstanding> {
+    const pool: Pool = new LanePool(this.#poolOf(open.model));
+    this.#aside.add(pool);
+    try {
+      open.understanding = await orUnsupported(pool.told());
+      return open.understanding;
+    } finally {
+      await pool.close();
+      this.#aside.delete(pool);
+    }
   }
 
   async #told(open: Open): Promise<AnyUnderstanding> {

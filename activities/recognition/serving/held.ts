@@ -13,7 +13,7 @@ import type { ModelLanes } from '../lane/lanes.ts';
 import { openedModelOf } from './opened-model.ts';
 
 export interface HeldOptions {
-  readonly models: Pick<ModelLanes, 'understanding' | 'warm' | 'pidsOf' | 'unload'>;
+  readonly models: Pick<ModelLanes, 'learn' | 'warm' | 'pidsOf' | 'unload' | 'refuse'>;
   readonly logger: Logger;
   /** How many processes a version has at most. */
   readonly lanes: number;
@@ -43,6 +43,8 @@ interface Held {
   /** Since when no lane is there where one should be. */
   downSince: number | undefined;
   opening: Promise<void> | undefined;
+  /** Since when nobody wants it. */
+  leftSince: number | undefined;
 }
 
 /** Openings at a time: each takes a core for a second or more. */
@@ -51,6 +53,8 @@ const openingsAtOnce = 2;
 const retryMs = [10_000, 60_000];
 /** A lane that died is back sooner; a version that has been without for so long is told not to be open. */
 const downMs = 4000;
+/** What was sent when it was still wanted, or by an API that has not heard yet, is answered by the lanes that are there. */
+const leavingMs = 10_000;
 
 export class HeldVersions {
   readonly #options: HeldOptions;
@@ -78,20 +82,24 @@ export class HeldVersions {
     await this.#held.get(digest)?.opening;
   }
 
-  /** Holds these from now on: opens what is new, lets go of what is not among them, and looks after all. */
+  /** Settles when that is known of each that is held. */
+  async allSettled(): Promise<void> {
+    await Promise.all([...this.#held.values()].map(({ opening }) => opening));
+  }
+
+  /** Holds these from now on: opens what is new, lets go of what has not been among them for a while, and looks after all. */
   look(wanted: readonly Wanted[]): void {
     const digests = new Set(wanted.map(({ identity }) => identity.digest));
-    for (const [digest, { wanted }] of this.#held)
+    for (const [digest, held] of this.#held)
       if (!digests.has(digest)) {
-        this.#held.delete(digest);
-        this.#options.logger.info({ model: wanted.identity }, 'a model version is let go of');
-        // What it has in hand is done first.
-        void this.#options.models.unload(wanted.identity);
+        held.leftSince ??= this.#now();
+        if (this.#now() - held.leftSince >= leavingMs || held.opened === undefined) this.#letGo(held);
       }
     for (const one of wanted) {
       const held = this.#held.get(one.identity.digest) ?? fresh(one);
       this.#held.set(one.identity.digest, held);
       held.wanted = one;
+      held.leftSince = undefined;
       this.#attend(held);
     }
   }
@@ -99,7 +107,7 @@ export class HeldVersions {
   /** What the worker says of each, no two by the same name and version: its own before others'. */
   confirmations(): Omit<Confirmation, 'serves'>[] {
     const said = new Map<string, Omit<Confirmation, 'serves'>>();
-    const ownFirst = [...this.#held.values()].sort((a, b) => Number(b.wanted.own) - Number(a.wanted.own));
+    const ownFirst = this.#staying().sort((a, b) => Number(b.wanted.own) - Number(a.wanted.own));
     for (const { wanted, state, problem } of ownFirst) {
       const { name, version, digest } = wanted.identity;
       const key = JSON.stringify([name, version]);
@@ -111,7 +119,24 @@ export class HeldVersions {
 
   /** How those are understood that are open. */
   opened(): OpenedModel[] {
-    return [...this.#held.values()].flatMap(({ opened }) => opened ?? []);
+    return this.#staying().flatMap(({ opened }) => opened ?? []);
+  }
+
+  #staying(): Held[] {
+    return [...this.#held.values()].filter(({ leftSince }) => leftSince === undefined);
+  }
+
+  #letGo({ wanted: { identity } }: Held): void {
+    const { models, logger } = this.#options;
+    this.#held.delete(identity.digest);
+    logger.info({ model: identity }, 'a model version is let go of');
+    models.refuse(identity, undefined);
+    // What it has in hand is done first.
+    void models.unload(identity);
+  }
+
+  #isHeld(held: Held): boolean {
+    return this.#held.get(held.wanted.identity.digest) === held;
   }
 
   #attend(held: Held): void {
@@ -133,18 +158,26 @@ export class HeldVersions {
   }
 
   async #open(held: Held): Promise<void> {
-    const { changed } = this.#options;
+    const { changed, models } = this.#options;
+    // It was let go of while it waited for its turn.
+    if (!this.#isHeld(held)) return;
     const before = { state: held.state, detail: held.problem?.detail };
-    Object.assign(held, await this.#outcomeOf(held));
+    const outcome = await this.#outcomeOf(held);
+    if (outcome === undefined) return;
+    Object.assign(held, outcome);
+    models.refuse(held.wanted.identity, held.problem);
     // Where there is no room for a lane nothing is new, and nobody is to look again at once.
     if (before.state !== held.state || before.detail !== held.problem?.detail) changed();
   }
 
-  async #outcomeOf({ wanted, opened, failures }: Held): Promise<Partial<Held>> {
+  /** Undefined where it was let go of meanwhile: it is not opened again then. */
+  async #outcomeOf(held: Held): Promise<Partial<Held> | undefined> {
     const { models, warm, logger } = this.#options;
+    const { wanted, opened, failures } = held;
     const { identity, own } = wanted;
     try {
-      const understanding = await models.understanding(identity);
+      const understanding = await models.learn(identity);
+      if (!this.#isHeld(held)) return undefined;
       // Where there is no room it is open all the same: a lane is there when somebody asks.
       if (warm) await models.warm(identity, true);
       if (opened === undefined) logger.info({ model: identity }, understanding.understood);
@@ -157,6 +190,7 @@ export class HeldVersions {
         opened: openedModelOf(understanding),
       };
     } catch (error) {
+      if (!this.#isHeld(held)) return undefined;
       const problem = problemOfOpening(error);
       if (failures === 0)
         logger[own ? 'error' : 'warn'](
@@ -178,6 +212,7 @@ const fresh = (wanted: Wanted): Held => ({
   retryAt: 0,
   downSince: undefined,
   opening: undefined,
+  leftSince: undefined,
 });
 
 export function problemOfOpening(error: unknown): ProblemRecord {

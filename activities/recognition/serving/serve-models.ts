@@ -38,6 +38,8 @@ export interface Serving {
 
 /** No less often than `believedSeconds` of the records want: what is told with each look is believed for some of them. */
 const lookMs = 2000;
+/** As it starts, a worker waits so long at most for what others want of it: no batch comes to it before. */
+const beginMs = 60_000;
 /** What was away is tried again after so long. */
 const againMs = 10_000;
 /** A version that was opened for a batch or a job, and is not held, is closed when nobody has asked for it for so long. */
@@ -81,6 +83,12 @@ class ServedModels {
 
   async begin(): Promise<void> {
     await this.#look();
+    const started = new AbortController();
+    await Promise.race([
+      this.#held.allSettled(),
+      sleep(beginMs, undefined, { ref: false, signal: started.signal }).catch(() => {}),
+    ]);
+    started.abort();
     if (this.#own !== undefined && 'file' in this.#own) await this.#held.settled(this.#own.file.identity);
     await this.#tell();
     const poke = (): void => this.#poke();

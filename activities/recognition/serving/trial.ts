@@ -13,18 +13,18 @@ export type Tried = { readonly opened: OpenedModel } | { readonly problem: Probl
  * process to be had) is thrown and nothing against the candidate; it may be tried again when its time is over.
  */
 export async function tryCandidate(
-  deps: FetchDeps & { readonly models: Pick<ModelLanes, 'understanding'> },
+  deps: FetchDeps & { readonly models: Pick<ModelLanes, 'learn'> },
   row: RegisteredVersion,
 ): Promise<Tried | undefined> {
   // Before it is claimed: a worker that cannot have the file takes it from no other.
   await placeVersion(deps, row);
   if ((await claimTrial(deps.records.db, row)) === undefined) return undefined;
   const { name, version, digest } = row;
-  const tried = await outcomeOf(() => deps.models.understanding({ name, version, digest }));
+  const tried = await outcomeOf(() => deps.models.learn({ name, version, digest }));
   return (await recordTrial(deps.records.db, row, tried)) ? tried : undefined;
 }
 
-async function outcomeOf(open: () => ReturnType<ModelLanes['understanding']>): Promise<Tried> {
+async function outcomeOf(open: () => ReturnType<ModelLanes['learn']>): Promise<Tried> {
   try {
     return { opened: openedModelOf(await open()) };
   } catch (error) {

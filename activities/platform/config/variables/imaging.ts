@@ -92,7 +92,7 @@ export const recognition = {
   }),
   RECOGNITION_LANES_TOGETHER: whole(1, 1024).optional().meta({
     description:
-      'Such processes of all model versions together, of jobs and of predictions each: their memory is at most this times RECOGNITION_MEMORY_BYTES. Versions that are not used give way.',
+      'Such processes of all model versions together, of jobs and of predictions each: their memory is at most this times RECOGNITION_MEMORY_BYTES. Versions that are not used give way; one more is there for a moment where a version is tried and there is no room.',
     example: '4',
     absent: 'twice RECOGNITION_LANES, so that two versions are served beside each other',
   }),
