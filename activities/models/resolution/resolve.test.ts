@@ -45,6 +45,24 @@ describe('the name of a model', () => {
     expect(of(now([v1, { ...v2, open: {} }]), 'birds')).toEqual(['birds-1', null, false]);
   });
 
+  it('is what workers were configured with, where no alias is set, also when newer ones are loaded', () => {
+    const own = { ...v1, open: open({ workers: 1, own: 1 }) };
+    for (const asked of ['birds', 'default'])
+      expect(of(now([own, v2]), asked), asked).toEqual(['birds-1', null, false]);
+    const replaced = version('birds', '3', { open: open({ own: 2 }) });
+    expect(of(now([own, v2, replaced]), 'birds')).toEqual(['birds-3', null, false]);
+  });
+
+  it('that is an alias is not taken over by a file of that version which is not registered', () => {
+    const other = { ...v1, digest: 'other', state: null };
+    const aliases = [{ name: 'birds', alias: 'production', version: '1' }];
+    expect(of(now([other, { ...v1, open: {} }], { aliases }), 'birds')).toEqual([
+      'birds-1',
+      'production',
+      false,
+    ]);
+  });
+
   it('is what production stands for, newer ones or not', () => {
     const aliases = [{ name: 'birds', alias: 'production', version: '1' }];
     expect(of(now([v1, v2], { aliases }), 'birds')).toEqual(['birds-1', 'production', false]);

@@ -52,10 +52,12 @@ function defaultName(now: ModelsNow, serves: ModelService): string | undefined {
   const said = now.defaults[serves];
   if (said !== undefined) return said;
   const open = now.versions.filter((version) => version.open[serves] !== undefined);
-  const own = (version: KnownVersion): number => version.open[serves]?.own ?? 0;
   // Stable: of equally many, the first by name.
-  return open.toSorted((a, b) => own(b) - own(a))[0]?.name;
+  return open.toSorted((a, b) => ownOf(b, serves) - ownOf(a, serves))[0]?.name;
 }
+
+/** How many workers were configured with it. */
+const ownOf = ({ open }: KnownVersion, serves: ModelService): number => open[serves]?.own ?? 0;
 
 function byName(
   now: ModelsNow,
@@ -66,10 +68,11 @@ function byName(
   const named = byAlias(now, serves, name, PRODUCTION, draw);
   if (named !== undefined) return named;
   const versions = now.versions.filter((version) => version.name === name);
-  // Newest first: one that is being opened takes over when a worker has it.
-  const meant =
-    versions.find(({ open }) => open[serves] !== undefined) ??
-    versions.find(({ state, wanted }) => wanted && state === 'ready');
+  // A version that is loaded beside what workers were configured with gets nothing until a name stands for it. Stable: else the newest.
+  const [open] = versions
+    .filter((version) => version.open[serves] !== undefined)
+    .toSorted((a, b) => ownOf(b, serves) - ownOf(a, serves));
+  const meant = open ?? versions.find(({ state, wanted }) => wanted && state === 'ready');
   if (meant !== undefined) return chosen(meant, serves);
   const [newest] = versions;
   if (newest !== undefined) throw notReady(newest, serves);
@@ -98,15 +101,17 @@ function byAlias(
   const found = now.aliases.find((one) => one.name === name && one.alias === alias);
   if (found === undefined) return undefined;
   const { canary } = found;
+  // What is registered: a worker's own file under such a name and version, which is not, takes no alias over.
+  const versions = now.versions.filter(({ state }) => state !== null);
   if (canary !== undefined && draw() < canary.share) {
-    const drawn = now.versions.find(
+    const drawn = versions.find(
       ({ version, open, ...one }) =>
         one.name === name && version === canary.version && open[serves] !== undefined,
     );
     // A canary that nobody has open any more costs nobody an answer.
     if (drawn !== undefined) return { ...chosen(drawn, serves), alias, canary: true };
   }
-  const meant = byVersion(now, serves, name, found.version);
+  const meant = byVersion({ ...now, versions }, serves, name, found.version);
   return meant && { ...meant, alias };
 }
 
