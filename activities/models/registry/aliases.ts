@@ -34,12 +34,21 @@ export const setAlias = write(
     }),
 );
 
-/** Has the alias stand for what it stood for before the last change; again, for what it stood for now. Throws as {@link setAlias}, and `conflict` where there is nothing to go back to. */
+/**
+ * Has the alias stand for what it stood for before the last change; again, for what it stood for now. With `from` only where it stands for that
+ * version, so that a repeated call changes nothing. That some living worker has opened it is enough: the way back is open while others are not up.
+ * Throws as {@link setAlias}, and `conflict` where there is nothing to go back to, or `from` does not hold.
+ */
 export const rollBackAlias = write(
-  async (db: Db, of: AliasName, by: string): Promise<AliasRow> =>
+  async (db: Db, of: AliasName, by: string, from?: string): Promise<AliasRow> =>
     db.transaction(async (tx) => {
       const known = await lockAlias(tx, of);
       if (known === undefined) throw noAlias(of);
+      if (from !== undefined && known.version !== from)
+        throw new ProblemError(
+          'conflict',
+          `@${of.alias} of ${of.name} stands for ${known.version}, not ${from}: it may have been rolled back already.`,
+        );
       if (known.previous === null)
         throw new ProblemError('conflict', `@${of.alias} of ${of.name} has stood for nothing else.`);
       return put(tx, of, known.previous, { known, by, action: 'alias_rolled_back' });
@@ -113,7 +122,11 @@ const isAlias = ({ name, alias }: AliasName) =>
 const noAlias = ({ name, alias }: AliasName): ProblemError =>
   new ProblemError('not_found', `There is no alias ${alias} of a model ${name}.`);
 
+/** The row of an alias, which nobody else changes until the transaction ends, nor makes where there is none. */
 async function lockAlias(tx: Db, of: AliasName): Promise<AliasRow | undefined> {
+  await tx.execute(
+    sql`select pg_advisory_xact_lock(hashtextextended(${`${of.name}@${of.alias}`}, 720115021))`,
+  );
   return (await tx.select().from(modelAliases).where(isAlias(of)).for('update'))[0];
 }
 
@@ -140,7 +153,7 @@ async function put(
   const versions = [target.version, ...(target.canary === undefined ? [] : [target.canary.version])].sort();
   for (const version of versions) {
     const row = await requireVersion(tx, { name: of.name, version });
-    await requireOpenEverywhere(tx, row);
+    await requireOpen(tx, row, action === 'alias_set' ? 'every' : 'some');
     if (!row.wanted) await change(tx, row, { wanted: true });
   }
   const set = {
@@ -161,15 +174,15 @@ async function put(
   return row;
 }
 
-/** Throws `model_not_ready` unless the version was opened by every living worker of what it serves, by one at least. */
-async function requireOpenEverywhere(tx: Db, row: RegisteredVersion): Promise<void> {
+/** Throws `model_not_ready` unless the version was opened by every living worker of what it serves, one at least, or by some. */
+async function requireOpen(tx: Db, row: RegisteredVersion, by: 'every' | 'some'): Promise<void> {
   const { name, version, digest } = row;
   const { rows } = await tx.execute<{ worker: string; serves: string; open: boolean }>(sql`
     select worker, serves, exists (
       select 1 from (${told}) told where told.worker = living.worker and told.serves = living.serves
         and name = ${name} and version = ${version} and digest = ${digest} and state = 'ready') as open
     from (${living}) living where serves = any(${sql.param(row.serves)}::text[]) order by worker`);
-  if (rows.some(({ open }) => open) && rows.every(({ open }) => open)) return;
+  if (rows.some(({ open }) => open) && (by === 'some' || rows.every(({ open }) => open))) return;
   const missing = rows.filter(({ open }) => !open).map(({ worker, serves }) => `${worker} (${serves})`);
   const why = row.problem === null ? '' : ` ${row.problem.detail}`;
   throw new ProblemError(

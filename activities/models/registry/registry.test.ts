@@ -119,6 +119,17 @@ describe('a registration', () => {
     );
   });
 
+  it('that is repeated has a file that is lost put again', async () => {
+    const own = birds('2', { by: 'a/1' });
+    await register('1');
+    await registerOwn(db(), own, stored);
+    const lost = async () => false;
+    expect(await registerVersion(db(), birds('1'), lost)).toEqual({ outcome: 'absent' });
+    expect(await registerOwn(db(), own, lost)).toEqual({ outcome: 'absent' });
+    expect(await register('1')).toMatchObject({ outcome: 'same' });
+    expect(await registerOwn(db(), own, stored)).toMatchObject({ outcome: 'same' });
+  });
+
   it('waits for a file that is being removed, and has it put again', async () => {
     const [begun, removing] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     let there = true;
@@ -156,6 +167,33 @@ describe('a registration', () => {
     expect(await code(registerOwn(db(), birds('2', { digest: 'new' }), stored))).toBe('model_version_exists');
     await forgetWorker(db(), 'a/1');
     expect(await versionsToOpen(db(), 'predictions')).toMatchObject([{ version: '2', state: 'candidate' }]);
+  });
+});
+
+describe('a worker’s own', () => {
+  const own = birds('1', { by: 'a/1' });
+  const other = { ...own, digest: 'other', sha256: 'other' };
+
+  it('does not take the place of what an operator registers in that moment', async () => {
+    const registered = registerOwn(db(), other, async () => {
+      await register('1');
+      return true;
+    });
+    expect(await code(registered)).toBe('model_version_exists');
+    expect(await getVersion(db(), of('1'))).toMatchObject({ digest: 'digest-1', own: false });
+  });
+
+  it('does not take the place of one that an alias or a canary stands for', async () => {
+    await registerOwn(db(), own, stored);
+    await ready(['2'], []);
+    await confirm('a/1', ['1', '2']);
+    const canary = { version: '2', canary: { version: '1', share: 0.5 } };
+    for (const target of [{ version: '1' }, canary]) {
+      await setAlias(db(), production, target, 'olga');
+      expect(await code(registerOwn(db(), other, stored))).toBe('model_version_exists');
+    }
+    await setAlias(db(), production, { version: '2' }, 'olga');
+    expect(await registerOwn(db(), other, stored)).toMatchObject({ outcome: 'registered' });
   });
 });
 
@@ -231,6 +269,32 @@ describe('an alias', () => {
     expect(await code(setAlias(db(), production, { version: '1' }, 'olga'))).toBe('model_not_ready');
   });
 
+  it('goes back to what some worker has open, once for each that it is to leave', async () => {
+    await ready(['1', '2']);
+    await setAlias(db(), production, { version: '1' }, 'olga');
+    await setAlias(db(), production, { version: '2' }, 'olga');
+    // One that is just starting has the new one alone.
+    await confirm('b/1', ['2']);
+    expect(await code(setAlias(db(), production, { version: '1' }, 'olga'))).toBe('model_not_ready');
+    expect(await rollBackAlias(db(), production, 'olga', '2')).toMatchObject({ version: '1' });
+    expect(await code(rollBackAlias(db(), production, 'olga', '2'))).toBe('conflict');
+    expect((await modelsNow(db())).aliases).toEqual([{ ...production, version: '1' }]);
+    await confirm('a/1', []);
+    expect(await code(rollBackAlias(db(), production, 'olga', '1'))).toBeUndefined();
+    expect(await code(rollBackAlias(db(), production, 'olga', '2'))).toBe('model_not_ready');
+  });
+
+  it('that two set at once for the first time knows the way back', async () => {
+    await ready(['1', '2']);
+    for (let round = 0; round < 5; round++) {
+      const rows = await Promise.all(
+        ['1', '2'].map((version) => setAlias(db(), production, { version }, 'olga')),
+      );
+      expect(rows.map(({ previous }) => previous).filter((previous) => previous !== null)).toHaveLength(1);
+      await removeAlias(db(), production, 'olga');
+    }
+  });
+
   it('keeps its versions from being unloaded and removed', async () => {
     await ready(['1', '2']);
     await setAlias(db(), production, { version: '1', canary: { version: '2', share: 0.5 } }, 'olga');
@@ -270,8 +334,27 @@ it('default is a model that somebody has open, and is not unloaded to the last v
   await setDefault(db(), 'predictions', 'birds', 'olga');
   expect((await modelsNow(db())).defaults).toEqual({ predictions: 'birds' });
   expect(await code(unloadVersion(db(), of('1'), 'olga'))).toBe('model_in_use');
+  // What is not loaded keeps it from nothing.
+  await registerOwn(db(), birds('9', { by: 'a/1' }), stored);
+  await removeVersion(db(), of('9'), 'olga');
+  for (let round = 0; round < 5; round++) {
+    await ready(['1', '2']);
+    const codes = await Promise.all(
+      ['1', '2'].map((version) => code(unloadVersion(db(), of(version), 'olga'))),
+    );
+    expect(codes.toSorted()).toEqual(['model_in_use', undefined]);
+  }
   await removeDefault(db(), 'predictions', 'olga');
-  await unloadVersion(db(), of('1'), 'olga');
+  for (const version of ['1', '2']) await unloadVersion(db(), of(version), 'olga');
+});
+
+it('a failed version can be removed where workers have the default of their own', async () => {
+  await registerOwn(db(), birds('1', { by: 'a/1' }), stored);
+  await confirm('a/1', ['1'], 'predictions', true);
+  await setDefault(db(), 'predictions', 'birds', 'olga');
+  await register('2');
+  await recordTrial(db(), birds('2'), { problem: problemOf('unsupported_model', 'It is broken.') });
+  expect(await removeVersion(db(), of('2'), 'olga')).toMatchObject({ state: 'failed' });
 });
 
 it('who listens is told of what is new, and of no beat', async () => {

@@ -39,14 +39,15 @@ export type Registration =
   | { readonly outcome: 'registered' | 'same'; readonly row: RegisteredVersion }
   | { readonly outcome: 'absent' };
 
-/** Registers a version as a candidate. The same again changes nothing. Throws `model_version_exists` for another content. */
+/** Registers a version as a candidate. The same again changes nothing, but has an object that is lost put again. Throws `model_version_exists` for another content. */
 export const registerVersion = write(
   async (db: Db, wanted: NewVersion, isStored: () => Promise<boolean>): Promise<Registration> =>
     db.transaction(async (tx) => {
       await lockFile(tx, wanted.sha256);
       const known = await lockVersion(tx, wanted);
-      if (known !== undefined) return { outcome: 'same', row: requireSame(known, wanted) };
+      const same = known && requireSame(known, wanted);
       if (!(await isStored())) return { outcome: 'absent' };
+      if (same !== undefined) return { outcome: 'same', row: same };
       const { by, serves, ...given } = wanted;
       const [row] = await tx
         .insert(registeredVersions)
@@ -64,21 +65,22 @@ export const registerVersion = write(
 /**
  * Registers what a worker was configured with and has opened, so that others can open it too; it is ready at once, and held as long as a worker
  * that has it as its own lives. The same again adds what it serves. Another file under the name and version of an own one takes its place.
- * Throws `model_version_exists` where the name and version belong to what somebody else registered.
+ * Throws `model_version_exists` where the name and version belong to what somebody else registered, or an alias stands for what they were.
  */
 export const registerOwn = write(
   async (db: Db, wanted: NewVersion, isStored: () => Promise<boolean>): Promise<Registration> =>
     db.transaction(async (tx) => {
       await lockFile(tx, wanted.sha256);
       const known = await lockVersion(tx, wanted);
-      if (known !== undefined && known.digest !== wanted.digest && !known.own) requireSame(known, wanted);
+      if (known !== undefined && (!known.own || (await aliasesOf(tx, known)).length > 0))
+        requireSame(known, wanted);
       const { by, ...given } = wanted;
       const serves = [
         ...new Set([...(known?.digest === wanted.digest ? known.serves : []), ...wanted.serves]),
       ];
+      if (!(await isStored())) return { outcome: 'absent' };
       if (known?.digest === wanted.digest && known.state === 'ready' && serves.length === known.serves.length)
         return { outcome: 'same', row: known };
-      if (!(await isStored())) return { outcome: 'absent' };
       const own = { ...given, serves, own: true, state: 'ready' as const, problem: null, registeredBy: by };
       const again = known?.digest === wanted.digest ? { serves, state: own.state, problem: null } : own;
       const [row] = await tx
@@ -87,9 +89,12 @@ export const registerOwn = write(
         .onConflictDoUpdate({
           target: [registeredVersions.name, registeredVersions.version],
           set: { ...again, changedAt: sql`now()` },
+          // Somebody may have registered another file under that name and version meanwhile.
+          setWhere: sql`${registeredVersions.own} or ${registeredVersions.digest} = ${wanted.digest}`,
         })
         .returning();
-      if (row === undefined) throw new Error('An upsert returns its row.');
+      if (row === undefined)
+        return { outcome: 'same', row: requireSame(await lockVersion(tx, wanted), wanted) };
       const { name, version } = row;
       if (known?.digest !== row.digest) await noteChange(tx, { by, action: 'registered', name, version });
       await tellChange(tx);
@@ -169,7 +174,8 @@ export const unloadVersion = write(
     db.transaction(async (tx) => {
       const known = await requireVersion(tx, of);
       if (!known.wanted) return known;
-      await requireUnused(tx, of);
+      await requireNoAlias(tx, of);
+      await requireNotLast(tx, of);
       const row = await change(tx, of, { wanted: false });
       await noteChange(tx, { ...of, by, action: 'unloaded' });
       return row;
@@ -185,7 +191,7 @@ export const removeVersion = write(
     db.transaction(async (tx) => {
       const known = await requireVersion(tx, of);
       if (known.wanted) throw inUse(of, 'is loaded: unload it first');
-      await requireUnused(tx, of);
+      await requireNoAlias(tx, of);
       const [own] = await tx
         .select({ name: registeredVersions.name })
         .from(registeredVersions)
@@ -262,14 +268,37 @@ function requireSame(known: RegisteredVersion | undefined, wanted: ModelIdentity
 const inUse = ({ name, version }: VersionName, why: string): ProblemError =>
   new ProblemError('model_in_use', `${name} ${version} ${why}.`);
 
-/** Throws `model_in_use` where an alias stands for the version, or the default for its model and nothing else of that. */
-async function requireUnused(tx: Db, of: VersionName): Promise<void> {
-  const aliases = await tx.select().from(modelAliases).where(eq(modelAliases.name, of.name));
-  const named = aliases.filter(({ version, canaryVersion }) => [version, canaryVersion].includes(of.version));
-  if (named.length > 0)
-    throw inUse(of, `is what ${named.map(({ alias }) => `@${alias}`).join(', ')} stands for`);
-  const [isDefault] = await tx.select().from(modelDefaults).where(eq(modelDefaults.name, of.name));
-  if (isDefault === undefined || aliases.length > 0) return;
+/** Names of aliases that stand for the version, for some requests at least. */
+async function aliasesOf(tx: Db, { name, version }: VersionName): Promise<string[]> {
+  const rows = await tx
+    .select({ alias: modelAliases.alias })
+    .from(modelAliases)
+    .where(
+      and(
+        eq(modelAliases.name, name),
+        or(eq(modelAliases.version, version), eq(modelAliases.canaryVersion, version)),
+      ),
+    );
+  return rows.map(({ alias }) => alias);
+}
+
+/** Throws `model_in_use` where an alias stands for the version. */
+async function requireNoAlias(tx: Db, of: VersionName): Promise<void> {
+  const named = await aliasesOf(tx, of);
+  if (named.length > 0) throw inUse(of, `is what ${named.map((alias) => `@${alias}`).join(', ')} stands for`);
+}
+
+/** Throws `model_in_use` for a version that is loaded where the default stands for its model, and nothing else of that is loaded or has an alias. */
+async function requireNotLast(tx: Db, of: VersionName): Promise<void> {
+  // Of two unloads at once the second waits here, and counts without what the first let go of.
+  const [isDefault] = await tx
+    .select()
+    .from(modelDefaults)
+    .where(eq(modelDefaults.name, of.name))
+    .for('update');
+  if (isDefault === undefined) return;
+  const [alias] = await tx.select().from(modelAliases).where(eq(modelAliases.name, of.name)).limit(1);
+  if (alias !== undefined) return;
   const others = await tx
     .select({ version: registeredVersions.version })
     .from(registeredVersions)

@@ -47,6 +47,15 @@ const aliasTarget = z
   })
   .meta({ id: 'ModelAliasRequest' });
 
+const rollBack = z
+  .strictObject({
+    from: plainText(100).min(1).optional().meta({
+      description: 'What it is to leave; 409 `conflict` where it does not stand for that (any more).',
+      example: '2',
+    }),
+  })
+  .meta({ id: 'ModelAliasRollback' });
+
 const answer = (description: string) => ({
   description,
   content: { 'application/json': { schema: modelAlias } },
@@ -97,11 +106,24 @@ const rollBackRoute = createRoute({
   operationId: 'rollBackModelAlias',
   tags,
   summary: 'Have an alias stand for what it stood for before the last change',
-  description: 'With the canary it had. Again, it stands for what it stood for now. For operators.',
-  request: { params },
+  description: [
+    'With the canary it had. Again, it stands for what it stood for now: name what it is to leave in `from`, and a repeated request changes nothing.',
+    'That one living worker has it open is enough; others open it. For operators.',
+  ].join('\n'),
+  request: { params, body: { required: false, content: { 'application/json': { schema: rollBack } } } },
   responses: {
     200: answer('The alias as it stands now.'),
-    ...problems('forbidden', 'not_found', 'conflict', 'model_not_ready', 'validation_failed'),
+    ...problems(
+      'invalid_request',
+      'validation_failed',
+      'forbidden',
+      'not_found',
+      'conflict',
+      'model_not_ready',
+      'payload_too_large',
+      'request_timeout',
+      'unsupported_content_type',
+    ),
   },
 });
 
@@ -149,7 +171,9 @@ export function registerAliases(api: Api): void {
     const { caller, deps } = c.var;
     requireOperator(caller, 'To roll an alias back');
     return c.json(
-      aliasDocument(await rollBackAlias(deps.records.db, c.req.valid('param'), caller.owner)),
+      aliasDocument(
+        await rollBackAlias(deps.records.db, c.req.valid('param'), caller.owner, c.req.valid('json')?.from),
+      ),
       200,
     );
   });

@@ -52,7 +52,7 @@ const registerRoute = createRoute({
   tags: ['Models'],
   summary: 'Register a version of a model',
   description: [
-    'It is a candidate: a worker opens and tries it in a process of its own, and says whether it is `ready` or `failed`, and why. Nothing else changes: to be used it is loaded, and given an alias.',
+    'It is a candidate: a worker opens and tries it in a process of its own, and says whether it is `ready` or `failed`, and why. Nothing else changes: to be used it is loaded, and named by its version or given an alias.',
     'The same file and card again under the same name and version is answered as the first time; another one is refused. For operators.',
   ].join('\n'),
   request: {

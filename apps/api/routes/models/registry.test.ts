@@ -224,6 +224,12 @@ describe('an alias', () => {
       canary: null,
       previous: { canary },
     });
+    const again = { from: '2' };
+    expect(await send('POST', `${production}/rollback`, again)).toMatchObject({
+      status: 409,
+      code: 'conflict',
+    });
+    expect(await send('POST', `${production}/rollback`, { form: '1' })).toMatchObject({ status: 422 });
     expect(await send('GET', production, undefined, ann)).toMatchObject({
       changes: [
         { action: 'alias_rolled_back', by: 'olga', target: { version: '1', canary: null } },
