@@ -145,11 +145,37 @@ it('takes what came too late to be worked on for no sign of how fast it goes', a
   await end(0);
   await vi.advanceTimersByTimeAsync(100);
   await end(1, 0);
-  expect(sent[2]).toEqual(['d']);
-  expect(() => add('h', { forMs: 60_000 })).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  expect(sent[2]).toEqual(['d', 'e']);
   await vi.advanceTimersByTimeAsync(100);
   await end(2);
-  add('h', { forMs: 2000 });
+  // The time of both counts: two in 200 ms, and two are ahead.
+  add('h', { forMs: 300 });
+  expect(() => add('i', { forMs: 300 })).toThrow(expect.objectContaining({ code: 'overloaded' }));
+});
+
+it.each([0, 1])('sends again after a stall that only %i of a batch outlived', async (outlived) => {
+  const { sent, dropped, add, end, settle } = gathering({
+    batch: { items: 2, bytes: 100, waitMs: 10, mostMs: 1000 },
+  });
+  for (const work of ['a', 'b', 'c', 'd']) add(work);
+  await vi.advanceTimersByTimeAsync(10);
+  expect(sent).toEqual([['a'], ['b', 'c']]);
+  await vi.advanceTimersByTimeAsync(1900);
+  await end(0, outlived);
+  await vi.advanceTimersByTimeAsync(1200);
+  await end(1, outlived);
+  await end(2);
+  // What comes alone is quick again, and tells of it.
+  add('e');
+  await vi.advanceTimersByTimeAsync(20);
+  await end(sent.length - 1);
+  const before = dropped.length;
+  add('f');
+  await settle();
+  add('g');
+  await vi.advanceTimersByTimeAsync(10);
+  expect(sent.slice(-2)).toEqual([['f'], ['g']]);
+  expect(dropped.slice(before)).toEqual([]);
 });
 
 it('learns nothing of the pace while there was not more to do than could be done', async () => {

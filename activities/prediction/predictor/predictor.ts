@@ -285,7 +285,7 @@ export class Predictor {
 }
 
 const waitedInVain = (deadlineMs: number): ProblemError =>
-  new ProblemError('deadline_exceeded', `It waited ${deadlineMs} ms and was not begun.`);
+  new ProblemError('deadline_exceeded', `It was not begun: it would not be done within ${deadlineMs} ms.`);
 
 const takesLonger = (id: number, deadlineMs: number): ProblemError =>
   new ProblemError(
