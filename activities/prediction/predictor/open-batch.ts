@@ -14,6 +14,8 @@ export class OpenBatch<Waits extends Waiter> {
   readonly #ended = Promise.withResolvers<readonly Waits[]>();
   /** Whether its rows are being looked for. */
   looking = false;
+  /** Something was told of it meanwhile. */
+  again = false;
   /** When the engine is asked next what became of it, milliseconds. */
   askAt: number;
 

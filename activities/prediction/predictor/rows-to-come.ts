@@ -71,21 +71,29 @@ export class RowsToCome<Waits extends Waiter> {
   }
 
   async #look(batch: string, open: OpenBatch<Waits>): Promise<void> {
-    // A look that takes long is not begun again beside itself; the next one comes in a second.
+    // A look that takes long is not begun again beside itself, but what it has asked may be older than what is told now.
+    open.again = true;
     if (open.looking) return;
     open.looking = true;
     try {
-      open.answer(await predictionsAt(this.#deps.records.db, open.missing));
-      if (open.missing.length === 0 || Date.now() < open.askAt) return;
-      open.askAt = Date.now() + this.#askMs;
-      if (await this.#deps.isOpen(batch)) return;
-      // It may have ended between the two questions.
-      open.answer(await predictionsAt(this.#deps.records.db, open.missing));
-      open.refuse(gaveUp(batch));
+      while (open.again) {
+        open.again = false;
+        await this.#lookOnce(batch, open);
+      }
     } catch {
       // Postgres or the engine is away: the next look comes in a second.
     } finally {
       open.looking = false;
     }
+  }
+
+  async #lookOnce(batch: string, open: OpenBatch<Waits>): Promise<void> {
+    open.answer(await predictionsAt(this.#deps.records.db, open.missing));
+    if (open.missing.length === 0 || Date.now() < open.askAt) return;
+    open.askAt = Date.now() + this.#askMs;
+    if (await this.#deps.isOpen(batch)) return;
+    // It may have ended between the two questions.
+    open.answer(await predictionsAt(this.#deps.records.db, open.missing));
+    open.refuse(gaveUp(batch));
   }
 }
