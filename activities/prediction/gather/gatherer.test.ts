@@ -149,8 +149,8 @@ it('takes what came too late to be worked on for no sign of how fast it goes', a
   await vi.advanceTimersByTimeAsync(100);
   await end(2);
   // The time of both counts: two in 200 ms, and two are ahead.
-  add('h', { forMs: 300 });
-  expect(() => add('i', { forMs: 300 })).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  add('h', { forMs: 400 });
+  expect(() => add('i', { forMs: 400 })).toThrow(expect.objectContaining({ code: 'overloaded' }));
 });
 
 it.each([0, 1])('sends again after a stall that only %i of a batch outlived', async (outlived) => {
