@@ -14,7 +14,11 @@ const named = async (name: string, labels: string[]): Promise<Model> =>
   );
 
 /** A worker whose own model is the first; the others are what it can open. */
-async function worker(open: readonly Model[], told: readonly Model[] = open) {
+async function worker(
+  open: readonly Model[],
+  told: readonly Model[] = open,
+  changes: Partial<ModelsNow['versions'][number]> = {},
+) {
   const pinned: ModelIdentity[] = [];
   const now: ModelsNow = {
     aliases: [],
@@ -26,6 +30,7 @@ async function worker(open: readonly Model[], told: readonly Model[] = open) {
       wanted: false,
       registeredAt: 0,
       open: { recognition: { workers: 1, lanes: 1, own: told.length - at } },
+      ...changes,
     })),
   };
   const check = async (asked: object, begun?: ModelIdentity, winner?: ModelIdentity) => {
@@ -78,4 +83,15 @@ it('a name that nobody knows is said to be none; one that only another worker ha
   const silent = await worker([birds], []);
   expect(await silent.check({ model: 'birds' })).toBe('birds');
   await expect(silent.check({ model: 'ants' })).rejects.toMatchObject({ code: 'unknown_model' });
+});
+
+it('a version that is registered and that nobody has open at the moment is opened', async () => {
+  const [birds, ants] = [await named('birds', ['robin']), await named('ants', ['soldier'])];
+  const { check, pinned } = await worker([birds, ants], [birds, ants], { open: {} });
+  expect(await check({ model: 'ants' })).toBe('ants');
+  expect(await check({ model: 'ants@7' })).toBe('ants');
+  expect(pinned).toEqual([ants.identity, ants.identity]);
+  const untried = await worker([birds], [birds, ants], { open: {}, state: 'candidate' });
+  await expect(untried.check({ model: 'ants' })).rejects.toMatchObject({ code: 'model_not_ready' });
+  expect(await untried.check({ model: 'birds' })).toBe('birds');
 });

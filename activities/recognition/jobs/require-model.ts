@@ -21,8 +21,8 @@ export interface RequireModel<Opened = Understanding> {
 }
 
 /**
- * The version that a job stays with: `pinned` is that of its first attempt, which finds out what the name stands for then. Any worker opens it. Throws
- * `unknown_model`, `model_not_ready`, and `unknown_label` only for labels of the model that the job is for; what keeps this worker from opening it.
+ * The version that a job stays with: `pinned` is that of its first attempt, which finds out what the name stands for then. Any worker opens it, loaded
+ * or not. Throws `unknown_model`, `model_not_ready` for one that is no more than a candidate, or has failed, and `unknown_label` only for labels of the model that the job is for; what keeps this worker from opening it.
  */
 export const requireModel = (
   options: AnalysisOptions,
@@ -47,14 +47,25 @@ export async function requireVersion<Opened extends { readonly identity: ModelId
   return winner.digest === opened.identity.digest ? opened : model(winner);
 }
 
+const notThere: ReadonlySet<string> = new Set(['unknown_model', 'model_not_ready']);
+
+/**
+ * A job waits for its model to be opened: whoever gets it opens what is registered. The one that had it open when the job was accepted may be gone, or
+ * silent.
+ */
+const openable = (now: ModelsNow): ModelsNow => ({
+  ...now,
+  versions: now.versions.map((one) => (one.state === 'ready' ? { ...one, wanted: true } : one)),
+});
+
 async function meant<Opened extends { readonly identity: ModelIdentity }>(
   { asked, serves }: { readonly asked: string; readonly serves: ModelService },
   { model, now }: Pick<RequireModel<Opened>, 'model' | 'now'>,
 ): Promise<Opened> {
   try {
-    return await model(resolveModel(await now(), serves, asked)?.model);
+    return await model(resolveModel(openable(await now()), serves, asked)?.model);
   } catch (error) {
-    if (!(error instanceof ProblemError) || error.code !== 'unknown_model') throw error;
+    if (!(error instanceof ProblemError) || !notThere.has(error.code)) throw error;
     // What this worker has may not be told yet.
     const own = await model();
     const { name, version } = own.identity;

@@ -108,3 +108,9 @@ it('that says classifier is refused where boxes are wanted', async () => {
     message: expect.stringContaining('needs a detector'),
   });
 });
+
+it('has no text that no database takes', () => {
+  for (const text of ['bi\0rds', 'birds \ud800'])
+    for (const card of [{ name: text }, { version: text }, { labels: [text] }, { labels: { 7: text } }])
+      expect(modelCard.safeParse(card).success, JSON.stringify(card)).toBe(false);
+});

@@ -1,5 +1,6 @@
 /** The model card: what a file beside the model says of how to use it. */
 import { join } from 'node:path';
+import { storableText } from '@darkroom/contract';
 import { z } from 'zod';
 import { headNames } from '../heads/index.ts';
 import { colours, dtypes, filter, layouts, preprocess, side } from './preprocess.ts';
@@ -23,20 +24,22 @@ export const modelInput = z.strictObject({
 });
 export type ModelInput = z.infer<typeof modelInput>;
 
+const label = storableText(10_000);
+
 export const modelLabels = z.union([
-  z.array(z.string()).min(1),
+  z.array(label).min(1),
   // As a class is looked up by: `007` would be found by nobody.
-  z.record(z.string().regex(/^(0|[1-9]\d{0,8})$/, 'a class id, as 7'), z.string()),
+  z.record(z.string().regex(/^(0|[1-9]\d{0,8})$/, 'a class id, as 7'), label),
 ]);
 export type ModelLabels = z.infer<typeof modelLabels>;
 
 const ofAny = {
-  name: z.string().min(1).max(100).optional(),
-  version: z.string().min(1).max(100).optional(),
+  name: storableText(100).min(1).optional(),
+  version: storableText(100).min(1).optional(),
   /** In the order of the classes, or from class id to label. */
   labels: modelLabels.optional(),
-  source: z.string().optional(),
-  license: z.string().optional(),
+  source: storableText(10_000).optional(),
+  license: storableText(100_000).optional(),
 };
 
 /** What the card of a detector may say; what it leaves out is guessed from the model. */
