@@ -1,6 +1,6 @@
 /** What the sweep does for models: files of versions that were removed, and what a registration left that came to no end. */
 import type { Upkeep } from '@darkroom/dispatch';
-import { modelsPrefix, releaseFile } from '@darkroom/models';
+import { incomingModelsPrefix, modelsPrefix, releaseFile } from '@darkroom/models';
 import type { Records } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';
 
@@ -8,9 +8,6 @@ import type { Storage } from '@darkroom/storage';
 const oldMs = 6 * 3_600_000;
 /** How often they are looked through. */
 const lookMs = 3_600_000;
-
-/** Where the API keeps a file until it knows its content. */
-const incomingPrefix = 'model-uploads/';
 
 export function modelUpkeep({
   records: { db },
@@ -33,7 +30,7 @@ export function modelUpkeep({
       // Of a registration under way the row is yet to come.
       const isOld = ({ lastModified }: { readonly lastModified: Date }): boolean =>
         lastModified.getTime() < now - oldMs;
-      for await (const object of storage.list(incomingPrefix, { signal }))
+      for await (const object of storage.list(incomingModelsPrefix, { signal }))
         if (isOld(object)) await remove(object.uri);
       for await (const object of storage.list(modelsPrefix, { signal })) {
         const sha256 = /\/models\/([\da-f]{64})\/model\.onnx$/.exec(object.uri)?.[1];

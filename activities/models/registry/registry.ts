@@ -1,7 +1,7 @@
 /** The versions that are registered: which any worker can open, of a file in the platform's bucket. */
 import { type ModelIdentity, type ModelService, ProblemError } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
-import { and, asc, count, desc, eq, or, sql } from 'drizzle-orm';
+import { and, asc, count, desc, eq, getTableColumns, or, sql } from 'drizzle-orm';
 import { modelAliases, modelDefaults, registeredVersions } from '../schema.ts';
 import { tellChange, told } from '../workers/told.ts';
 import { noteChange } from './changes.ts';
@@ -30,6 +30,8 @@ export interface NewVersion extends ModelIdentity {
 /** Where the file of a version lies in the platform's bucket: equal files once. */
 export const modelObject = (sha256: string): string => `${modelsPrefix}${sha256}/model.onnx`;
 export const modelsPrefix = 'models/';
+/** Where a file lies until its SHA-256 is known; the sweep removes what is left here. */
+export const incomingModelsPrefix = 'model-uploads/';
 
 /**
  * What becomes of a registration: `absent` where the object is not there (any more), so that it is to be put and registered again. `isStored`
@@ -102,11 +104,15 @@ export const registerOwn = write(
     }),
 );
 
+/** A version without what it is opened with, which may be long. */
+export type ListedVersion = Omit<RegisteredVersion, 'card'>;
+const { card: _, ...listed } = getTableColumns(registeredVersions);
+
 /** Versions by name, newest first. */
 export const listVersions = read(
-  async (db: Db, name?: string): Promise<RegisteredVersion[]> =>
+  async (db: Db, name?: string): Promise<ListedVersion[]> =>
     db
-      .select()
+      .select(listed)
       .from(registeredVersions)
       .where(name === undefined ? undefined : eq(registeredVersions.name, name))
       .orderBy(

@@ -71,6 +71,25 @@ it('a switch is heard of at once, and no request asks Postgres', async () => {
   expect(execute.mock.calls.length - asked).toBeLessThan(10);
 });
 
+it('a switch of which no notification came is known when what is known is two seconds old', async () => {
+  await ready('1', '2');
+  await setAlias(records.db, production, { version: '1' }, 'olga');
+  const deaf = new ServedModels({ db: records.db, listen: async () => ({ unlisten: async () => {} }) });
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(1_000_000);
+  const version = async () => (await deaf.resolve('birds')).model.version;
+  try {
+    expect(await version()).toBe('1');
+    await setAlias(records.db, production, { version: '2' }, 'olga');
+    clock.mockReturnValue(1_000_900);
+    expect(await version()).toBe('1');
+    clock.mockReturnValue(1_002_001);
+    expect(await version()).toBe('2');
+  } finally {
+    clock.mockRestore();
+    await deaf.close();
+  }
+});
+
 it('what nobody has open is no model, with why, and what is known holds while Postgres is away', async () => {
   await expect(served.resolve('default')).rejects.toMatchObject({
     code: 'no_prediction_model',

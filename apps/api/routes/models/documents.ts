@@ -2,6 +2,7 @@
 import {
   type Model,
   type ModelAlias,
+  type ModelIdentity,
   type ModelService,
   type ModelVersion,
   type ModelVersionDetail,
@@ -12,12 +13,13 @@ import {
 import {
   type AliasRow,
   confirmationsOf,
+  getVersion,
   type KnownVersion,
+  type ListedVersion,
   listAliases,
   listVersions,
   type ModelsNow,
   modelsNow,
-  type RegisteredVersion,
   resolveModel,
   targetOf,
   understoodModels,
@@ -48,11 +50,12 @@ export async function modelDocuments(db: Db, name?: string): Promise<Model[]> {
     db,
     versions.map(({ digest }) => digest),
   );
+  const [rows, read] = [byIdentity(registered), byIdentity(understood)];
   const models = Map.groupBy(versions, (one) => one.name);
   return [...models].map(([ofName, known]) => ({
     name: ofName,
     versions: known.map((one) =>
-      versionDocument(now, one, registered.find(isSame(one)), understood.find(isSame(one))),
+      versionDocument(now, one, rows.get(identityOf(one)), read.get(identityOf(one))),
     ),
     aliases: aliases.filter((alias) => alias.name === ofName).map(aliasDocument),
   }));
@@ -65,13 +68,13 @@ export async function versionDetail(
 ): Promise<ModelVersionDetail> {
   const [now, registered, confirmations] = await Promise.all([
     modelsNow(db),
-    listVersions(db, wanted.name),
+    getVersion(db, wanted),
     confirmationsOf(db, wanted),
   ]);
   const known = now.versions.find(({ name, version }) => name === wanted.name && version === wanted.version);
   if (known === undefined)
     throw new ProblemError('not_found', `There is no version ${wanted.version} of a model ${wanted.name}.`);
-  const row = registered.find(isSame(known));
+  const row = registered !== undefined && isSame(known)(registered) ? registered : undefined;
   const understood = await understoodModels(db, [known.digest]);
   return {
     name: known.name,
@@ -109,15 +112,19 @@ export const withCanary = ({ version, canary }: ReturnType<typeof targetOf>) => 
   canary: canary ?? null,
 });
 
+const identityOf = ({ name, version, digest }: ModelIdentity): string =>
+  JSON.stringify([name, version, digest]);
+const byIdentity = <T extends ModelIdentity>(all: readonly T[]): ReadonlyMap<string, T> =>
+  new Map(all.map((one) => [identityOf(one), one]));
 const isSame =
-  (a: { name: string; version: string; digest: string }) =>
-  (b: { name: string; version: string; digest: string }) =>
-    a.name === b.name && a.version === b.version && a.digest === b.digest;
+  (a: ModelIdentity) =>
+  (b: ModelIdentity): boolean =>
+    identityOf(a) === identityOf(b);
 
 function versionDocument(
   now: ModelsNow,
   known: KnownVersion,
-  row: RegisteredVersion | undefined,
+  row: ListedVersion | undefined,
   understood: OpenedModel | undefined,
 ): ModelVersion {
   const { name: _, version: __, digest: ___, ...how } = understood ?? {};

@@ -1,6 +1,12 @@
 /** A model file on its way into the registry: looked at as it comes in, kept under its content, registered. */
 import { ProblemError } from '@darkroom/contract';
-import { modelObject, type NewVersion, type RegisteredVersion, registerVersion } from '@darkroom/models';
+import {
+  incomingModelsPrefix,
+  modelObject,
+  type NewVersion,
+  type RegisteredVersion,
+  registerVersion,
+} from '@darkroom/models';
 import type { ModelCard } from '@darkroom/recognition/model/card/card.ts';
 import { digestOfBoth } from '@darkroom/recognition/model/digest.ts';
 import { refuseForeignModel } from '@darkroom/recognition/model/foreign.ts';
@@ -8,9 +14,6 @@ import { beginsAsOnnx } from '@darkroom/recognition/model/onnx/onnx.ts';
 import type { Records } from '@darkroom/records';
 import { type Storage, StorageError } from '@darkroom/storage';
 import { v7 as uuid7 } from 'uuid';
-
-/** Where a file lies until its SHA-256 is known; the sweep removes what is left here. */
-export const incomingModelsPrefix = 'model-uploads/';
 
 /** Of a file, what tells whether it may be ONNX. */
 const headBytes = 65_536;

@@ -3,7 +3,7 @@ import type { ModelVersionDetail } from '@darkroom/contract';
 import { confirmModels, forgetWorker, loadVersion, recordTrial, registerVersion } from '@darkroom/models';
 import { opened } from '@darkroom/models/testing.ts';
 import { encodeOnnx } from '@darkroom/recognition/model/onnx/onnx.ts';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
 
 const MB = 1024 ** 2;
@@ -286,6 +286,22 @@ describe('a version', () => {
     expect((await send('DELETE', `${path}/versions/2`)).status).toBe(204);
     expect(await listed('models/')).not.toContain(objectOf(onnx('goes')));
     expect(await send('GET', path)).toMatchObject({ status: 404 });
+  });
+
+  it('is gone also where its file is left to the sweep, and a registration finds that file or puts it', async () => {
+    const { location } = await form(birds('1'), onnx('left'));
+    const away = vi.spyOn(api.storage, 'remove').mockRejectedValue(new Error('away'));
+    try {
+      expect((await send('DELETE', location)).status).toBe(204);
+    } finally {
+      away.mockRestore();
+    }
+    expect(await send('GET', location)).toMatchObject({ status: 404 });
+    expect(await listed('models/')).toContain(objectOf(onnx('left')));
+    expect((await form(birds('1'), onnx('left'))).status).toBe(201);
+    await api.storage.remove([objectOf(onnx('left'))], { assertHeld: async () => {} });
+    expect((await form(birds('1'), onnx('left'))).status).toBe(200);
+    expect(await listed('models/')).toContain(objectOf(onnx('left')));
   });
 
   it('that an alias or the default stands for is not unloaded', async () => {

@@ -74,11 +74,11 @@ const deleteRoute = createRoute({
   tags,
   summary: 'Remove a version that is not loaded',
   description:
-    'Its file goes with the last version that has it. Predictions and results that were made with it stay. For operators.',
+    'Its file goes with the last version that has it, some hours later where the store is away. Predictions and results that were made with it stay. For operators.',
   request: { params: versionParam },
   responses: {
     204: { description: 'It is gone.' },
-    ...problems('not_found', 'forbidden', 'model_in_use', 'validation_failed', 'storage_unavailable'),
+    ...problems('not_found', 'forbidden', 'model_in_use', 'validation_failed'),
   },
 });
 
@@ -113,10 +113,15 @@ export function registerVersions(api: Api): void {
     const { caller, deps } = c.var;
     requireOperator(caller, 'To remove a model');
     const { sha256, object } = await removeVersion(deps.records.db, c.req.valid('param'), caller.owner);
-    // Held by the lock that the removal is made under; what fails here is left to the sweep.
-    await releaseFile(deps.records.db, sha256, () =>
-      deps.storage.remove([object], { assertHeld: async () => {}, signal: AbortSignal.timeout(5000) }),
-    );
+    try {
+      // Held by the lock that the removal is made under.
+      await releaseFile(deps.records.db, sha256, () =>
+        deps.storage.remove([object], { assertHeld: async () => {}, signal: AbortSignal.timeout(5000) }),
+      );
+    } catch (error) {
+      // The version is gone, whatever becomes of its file.
+      c.var.logger().warn({ err: error, object }, 'the file of a removed version is left to the sweep');
+    }
     return c.body(null, 204);
   });
 }
