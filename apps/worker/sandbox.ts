@@ -34,7 +34,8 @@ export async function checkSandbox(
   return sandbox;
 }
 
-const withoutAsking = 'anything (the driver of a GPU needs its devices: RECOGNITION_DEVICE)';
+const withoutAsking =
+  'anything (the driver of a GPU needs its devices: RECOGNITION_DEVICE), for pictures and for the models that others registered';
 const lackOf = (report: SandboxReport): number => sandboxLacks(report).length;
 
 /**

@@ -53,7 +53,7 @@ const readiness = z
     }),
     sandbox: verdict.meta({
       description:
-        'Whether the system holds the processes that work on pictures of strangers (Landlock, seccomp, no capabilities), in every worker that has some; `detail` says what is missing, also of what is a second lock. It does not count for `status`.',
+        'Whether the system holds the processes that work on pictures of strangers and open registered models (Landlock, seccomp, no capabilities), in every worker that has some; on a GPU it does not; `detail` says what is missing, also of what is a second lock. It does not count for `status`.',
     }),
   })
   .meta({ id: 'Readiness' });
