@@ -25,6 +25,15 @@ export class LaneDied extends LaneEnded {
   }
 }
 
+/** The child was not open in time. */
+export class LaneLate extends LaneEnded {
+  override readonly name = 'LaneLate';
+
+  constructor(lane: string, seconds: number) {
+    super(`The ${lane} process was not open after ${seconds} s.`);
+  }
+}
+
 /** The child gave no sign of life for too long. */
 export class LaneStalled extends LaneEnded {
   override readonly name = 'LaneStalled';

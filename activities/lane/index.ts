@@ -1,5 +1,5 @@
 /** Sandboxed child processes that stay warm: the parent's side. What a child's module needs is in `child/serve.ts`. */
-export { LaneDied, LaneEnded, LaneStalled } from './errors.ts';
+export { LaneDied, LaneEnded, LaneLate, LaneStalled } from './errors.ts';
 export { type Lane, type OpenOptions, openLane } from './parent/lane.ts';
 export type { LaneAnswer, LaneItem, RangeSource, RunOptions } from './parent/run.ts';
 export { LaneBudget } from './pool/budget.ts';

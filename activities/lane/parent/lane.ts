@@ -1,7 +1,7 @@
 /** A lane as its parent holds it: opened, given tasks, watched, ended. */
 import { ProblemError } from '@darkroom/contract/problem.ts';
 import { type SandboxReport, sandboxLacks } from '@darkroom/contract/sandbox.ts';
-import { LaneEnded, LaneStalled } from '../errors.ts';
+import { LaneEnded, LaneLate, LaneStalled } from '../errors.ts';
 import { SandboxLacking } from '../sandbox/report.ts';
 import type { LaneBuild, LaneShape, Setup, TaskName, Told } from '../shape.ts';
 import { unlessAborted } from '../waiting.ts';
@@ -56,7 +56,7 @@ export interface OpenOptions {
 
 /**
  * Starts a child of `build` and opens it with `setup`. Throws ProblemError with the child's code when it cannot be opened, LaneDied,
- * LaneEnded when it takes too long or no process can be started, the signal's reason.
+ * LaneLate when it takes too long, LaneEnded where no process can be started, the signal's reason.
  */
 export async function openLane<S extends LaneShape>(
   build: LaneBuild<S>,
@@ -70,10 +70,7 @@ export async function openLane<S extends LaneShape>(
   const lane = new OpenLane(build, child, now);
   const abort = () => lane.end(signal?.reason);
   const seconds = build.startSeconds ?? START_SECONDS;
-  const late = setTimeout(
-    () => lane.end(new LaneEnded(`The ${build.name} process was not open after ${seconds} s.`)),
-    seconds * 1000,
-  );
+  const late = setTimeout(() => lane.end(new LaneLate(build.name, seconds)), seconds * 1000);
   signal?.addEventListener('abort', abort, { once: true });
   try {
     if (signal?.aborted) abort();

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import {
   claimTrial,
   confirmModels,
+  extendTrial,
   forgetWorker,
   getVersion,
   loadVersion,
@@ -14,6 +15,7 @@ import {
   registerOwn,
   registerVersion,
   releaseFile,
+  releaseTrial,
   removeAlias,
   removeDefault,
   removeVersion,
@@ -226,6 +228,29 @@ describe('a candidate', () => {
     }
     expect(await claimTrial(db(), of('1'))).toBeUndefined();
     expect(await stateOf('1')).toEqual(['failed', false, 'poisonous_item']);
+  });
+
+  it('is nobody’s for as long as one is at it, and none the worse for what was not its fault', async () => {
+    await register('1');
+    const claim = async () => {
+      const claimed = await claimTrial(db(), of('1'));
+      if (claimed === undefined) throw new Error('Somebody is at it.');
+      return claimed;
+    };
+    for (let times = 0; times < 4; times++) {
+      const claimed = await claim();
+      expect(claimed.trials).toBe(1);
+      await test.records.sql`update registered_versions set try_until = now() - interval '1 second'`;
+      await extendTrial(db(), claimed);
+      expect(await claimTrial(db(), of('1'))).toBeUndefined();
+      await releaseTrial(db(), claimed);
+    }
+    // Whoever comes back late gives back nothing of another's.
+    const late = await claim();
+    await test.records.sql`update registered_versions set try_until = now() - interval '1 second'`;
+    const { trials } = await claim();
+    await releaseTrial(db(), late);
+    expect(await getVersion(db(), of('1'))).toMatchObject({ trials, tryUntil: expect.any(Date) });
   });
 });
 

@@ -218,3 +218,18 @@ it('a worker that recognises tells so where its file is a classifier', async () 
   ]);
   expect(await servedModels(test.records.db)).toEqual([]);
 });
+
+it('a worker that stops while it tries a candidate leaves it to the next, which counts it once', async () => {
+  const { end } = await worker('a/1', await seeingModel('cat'));
+  const dog = await register(await seeingModel('dog'));
+  await expect
+    .poll(async () => (await getVersion(test.records.db, dog))?.trials, { timeout: 60_000, interval: 1 })
+    .toBe(1);
+  await end();
+  const stopped = await getVersion(test.records.db, dog);
+  // It may have come to its end before.
+  if (stopped?.state !== 'ready') expect(stopped).toMatchObject({ trials: 0, tryUntil: null });
+  await worker('b/1', await seeingModel('cow'));
+  await expect.poll(() => stateOf(dog), soon).toBe('ready');
+  expect((await getVersion(test.records.db, dog))?.trials).toBe(1);
+}, 120_000);

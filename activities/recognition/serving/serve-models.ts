@@ -68,7 +68,7 @@ class ServedModels {
   #own: { readonly file: OwnFile } | { readonly problem: ProblemRecord } | undefined;
   /** Digest of the own file that is registered, or cannot be. */
   #registered: string | undefined;
-  readonly #trying = new Set<string>();
+  readonly #trying = new Map<string, Promise<void>>();
   /** What was told last. */
   #told = '';
   #toldOwn = '';
@@ -99,7 +99,7 @@ class ServedModels {
   async end(): Promise<void> {
     this.#stop.abort();
     this.#poke();
-    await this.#running;
+    await Promise.all([this.#running, ...this.#trying.values()]);
     await (await this.#listening)?.unlisten();
     // Where that fails, what it said is believed for a minute.
     await forgetWorker(this.#deps.records.db, this.#deps.worker).catch(() => {});
@@ -139,7 +139,7 @@ class ServedModels {
       ...ready.map(({ name, version, digest }) => ({ identity: { name, version, digest }, own: false })),
     ]);
     if (own !== undefined && this.#held.of(own.identity)?.opened !== undefined) void this.#register(own);
-    for (const row of this.#rows) if (row.state === 'candidate') void this.#try(row);
+    for (const row of this.#rows) if (row.state === 'candidate') this.#try(row);
     for (const model of models.unused(unusedSeconds)) if (!this.#held.has(model)) void models.unload(model);
   }
 
@@ -181,24 +181,30 @@ class ServedModels {
     }
   }
 
-  async #try(row: RegisteredVersion): Promise<void> {
-    const { digest, name, version, tryUntil } = row;
-    if (this.#trying.has(digest) || (tryUntil !== null && tryUntil.getTime() > Date.now())) return;
-    this.#trying.add(digest);
+  #try(row: RegisteredVersion): void {
+    const { digest } = row;
+    if (this.#trying.has(digest)) return;
+    const trying = this.#tried(row).finally(() => this.#trying.delete(digest));
+    this.#trying.set(digest, trying);
+  }
+
+  /** Settles when it may be tried again. */
+  async #tried(row: RegisteredVersion): Promise<void> {
     const { logger, models } = this.#deps;
-    const model = { name, version, digest };
+    const { signal } = this.#stop;
+    const model = { name: row.name, version: row.version, digest: row.digest };
     try {
-      const tried = await tryCandidate(this.#deps, row);
+      const tried = await tryCandidate(this.#deps, row, signal);
       if (tried !== undefined && 'problem' in tried)
         logger.warn({ model, code: tried.problem.code }, `a candidate failed: ${tried.problem.detail}`);
       else if (tried !== undefined)
         logger.info({ model }, `a candidate is ready: ${tried.opened.understood}`);
-      this.#poke();
+      if (tried !== undefined) this.#poke();
     } catch (error) {
+      if (signal.aborted) return;
       logger.warn({ model, err: error }, 'a candidate could not be tried here; trying again');
-      await sleep(againMs, undefined, { ref: false });
+      await sleep(againMs, undefined, { ref: false, signal }).catch(() => {});
     } finally {
-      this.#trying.delete(digest);
       // One that is wanted is held by now, or with the next look; its lane is not ended for that.
       if (!row.wanted && !this.#held.has(model)) void models.unload(model);
     }
