@@ -225,6 +225,8 @@ function configOf(env: Environment) {
       bytes: env.LIMIT_PREDICTION_BYTES,
       /** Of a request of the Open Inference Protocol. */
       inferenceBytes: env.LIMIT_INFERENCE_BYTES,
+      /** Of the JSON of such a request, and of its answer. */
+      inferenceJsonBytes: env.LIMIT_INFERENCE_JSON_BYTES,
       inferenceOutputBytes: env.LIMIT_INFERENCE_OUTPUT_BYTES,
       /** Of one key. */
       perSecond: env.LIMIT_PREDICTIONS_PER_SECOND,

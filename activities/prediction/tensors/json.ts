@@ -2,6 +2,7 @@
  * Elements of tensors in JSON: an array of all of them in a row, or arrays within arrays as the shape has them.
  * https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md#tensor-data
  */
+import { ProblemError } from '@darkroom/contract';
 import { readElements, writeElements } from './elements.ts';
 import {
   bytesOf,
@@ -144,20 +145,35 @@ function shortly(value: unknown): string {
 
 /**
  * The elements as JSON, in a row. Throws ProblemError `invalid_request` for those that JSON has no words for: numbers without end, bytes that
- * are no text.
+ * are no text; `too_large` for numbers that are longer than `mostBytes` as JSON.
  */
-export function dataToJson(tensor: Tensor): string {
+export function dataToJson(tensor: Tensor, mostBytes: number): string {
   const { name, datatype, data, shape } = tensor;
   if (datatype === 'BYTES') {
     const texts = readElements(name, data, elementsOf(shape)).map((element) => textOf(name, element));
     return JSON.stringify(texts);
   }
-  const numbers: (number | bigint)[] = [...(numbersOf(datatype, data) as Iterable<number | bigint>)];
-  if (datatype === 'BOOL') return `[${numbers.map((value) => value !== 0).join(',')}]`;
-  if (numbers.some((value) => typeof value === 'number' && !Number.isFinite(value)))
+  const texts: string[] = [];
+  let bytes = 0;
+  for (const value of numbersOf(datatype, data)) {
+    const text = numberToJson(name, datatype, value);
+    bytes += text.length + 1;
+    if (bytes > mostBytes)
+      throw new ProblemError(
+        'too_large',
+        `The output ${JSON.stringify(name)} has more than ${mostBytes} bytes as JSON (LIMIT_INFERENCE_JSON_BYTES); ask for it with "binary_data": true.`,
+      );
+    texts.push(text);
+  }
+  return `[${texts.join(',')}]`;
+}
+
+function numberToJson(name: string, datatype: NumericDatatype, value: number | bigint): string {
+  if (datatype === 'BOOL') return String(value !== 0);
+  if (typeof value === 'number' && !Number.isFinite(value))
     throw tensorProblem(name, 'has values that are no numbers in JSON; ask for it with "binary_data": true');
   // -0 is a number of its own, and its text is that of 0.
-  return `[${numbers.map((value) => (Object.is(value, -0) ? '-0.0' : value)).join(',')}]`;
+  return Object.is(value, -0) ? '-0.0' : String(value);
 }
 
 function textOf(name: string, element: Uint8Array): string {

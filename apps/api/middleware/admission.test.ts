@@ -1,9 +1,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setImmediate as nextTurnOfTheLoop, setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { appendLog, finishJob, getUpload } from '@darkroom/records';
+import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiEnv } from '../context.ts';
@@ -233,6 +234,45 @@ describe('what is open at once', () => {
       expect(entered.at(-1)).toBe('GET');
     },
   );
+
+  test('predictions: one lasts until its answer is taken, and who does not take it is cut off', async () => {
+    const limits = { ...api.config, predictions: { ...api.config.predictions, queue: 1 } };
+    const { middleware } = createAdmission(
+      limits,
+      () => ['text/csv'],
+      () => true,
+    );
+    const app = new Hono<ApiEnv>();
+    app.use(middleware);
+    // More than lies in the buffers of a connection that nobody reads.
+    app.post('/', (c) => c.body(new Uint8Array(32 * 1024 ** 2)));
+    app.onError((error, c) => c.text(error.message, 429));
+    const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' });
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const unread = await Promise.all(
+      [1, 2].map(async () => {
+        const socket = connect(port, '127.0.0.1');
+        socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\ncontent-length: 0\r\n\r\n');
+        await once(socket, 'readable');
+        return socket;
+      }),
+    );
+    const ask = async (): Promise<number> => {
+      const headers = { 'content-type': 'text/csv' };
+      const answer = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', headers });
+      await answer.arrayBuffer();
+      return answer.status;
+    };
+    try {
+      expect(await ask()).toBe(429);
+      // CLIENT_IDLE_SECONDS, 1, ends one that nobody reads.
+      expect(await eventually(ask, (status) => status === 200)).toBe(200);
+    } finally {
+      for (const socket of unread) socket.destroy();
+      server.close();
+    }
+  });
 
   test('requests that send files: one too many is refused, and one that stops sending is ended', async () => {
     const first = await halfOpen(ann);

@@ -64,6 +64,18 @@ export function createAdmission(
     throw new ProblemError('rate_limited', detail, { retryAfterSeconds });
   };
 
+  /** An answer lasts until the client has taken it, or has gone; who takes nothing of it for CLIENT_IDLE_SECONDS is cut off. */
+  const untilTaken = async (c: ApiContext, release: () => void, work: () => Promise<void>): Promise<void> => {
+    const { outgoing } = c.env ?? {};
+    outgoing?.once('close', release);
+    try {
+      await work();
+    } finally {
+      if (outgoing === undefined || outgoing.closed) release();
+    }
+    outgoing?.socket?.setTimeout(client.idleSeconds * 1000);
+  };
+
   return {
     /** Counts a request of somebody whose key is not known here. Throws `rate_limited`. */
     stranger: (c: ApiContext): void => tell(c, count(c, addressOf(c, client.trustedProxies))),
@@ -80,7 +92,7 @@ export function createAdmission(
             `${openPredictions} predictions are under way (twice PREDICTION_QUEUE).`,
             { retryAfterSeconds: retryOpenAfterSeconds },
           );
-        return next().finally(release);
+        return untilTaken(c, release, next);
       }
       const taken = count(c, subject);
       const held: (() => void)[] = [];
@@ -94,25 +106,22 @@ export function createAdmission(
       const releaseAll = (): void => {
         for (const release of held) release();
       };
-      const { outgoing } = c.env ?? {};
-      // An answer lasts until the client has taken it, or has gone.
-      outgoing?.once('close', releaseAll);
-      try {
-        hold(requests, `${quotas.openRequests} requests are under way (LIMIT_OPEN_REQUESTS).`);
-        c.set('hold', (what) => void hold(lasting[what], words[what](quotas)));
-        const sent = isStreamed(c, typesTaken)
-          ? hold(
-              uploading,
-              `${quotas.uploadingRequests} requests are sending files (LIMIT_UPLOADING_REQUESTS).`,
-            )
-          : undefined;
-        await next();
-        sent?.();
-      } finally {
-        tell(c, taken);
-        if (outgoing === undefined || outgoing.closed) releaseAll();
-      }
-      outgoing?.socket?.setTimeout(client.idleSeconds * 1000);
+      await untilTaken(c, releaseAll, async () => {
+        try {
+          hold(requests, `${quotas.openRequests} requests are under way (LIMIT_OPEN_REQUESTS).`);
+          c.set('hold', (what) => void hold(lasting[what], words[what](quotas)));
+          const sent = isStreamed(c, typesTaken)
+            ? hold(
+                uploading,
+                `${quotas.uploadingRequests} requests are sending files (LIMIT_UPLOADING_REQUESTS).`,
+              )
+            : undefined;
+          await next();
+          sent?.();
+        } finally {
+          tell(c, taken);
+        }
+      });
     }) satisfies MiddlewareHandler<ApiEnv>,
 
     /** Waits for the caller's turn; after the body has come, so that a slow one holds none. */

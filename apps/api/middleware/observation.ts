@@ -22,7 +22,8 @@ export function observation({ accessLog }: ApiDeps): MiddlewareHandler<ApiEnv> {
   };
 }
 
-function whenComplete(c: ApiContext, tell: () => void): void {
+/** Calls `tell` when the client has taken the answer, or has gone. */
+export function whenComplete(c: ApiContext, tell: () => void): void {
   const { outgoing } = c.env ?? {};
   if (outgoing === undefined || outgoing.closed) tell();
   else outgoing.once('close', tell);

@@ -24,3 +24,16 @@ it('keeps some for others, however much one owner sends', () => {
   expect(() => memory.open('ada').grow(1)).toThrow(overloaded);
   memory.open('bob').grow(25);
 });
+
+it('has an answer in place of its picture, refused only where it is the larger', () => {
+  const memory = new PictureMemory(100);
+  const [first, second] = [memory.open('ada'), memory.open('bob')];
+  first.grow(60);
+  second.grow(40);
+  second.become(30);
+  expect(memory.held).toBe(90);
+  expect(() => second.become(41)).toThrow(overloaded);
+  second.become(40);
+  second.free();
+  expect(memory.held).toBe(60);
+});

@@ -1,13 +1,15 @@
-/** What the pictures of requests may take of a process's memory, together. */
+/** What the pictures of requests, and answers that are not taken yet, may take of a process's memory, together. */
 import { ProblemError } from '@darkroom/contract';
 
 /** Of all that there is, what the pictures of one owner may take: others always find some. */
 const share = 0.75;
 
-/** Room for a picture that comes in. */
+/** Room for a picture that comes in, and then for its answer. */
 export interface Room {
   /** Takes so many bytes more. Throws `overloaded`. */
   grow(bytes: number): void;
+  /** Takes so many bytes in place of all that it has: where these are fewer, there is always room. Throws `overloaded`. */
+  become(bytes: number): void;
   /** Gives all of it back; again, nothing. */
   free(): void;
 }
@@ -35,19 +37,17 @@ export class PictureMemory {
       if (left === 0) this.#ofOwner.delete(owner);
       else this.#ofOwner.set(owner, left);
     };
-    return {
-      grow: (bytes) => {
-        const ofOwner = (this.#ofOwner.get(owner) ?? 0) + bytes;
-        const isAlone = this.#held === own;
-        if (!isAlone && (this.#held + bytes > this.#most || ofOwner > share * this.#most))
-          throw new ProblemError(
-            'overloaded',
-            `Pictures of ${this.#held} bytes wait (PREDICTION_MEMORY_BYTES).`,
-            { retryAfterSeconds: 1 },
-          );
-        take(bytes);
-      },
-      free: () => take(-own),
+    const grow = (bytes: number): void => {
+      const ofOwner = (this.#ofOwner.get(owner) ?? 0) + bytes;
+      const isAlone = this.#held === own;
+      if (bytes > 0 && !isAlone && (this.#held + bytes > this.#most || ofOwner > share * this.#most))
+        throw new ProblemError(
+          'overloaded',
+          `Pictures of ${this.#held} bytes wait (PREDICTION_MEMORY_BYTES).`,
+          { retryAfterSeconds: 1 },
+        );
+      take(bytes);
     };
+    return { grow, become: (bytes) => grow(bytes - own), free: () => take(-own) };
   }
 }

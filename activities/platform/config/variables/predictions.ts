@@ -27,7 +27,8 @@ export const predictions = {
   PREDICTION_MEMORY_BYTES: whole(MiB)
     .default(128 * MiB)
     .meta({
-      description: 'Pictures to be predicted that one API process holds; more are refused with 503.',
+      description:
+        'Pictures to be predicted, and answers of /v2 not yet taken, that one API process holds; more are refused with 503.',
       example: '134217728',
     }),
   PREDICTION_BATCH: whole(1, 256).default(32).meta({
@@ -53,10 +54,18 @@ export const predictions = {
       description: 'Size of a request of /v2, decompressed, and of the tensors that it describes.',
       example: '33554432',
     }),
+  LIMIT_INFERENCE_JSON_BYTES: whole(1024)
+    .default(4 * MiB)
+    .meta({
+      description:
+        'Size of the JSON of a request of /v2, texts such as base64 not counted, and of the numbers in the JSON of its answer. What is larger goes as binary data.',
+      example: '4194304',
+    }),
   LIMIT_INFERENCE_OUTPUT_BYTES: whole(1024)
     .default(16 * MiB)
     .meta({
-      description: 'Size of the outputs of one request of /v2 for tensors of the model itself.',
+      description:
+        'Size of what a model itself gives for one request of /v2, for all of its pictures together.',
       example: '16777216',
     }),
   RETENTION_PREDICTION_DAYS: amount(0.0001, 36_500).optional().meta({

@@ -4,7 +4,9 @@ import type { PredictionRequest } from '@darkroom/prediction/predictor/predictor
 import type { Tensor } from '@darkroom/prediction/tensors/tensor.ts';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from '../../context.ts';
+import { whenComplete } from '../../middleware/observation.ts';
 import { unvalidated } from '../../openapi/describe.ts';
+import type { Room } from '../../predicting/memory.ts';
 import { predictionProblems } from '../../predicting/predictor.ts';
 import { validationProblem } from '../../problems.ts';
 import { discardBody } from '../../requests/body.ts';
@@ -94,9 +96,9 @@ export function registerInfer(api: Api): void {
       const room = predicting.pictures.open(c.var.caller.owner);
       try {
         const request = await predicting.intake(() => readRequest(c, room));
-        return await answer(c, model, request);
+        return await answer(c, model, request, room);
       } finally {
-        room.free();
+        whenComplete(c, room.free);
       }
     });
 }
@@ -124,18 +126,25 @@ async function roomFor(
   }
 }
 
-async function answer(c: ApiContext, model: NamedModel, request: InferenceRequest): Promise<Response> {
+async function answer(
+  c: ApiContext,
+  model: NamedModel,
+  request: InferenceRequest,
+  room: Pick<Room, 'become'>,
+): Promise<Response> {
   const options = optionsOf(request);
   const { ids, outputs } = await infer(c, model, request, options);
   const [prediction_id = 0, ...others] = ids;
   c.set('predictionId', prediction_id);
-  const { body, headerLength } = encodeAnswer({
+  const told = {
     model,
     id: request.id,
     parameters: { prediction_id, ...(others.length > 0 && { prediction_ids: ids.join(',') }) },
     outputs,
-  });
+  };
+  const { body, headerLength } = encodeAnswer(told, c.var.deps.config.predictions.inferenceJsonBytes);
   const sent = await encodeBody(body, c.req.header('accept-encoding'));
+  room.become(sent.body.length);
   return c.body(new Uint8Array(sent.body), 200, {
     'content-type': headerLength === undefined ? 'application/json' : 'application/octet-stream',
     vary: 'Accept-Encoding',

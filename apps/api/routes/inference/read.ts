@@ -4,6 +4,7 @@ import type { ApiContext } from '../../context.ts';
 import type { Room } from '../../predicting/memory.ts';
 import { discardBody, readWhole, requestBody } from '../../requests/body.ts';
 import { decodeBody } from './protocol/encoding.ts';
+import { requireShortJson } from './protocol/json-size.ts';
 import { type InferenceRequest, parseRequest } from './protocol/request.ts';
 
 /** Clients of Triton send no type at all. */
@@ -39,6 +40,7 @@ async function read(c: ApiContext, room: Pick<Room, 'grow'>): Promise<InferenceR
   });
   const body = await decodeBody(sent, c.req.header('content-encoding'), mostBytes);
   if (body !== sent) room.grow(body.length);
+  requireShortJson(body.subarray(0, headerLength), c.var.deps.config.predictions.inferenceJsonBytes);
   return parseRequest(body, headerLength, mostBytes);
 }
 

@@ -20,16 +20,27 @@ export interface EncodedAnswer {
   readonly headerLength: number | undefined;
 }
 
-/** Throws ProblemError `invalid_request` for an output that JSON has no words for. */
-export function encodeAnswer({ model, id, parameters, outputs }: InferenceAnswer): EncodedAnswer {
+/**
+ * Throws ProblemError `invalid_request` for an output that JSON has no words for, `too_large` for numbers that have more than `mostJsonBytes`
+ * there, all outputs together.
+ */
+export function encodeAnswer(
+  { model, id, parameters, outputs }: InferenceAnswer,
+  mostJsonBytes: number,
+): EncodedAnswer {
   const about = {
     model_name: model.name,
     model_version: model.version,
     ...(id !== undefined && { id }),
     parameters,
   };
-  const written = outputs.map((output) => outputInJson(output)).join(',');
-  const json = Buffer.from(`${JSON.stringify(about).slice(0, -1)},"outputs":[${written}]}`);
+  let left = mostJsonBytes;
+  const written = outputs.map((output) => {
+    const text = outputInJson(output, left);
+    left = Math.max(0, left - text.length);
+    return text;
+  });
+  const json = Buffer.from(`${JSON.stringify(about).slice(0, -1)},"outputs":[${written.join(',')}]}`);
   const behind = outputs.filter(({ binary }) => binary).map(({ data }) => data);
   return {
     body: Buffer.concat([json, ...behind]),
@@ -38,7 +49,7 @@ export function encodeAnswer({ model, id, parameters, outputs }: InferenceAnswer
 }
 
 /** Written by hand around the elements: they are text already, exact where they are of 64 bits. */
-function outputInJson(output: Tensor & { readonly binary: boolean }): string {
+function outputInJson(output: Tensor & { readonly binary: boolean }, mostBytes: number): string {
   const { name, datatype, shape, data, binary } = output;
   const header = {
     name,
@@ -48,5 +59,5 @@ function outputInJson(output: Tensor & { readonly binary: boolean }): string {
   };
   return binary
     ? JSON.stringify(header)
-    : `${JSON.stringify(header).slice(0, -1)},"data":${dataToJson(output)}}`;
+    : `${JSON.stringify(header).slice(0, -1)},"data":${dataToJson(output, mostBytes)}}`;
 }

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeAnswer } from './answer.ts';
 import { decodeBody, encodeBody } from './encoding.ts';
+import { requireShortJson } from './json-size.ts';
 import { parseRequest } from './request.ts';
 
 const most = 1_000_000;
@@ -38,12 +39,8 @@ const tensors: fc.Arbitrary<(Tensor & { binary: boolean })[]> = fc.uniqueArray(
 test('what is written is read as it was, each tensor in JSON or behind it', () => {
   fc.assert(
     fc.property(tensors, (outputs) => {
-      const { body, headerLength } = encodeAnswer({
-        model: { name: 'm', version: '1' },
-        id: 'an id',
-        parameters: {},
-        outputs,
-      });
+      const told = { model: { name: 'm', version: '1' }, id: 'an id', parameters: {}, outputs };
+      const { body, headerLength } = encodeAnswer(told, most);
       // An answer's outputs are written as a request's inputs are.
       const json = body
         .toString('utf8', 0, headerLength)
@@ -176,17 +173,49 @@ describe('a request that is none is refused', () => {
   });
 });
 
-test('what JSON has no words for is refused as JSON, and answered as binary data', () => {
-  const data = new Uint8Array(Float32Array.of(Number.NaN).buffer);
-  const answer = (binary: boolean) =>
-    encodeAnswer({
-      model: { name: 'm', version: '1' },
-      id: undefined,
-      parameters: {},
-      outputs: [{ name: 'y', datatype: 'FP32', shape: [1], data, binary }],
-    });
-  expect(() => answer(false)).toThrow('binary_data');
-  expect(answer(true).body.subarray(-4)).toEqual(Buffer.from(data));
+test.each([
+  ['what JSON has no words for', Float32Array.of(Number.NaN), 'binary_data'],
+  ['what is too long for JSON', new Float32Array(100).fill(0.1), 'LIMIT_INFERENCE_JSON_BYTES'],
+])('%s is refused as JSON, and answered as binary data', (_, numbers, why) => {
+  const data = new Uint8Array(numbers.buffer);
+  const answer = (binary: boolean) => {
+    const output = { name: 'y', datatype: 'FP32' as const, shape: [numbers.length], data, binary };
+    const told = { model: { name: 'm', version: '1' }, id: undefined, parameters: {}, outputs: [output] };
+    return encodeAnswer(told, 1000);
+  };
+  expect(() => answer(false)).toThrow(why);
+  expect(answer(true).body.subarray(-data.length)).toEqual(Buffer.from(data));
+});
+
+describe('JSON that is long before it is parsed', () => {
+  const long = (json: string, most: number) => () => requireShortJson(Buffer.from(json), most);
+  const payload = expect.objectContaining({ code: 'payload_too_large' });
+
+  test.each([
+    ['numbers', '[1,2,3]', 15],
+    ['lists', '[[],[]]', 31],
+    ['texts', '["A","A"]', 15],
+    ['quotes within texts', JSON.stringify(['\\"\\']), 13],
+  ])('%s count for what they take, and not a byte more', (_, json, bytes) => {
+    expect(long(json, bytes)).not.toThrow();
+    expect(long(json, bytes - 1)).toThrow(payload);
+  });
+
+  test('what stands in texts counts for nothing, but for quotes', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        const bytes = 12 + text.split('"').length - 1;
+        expect(long(JSON.stringify([text]), bytes)).not.toThrow();
+        expect(long(JSON.stringify([text, 1]), bytes)).toThrow(payload);
+      }),
+    );
+    expect(long('["never ended', 10)).not.toThrow();
+  });
+
+  test('what is deep is refused however short it is', () => {
+    expect(long('['.repeat(32), 1e6)).not.toThrow();
+    expect(long('['.repeat(33), 1e6)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+  });
 });
 
 describe('compressed bodies', () => {
