@@ -2,7 +2,7 @@
 export * from './batch.ts';
 export * from './ids.ts';
 export * from './of-jobs.ts';
-export { forgetOutputsBefore, takeOutputs } from './outputs.ts';
+export { forgetOutputsBefore, outputBytesOf, takeOutputs } from './outputs.ts';
 export * from './pictures.ts';
 export * from './records.ts';
 export * from './retention.ts';

@@ -1,7 +1,7 @@
 import type { PredictionRecord, RecordedOutput } from '@darkroom/contract';
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { forgetOutputsBefore, takeOutputs } from './outputs.ts';
+import { forgetOutputsBefore, outputBytesOf, takeOutputs } from './outputs.ts';
 import { deletePrediction, getPrediction, recordPredictions } from './records.ts';
 
 let test: TestRecords;
@@ -43,10 +43,12 @@ it('outputs are there with the row, each as it was, and are taken once', async (
   const { db } = test.records;
   const [a, b, none] = [output('a', 0, 255, 92), output('b', 39), output('none')];
   await recordPredictions(db, 'b', [record(1, [a, b, none]), record(2), record(3, [b])]);
+  expect(await outputBytesOf(db, [1, 2, 3])).toBe(5);
   expect(await taken(1)).toEqual([a, b, none].map(told));
   expect(await taken(1)).toEqual([]);
   expect(await taken(2)).toEqual([]);
   expect(await taken(3)).toEqual([told(b)]);
+  expect(await outputBytesOf(db, [1, 2, 3])).toBe(0);
 });
 
 it('of two attempts those of the first to write the row are there, and the other one leaves nothing', async () => {

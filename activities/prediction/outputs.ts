@@ -1,6 +1,6 @@
 /** What models gave that were asked for it themselves: it lies beside the row of the prediction until whoever waits for it has it. */
 import type { PredictionRecord } from '@darkroom/contract';
-import { type Db, write } from '@darkroom/records';
+import { type Db, read, write } from '@darkroom/records';
 import { eq, inArray, lt, type SQL, sql } from 'drizzle-orm';
 import { predictionOutputs } from './schema.ts';
 import type { Datatype, Tensor } from './tensors/tensor.ts';
@@ -35,6 +35,15 @@ export const takeOutputs = write(async (db: Db, predictionId: number): Promise<T
   return rows
     .sort((a, b) => a.ordinal - b.ordinal)
     .map(({ name, datatype, shape, data }) => ({ name, datatype: datatype as Datatype, shape, data }));
+});
+
+/** Bytes that the outputs of predictions have together. */
+export const outputBytesOf = read(async (db: Db, predictionIds: readonly number[]): Promise<number> => {
+  const [row] = await db
+    .select({ bytes: sql`coalesce(sum(octet_length(${predictionOutputs.data})), 0)`.mapWith(Number) })
+    .from(predictionOutputs)
+    .where(inArray(predictionOutputs.predictionId, [...predictionIds]));
+  return row?.bytes ?? 0;
 });
 
 /** Rows that go by one statement. */

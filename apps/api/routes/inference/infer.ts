@@ -175,7 +175,7 @@ async function infer(
     const outputs = own.filter((name) => wanted.some((one) => one.name === name));
     const asked = { ...common, ...(outputs.length > 0 && { outputs }) };
     const rows = await predictPictures(predicting.predictor, pictures, asked);
-    const given = await givenFor(records, rows, outputs);
+    const given = await givenFor(records, rows, outputs, config.predictions.inferenceOutputBytes);
     return {
       ids: rows.map(({ id }) => id),
       outputs: inOrder(wanted, [...foundOn(model, rows, options.top_k), ...given]),

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import type { OpenedModel } from '@darkroom/contract';
+import type { OpenedModel, PredictionRecord } from '@darkroom/contract';
 import { forgetWorker, tellModel } from '@darkroom/models';
+import { predictionsAt, recordPredictions } from '@darkroom/prediction';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
+import { givenFor } from './pictures/given.ts';
 
 /** The Open Inference Protocol where nobody works: what is told, and what is refused. */
 
@@ -215,4 +217,31 @@ describe('with a model', () => {
     expect((await ask('GET', '/v2/health/live')).status).toBe(200);
     expect((await ask('GET', '/v2/models/birds/ready')).status).toBe(200);
   });
+});
+
+test('what a model gives for several pictures is bounded together, before it is read', async () => {
+  const { db } = api.records;
+  const record = (id: number): PredictionRecord => ({
+    id,
+    acceptedAt: '2026-03-04T05:06:07.089Z',
+    owner: 'ann',
+    state: 'succeeded',
+    result: null,
+    label: null,
+    score: null,
+    output: null,
+    problem: null,
+    model,
+    filename: 'image',
+    bytes: 12,
+    timings: {},
+    traceId: null,
+    alias: null,
+    canary: false,
+    outputs: [{ name: 'logits', datatype: 'FP32', shape: [1, 2], data: new Uint8Array(8) }],
+  });
+  await recordPredictions(db, 'batch', [record(1), record(2)]);
+  const rows = await predictionsAt(db, [record(1), record(2)]);
+  await expect(givenFor(api.records, rows, ['logits'], 15)).rejects.toMatchObject({ code: 'too_large' });
+  expect(await givenFor(api.records, rows, ['logits'], 16)).toMatchObject([{ shape: [2, 2] }]);
 });

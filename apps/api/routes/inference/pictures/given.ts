@@ -1,6 +1,6 @@
 /** What a classifier itself gives for pictures, beside the classes that are made of it. */
 import { type OpenedModel, ProblemError } from '@darkroom/contract';
-import { type PredictionRow, takeOutputs } from '@darkroom/prediction';
+import { outputBytesOf, type PredictionRow, takeOutputs } from '@darkroom/prediction';
 import type { Tensor } from '@darkroom/prediction/tensors/tensor.ts';
 import type { Records } from '@darkroom/records';
 
@@ -12,14 +12,25 @@ export const outputsGiven = ({ family, tensors }: Pick<OpenedModel, 'family' | '
         .map(({ name }) => name)
     : [];
 
-/** The outputs of those names of all rows, one picture after the other. */
+/**
+ * The outputs of those names of all rows, one picture after the other. Throws ProblemError `too_large` where they have more than `mostBytes`
+ * together, before they are read; those are forgotten as any that nobody takes.
+ */
 export async function givenFor(
   records: Pick<Records, 'db'>,
   rows: readonly PredictionRow[],
   names: readonly string[],
+  mostBytes: number,
 ): Promise<Tensor[]> {
   if (names.length === 0) return [];
-  const ofEach = await Promise.all(rows.map(({ id }) => takeOutputs(records.db, id)));
+  const ids = rows.map(({ id }) => id);
+  const bytes = await outputBytesOf(records.db, ids);
+  if (bytes > mostBytes)
+    throw new ProblemError(
+      'too_large',
+      `The outputs have ${bytes} bytes, and the limit is ${mostBytes} (LIMIT_INFERENCE_OUTPUT_BYTES). Name fewer of them, or send fewer pictures.`,
+    );
+  const ofEach = await Promise.all(ids.map((id) => takeOutputs(records.db, id)));
   return names.map((name) => {
     const all = ofEach.flatMap((outputs) => outputs.find((output) => output.name === name) ?? []);
     const [first] = all;
