@@ -1,6 +1,6 @@
-/** What the sweep does for models: files of versions that were removed, and what a registration left that came to no end. */
+/** What the sweep does for models: files of versions that were removed, what a registration left that came to no end, and words of workers that are gone. */
 import type { Upkeep } from '@darkroom/dispatch';
-import { incomingModelsPrefix, modelsPrefix, releaseFile } from '@darkroom/models';
+import { forgetSilentWorkers, incomingModelsPrefix, modelsPrefix, releaseFile } from '@darkroom/models';
 import type { Records } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';
 
@@ -27,6 +27,7 @@ export function modelUpkeep({
     async run(signal) {
       const now = clock();
       if (now < lookAt) return;
+      await forgetSilentWorkers(db);
       // Of a registration under way the row is yet to come.
       const isOld = ({ lastModified }: { readonly lastModified: Date }): boolean =>
         lastModified.getTime() < now - oldMs;

@@ -7,10 +7,10 @@ import {
   type ProblemRecord,
 } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
-import { and, asc, eq, gt, lt, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, sql } from 'drizzle-orm';
 import type { VersionName } from '../registry/registry.ts';
 import { type ConfirmationState, modelConfirmations } from '../schema.ts';
-import { ago, forgottenSeconds, silentSeconds } from './told.ts';
+import { ago, silentSeconds } from './told.ts';
 import { keepUnderstood } from './understood.ts';
 
 /** What a worker says of one version. */
@@ -39,7 +39,6 @@ export const confirmModels = write(
   ): Promise<void> => {
     await db.transaction(async (tx) => {
       await keepUnderstood(tx, understood);
-      await tx.delete(modelConfirmations).where(lt(modelConfirmations.seenAt, ago(forgottenSeconds)));
       const said = JSON.stringify(confirmations);
       // Compared first: a beat that says nothing new only moves the time.
       await tx.execute(sql`

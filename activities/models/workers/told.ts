@@ -9,7 +9,7 @@ export const silentSeconds = 60;
 /** Whoever asks whether a model is there now believes a worker for so long. */
 export const believedSeconds = 8;
 
-/** Then its rows go, with the next word of any other. */
+/** Then its rows go, with the next sweep. */
 export const forgottenSeconds = 3600;
 
 export const ago = (seconds: number): SQL<Date> => sql`now() - ${seconds}::float8 * interval '1 second'`;

@@ -3,6 +3,7 @@ import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { opened as model } from '../testing.ts';
 import {
+  forgetSilentWorkers,
   forgetWorker,
   modelProblems,
   seenWorker,
@@ -77,6 +78,7 @@ describe('what workers tell', () => {
     expect(await seenWorker(db, 'a/1')).toBe(true);
     expect(await served()).toEqual([['birds', '1', 2]]);
     await age('a/1', 3601);
+    await forgetSilentWorkers(db);
     expect(await seenWorker(db, 'b/1')).toBe(true);
     expect(await seenWorker(db, 'a/1')).toBe(false);
     expect(await test.records.sql`select worker from model_workers`).toEqual([{ worker: 'b/1' }]);

@@ -14,11 +14,6 @@ const beatMs = 2500;
 
 const alive = () => gt(modelWorkers.seenAt, ago(silentSeconds));
 
-/** Rows of workers that went away without a word. */
-async function forgetSilent(db: Db): Promise<void> {
-  await db.delete(modelWorkers).where(lt(modelWorkers.seenAt, ago(forgottenSeconds)));
-}
-
 /** What a worker has to say of its model. */
 export type ModelNews = ({ readonly opened: OpenedModel } | { readonly problem: ProblemRecord }) & {
   /** What it is for; recognition. */
@@ -55,7 +50,6 @@ export const tellModel = write(async (db: Db, worker: string, news: ModelNews): 
  * with each beat, as its row may be gone.
  */
 export const tellSandbox = write(async (db: Db, worker: string, sandbox: SandboxReport): Promise<void> => {
-  await forgetSilent(db);
   const row = { sandbox, seenAt: sql`now()` };
   await db
     .insert(modelWorkers)
@@ -65,13 +59,18 @@ export const tellSandbox = write(async (db: Db, worker: string, sandbox: Sandbox
 
 /** A worker lives. Whether what it told of its model is known: its row may be gone, if it could not say so for long. */
 export const seenWorker = write(async (db: Db, worker: string): Promise<boolean> => {
-  await forgetSilent(db);
   const seen = await db
     .update(modelWorkers)
     .set({ seenAt: sql`now()` })
     .where(eq(modelWorkers.worker, worker))
     .returning({ digest: modelWorkers.modelDigest, problem: modelWorkers.problem });
   return seen.some(({ digest, problem }) => digest !== null || problem !== null);
+});
+
+/** Removes what workers said that went away without a word, long after anybody believes it. */
+export const forgetSilentWorkers = write(async (db: Db): Promise<void> => {
+  await db.delete(modelWorkers).where(lt(modelWorkers.seenAt, ago(forgottenSeconds)));
+  await db.delete(modelConfirmations).where(lt(modelConfirmations.seenAt, ago(forgottenSeconds)));
 });
 
 /** A worker stops, and nothing it said holds any more. */
