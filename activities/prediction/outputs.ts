@@ -49,12 +49,13 @@ export const outputBytesOf = read(async (db: Db, predictionIds: readonly number[
 /** Rows that go by one statement. */
 const rowsAtOnce = 1000;
 
-/** Removes outputs that nobody has taken and that were written before `before`, some of them a call. */
-export const forgetOutputsBefore = write(async (db: Db, before: Date): Promise<void> => {
+/** Removes outputs that nobody has taken and that were written before `before`, some of them a call. Returns whether there may be more. */
+export const forgetOutputsBefore = write(async (db: Db, before: Date): Promise<boolean> => {
   const old = db
     .select({ id: predictionOutputs.predictionId })
     .from(predictionOutputs)
     .where(lt(predictionOutputs.createdAt, before))
     .limit(rowsAtOnce);
-  await db.delete(predictionOutputs).where(inArray(predictionOutputs.predictionId, old));
+  const { rowCount } = await db.delete(predictionOutputs).where(inArray(predictionOutputs.predictionId, old));
+  return (rowCount ?? 0) >= rowsAtOnce;
 });

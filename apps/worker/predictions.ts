@@ -47,10 +47,14 @@ export function predictionUpkeep({
         await storage.remove(left, { assertHeld: async () => {}, signal });
         lookAt = now + lookMs;
       };
-      const removePictures = async (): Promise<void> => {
-        const ids = await doomedPictures(db);
+      const removePictures = async (): Promise<boolean> => {
+        const { ids, more } = await doomedPictures(db, new Date(now - putMs));
         await storage.remove(ids.map(pictureKey), { assertHeld: async () => {}, signal });
-        await forgetPictures(db, ids, new Date(now - putMs));
+        await forgetPictures(db, ids);
+        return more;
+      };
+      const untilDone = async (some: () => Promise<boolean>): Promise<void> => {
+        while (await some()) signal.throwIfAborted();
       };
       // One that has to wait for a table, or fails, keeps none of the others from their turn.
       const steps = [
@@ -64,12 +68,12 @@ export function predictionUpkeep({
         async () => {
           if (retentionDays === undefined) return;
           const before = new Date(now - retentionDays * 24 * hourMs);
-          await doomPicturesBefore(db, before);
+          await untilDone(() => doomPicturesBefore(db, before));
           await removePredictionsBefore(db, before);
         },
-        () => doomUnmade(db, new Date(now - spentMs)),
-        removePictures,
-        () => forgetOutputsBefore(db, new Date(now - untakenMs)),
+        () => untilDone(() => doomUnmade(db, new Date(now - spentMs))),
+        () => untilDone(removePictures),
+        () => untilDone(() => forgetOutputsBefore(db, new Date(now - untakenMs))),
         removeLeft,
       ];
       const failed: unknown[] = [];

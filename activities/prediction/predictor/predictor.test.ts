@@ -175,6 +175,11 @@ it('keeps its deadline also where Postgres is what takes long', async () => {
     await tx.execute(sql`lock table prediction_keys`);
     await expect(ask(1, asked)).rejects.toMatchObject({ code: 'deadline_exceeded' });
   });
+  // It was accepted once Postgres was there, and has a row.
+  await vi.waitFor(async () => {
+    const [row] = await listPredictions(test.records.db, { state: 'failed', limit: 1 });
+    expect(row?.problem?.code).toBe('deadline_exceeded');
+  });
   expect((await ask(1, { ...asked, deadlineMs: 30_000 })).result).toBe(1);
 });
 
@@ -251,6 +256,40 @@ it('keeps a picture before it is predicted, where that was asked for, and fails 
   await predictor.drained();
   const failed = await listPredictions(test.records.db, { state: 'failed', limit: 9 });
   expect(failed.map(({ problem }) => problem?.code)).toEqual(['storage_unavailable']);
+});
+
+it('ends the keeping of a picture with its deadline, and records that', async () => {
+  const ended = Promise.withResolvers<void>();
+  keep = (_place, _picture, signal) =>
+    new Promise((_, reject) => {
+      signal.addEventListener('abort', () => {
+        ended.resolve();
+        reject(new ProblemError('storage_unavailable', 'away'));
+      });
+    });
+  await expect(ask(1, { keep: true, deadlineMs: 200 })).rejects.toBeInstanceOf(ProblemError);
+  await ended.promise;
+  await vi.waitFor(async () =>
+    expect(await listPredictions(test.records.db, { state: 'failed', limit: 9 })).toHaveLength(1),
+  );
+});
+
+it('forgets outputs that come too late for anybody to take them', async () => {
+  const done = Promise.withResolvers<void>();
+  work = async (packed) => {
+    await done.promise;
+    const data = Uint8Array.of(1);
+    const outputs = [{ name: 'a', datatype: 'UINT8' as const, shape: [1], data }];
+    const made = worked(packed).map((record) => ({ ...record, outputs }));
+    await recordPredictions(test.records.db, packed.header.batch, made);
+  };
+  await expect(ask(9, { deadlineMs: 500 })).rejects.toMatchObject({ code: 'deadline_exceeded' });
+  done.resolve();
+  await predictor.drained();
+  expect(await listPredictions(test.records.db, { limit: 9 })).toHaveLength(1);
+  await vi.waitFor(async () =>
+    expect(await test.records.sql`select prediction_id from prediction_outputs`).toEqual([]),
+  );
 });
 
 it('is asked for the same again by an Idempotency-Key: made once, told from another, and not made again when deleted', async () => {

@@ -7,6 +7,7 @@ import { currentSpan, withSharedSpan } from '@darkroom/platform';
 import type { Records } from '@darkroom/records';
 import { type AskedInference, type BatchItem, packBatch } from '../batch.ts';
 import { Gatherer, type GatherOptions } from '../gather/gatherer.ts';
+import { takeOutputs } from '../outputs.ts';
 import type { PredictionPlace, PredictionRow } from '../records.ts';
 import { FailedRows } from './failed-rows.ts';
 import { type Idempotency, PredictionPlaces } from './places.ts';
@@ -46,8 +47,8 @@ export interface PredictorDeps {
   readonly records: Pick<Records, 'db' | 'listen'>;
   /** Puts an object under a key of the platform's bucket. */
   readonly put: (key: string, bytes: Buffer) => Promise<unknown>;
-  /** Keeps a picture with the prediction that is to be made of it. */
-  readonly keep: (place: PredictionPlace, picture: Uint8Array) => Promise<void>;
+  /** Keeps a picture with the prediction that is to be made of it, until `signal` aborts: nobody waits for that any more. */
+  readonly keep: (place: PredictionPlace, picture: Uint8Array, signal: AbortSignal) => Promise<void>;
   /** Starts the unit of a batch; one that is there already is fine. */
   readonly start: (batch: PredictBatch, first: BatchItem) => Promise<void>;
   /** Whether the engine still works on the batch, or means to. */
@@ -162,13 +163,24 @@ export class Predictor {
 
   /** Where the prediction is to be made, its picture is kept from then on: before there is a row, so that a row never promises one that is not there. */
   async #prepare(request: PredictionRequest, acceptedMs: number): ReturnType<PredictionPlaces['of']> {
+    const { deadlineMs, picture } = request;
     const found = await this.#places.of(request, acceptedMs);
-    if (!('place' in found) || request.keep !== true) return found;
+    if (!('place' in found)) return found;
+    const { place } = found;
+    const leftMs = (): number => Math.max(0, acceptedMs + deadlineMs - Date.now());
+    const failed = { request, place, bytes: picture.byteLength };
+    if (leftMs() === 0) {
+      const late = waitedInVain(deadlineMs);
+      // One that was accepted before may be under way elsewhere, and is not late for whoever waits there.
+      if (Date.parse(place.acceptedAt) === acceptedMs) this.#recordFailed([failed], late.problem);
+      throw late;
+    }
+    if (request.keep !== true) return found;
     try {
-      await this.#deps.keep(found.place, request.picture);
+      await this.#deps.keep(place, picture, AbortSignal.timeout(Math.ceil(leftMs())));
       return found;
-    } catch (error) {
-      const failed = { request, place: found.place, bytes: request.picture.byteLength };
+    } catch (thrown) {
+      const error = leftMs() === 0 ? waitedInVain(deadlineMs) : thrown;
       if (error instanceof ProblemError) this.#recordFailed([failed], error.problem);
       throw error;
     }
@@ -183,6 +195,7 @@ export class Predictor {
     const until = acceptedMs + deadlineMs;
     const { promise, resolve, reject } = Promise.withResolvers<PredictionRow>();
     const bytes = picture.byteLength;
+    let isRefused = false;
     const work: Work = {
       request,
       picture,
@@ -194,6 +207,7 @@ export class Predictor {
       answer: (row) => {
         work.late = row.problem?.code === 'deadline_exceeded';
         resolve(row);
+        if (isRefused) this.#forgetOutputs(row);
       },
       refuse: reject,
     };
@@ -205,7 +219,10 @@ export class Predictor {
     const late = setTimeout(
       () => {
         if (takeBack()) this.#drop(work, 'late');
-        else reject(takesLonger(id, deadlineMs));
+        else {
+          isRefused = true;
+          reject(takesLonger(id, deadlineMs));
+        }
       },
       Math.max(0, until - Date.now()),
     );
@@ -215,6 +232,11 @@ export class Predictor {
       clearTimeout(late);
       signal.removeEventListener('abort', leave);
     }
+  }
+
+  /** Nobody waits for them any more. Where that fails, the upkeep finds them. */
+  #forgetOutputs({ id }: PredictionRow): void {
+    void takeOutputs(this.#deps.records.db, id).catch(() => {});
   }
 
   /** What was taken in and is sent to nobody. */

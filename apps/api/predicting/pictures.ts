@@ -1,11 +1,5 @@
 /** Pictures that are kept with their predictions: put into the store before the prediction is made, and out of it with that. */
-import {
-  announcePicture,
-  doomPictures,
-  type PredictionPlace,
-  pictureKey,
-  picturesOf,
-} from '@darkroom/prediction';
+import { announcePicture, type PredictionPlace, pictureKey, picturesOf } from '@darkroom/prediction';
 import { SNIFF_BYTES, sniff } from '@darkroom/recognition/picture/sniff.ts';
 import type { Records } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';
@@ -26,21 +20,21 @@ export function contentTypeOf(picture: Uint8Array): string {
   return found.kind === 'heic' ? 'image/heic' : 'application/octet-stream';
 }
 
-/** Keeps a picture. Throws `storage_unavailable`, `records_unavailable`. */
+/** Keeps a picture, until `signal` aborts at the latest. Throws `storage_unavailable`, `records_unavailable`. */
 export async function keepPicture(
   { records: { db }, storage }: KeepingDeps,
   place: PredictionPlace,
   picture: Uint8Array,
+  until: AbortSignal,
 ): Promise<void> {
   const contentType = contentTypeOf(picture);
   await announcePicture(db, place, contentType);
   const bytes = Buffer.from(picture.buffer, picture.byteOffset, picture.byteLength);
-  const signal = AbortSignal.timeout(putSeconds * 1000);
+  const signal = AbortSignal.any([until, AbortSignal.timeout(putSeconds * 1000)]);
   try {
     await storage.putBytes(pictureKey(place.id), bytes, { contentType, signal });
   } catch (error) {
-    // Where that fails too, the upkeep finds out that nothing came of it.
-    await doomPictures(db, [place.id]).catch(() => {});
+    // The upkeep finds out whether nothing came of it: the same may be asked for again, and be putting it now.
     throw toProblem(error);
   }
 }

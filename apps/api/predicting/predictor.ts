@@ -64,7 +64,7 @@ export function createPredicting({ config, records, storage, dispatch }: Predict
         .catch((error: unknown) => {
           throw toProblem(error);
         }),
-    keep: (place, picture) => keepPicture({ records, storage }, place, picture),
+    keep: (place, picture, signal) => keepPicture({ records, storage }, place, picture, signal),
     start: (batch, { owner }) =>
       dispatch.units.start({
         id: unitOf(batch.batch),

@@ -19,8 +19,11 @@ export async function namedModel(
 ): Promise<NamedModel> {
   const { served, understood } = c.var.deps.predicting;
   const { model, alias, canary } = await (async () => {
-    const plain = await served.resolve(name, draw);
-    return version === undefined ? plain : served.resolve(`${plain.model.name}@${version}`, draw);
+    if (version === undefined) return served.resolve(name, draw);
+    // A version of its own is there also where what the plain name stands for is not.
+    const isPlain = name !== 'default' && !name.includes('@');
+    const of = isPlain ? name : (await served.resolve(name, draw)).model.name;
+    return served.resolve(`${of}@${version}`, draw);
   })().catch((error: unknown) => {
     // A model that is not there is a path that leads nowhere.
     throw error instanceof ProblemError && error.code === 'unknown_model'

@@ -38,8 +38,10 @@ async function read(c: ApiContext, room: Pick<Room, 'grow'>): Promise<InferenceR
       ),
     grow: (bytes) => room.grow(bytes),
   });
-  const body = await decodeBody(sent, c.req.header('content-encoding'), mostBytes);
-  if (body !== sent) room.grow(body.length);
+  const body = await decodeBody(sent, c.req.header('content-encoding'), {
+    mostBytes,
+    grow: (bytes) => room.grow(bytes),
+  });
   requireShortJson(body.subarray(0, headerLength), c.var.deps.config.predictions.inferenceJsonBytes);
   return parseRequest(body, headerLength, mostBytes);
 }

@@ -1,12 +1,15 @@
 /** Bodies as they are compressed on their way (RFC 9110, 8.4). */
 import { promisify } from 'node:util';
-import { deflate, gunzip, gzip, inflate } from 'node:zlib';
+import { createGunzip, createInflate, deflate, gzip } from 'node:zlib';
 import { ProblemError } from '@darkroom/contract';
+import { readWhole } from '../../../requests/body.ts';
 
 /** Of both ways. */
 type Encoding = 'gzip' | 'deflate';
 
-const decoders = { gzip: promisify(gunzip), deflate: promisify(inflate) } as const;
+const decoders = { gzip: createGunzip, deflate: createInflate } as const;
+/** What comes of a decoder at once. */
+const chunkSize = 65_536;
 const encoders = { gzip: promisify(gzip), deflate: promisify(deflate) } as const;
 
 /** What is smaller is sent as it is. */
@@ -15,13 +18,13 @@ const worthBytes = 1024;
 const level = 1;
 
 /**
- * The body behind its `Content-Encoding`. What becomes longer than `mostBytes` is given up there. Throws ProblemError
- * `unsupported_content_type`, `payload_too_large`, `invalid_request`.
+ * The body behind its `Content-Encoding`. What becomes longer than `mostBytes` is given up there, and `grow` is asked for
+ * room as it comes. Throws ProblemError `unsupported_content_type`, `payload_too_large`, `request_timeout`, `invalid_request`, and what `grow` throws.
  */
 export async function decodeBody(
   body: Buffer,
   contentEncoding: string | undefined,
-  mostBytes: number,
+  { mostBytes, grow }: { readonly mostBytes: number; readonly grow: (bytes: number) => void },
 ): Promise<Buffer> {
   const encoding = (contentEncoding ?? 'identity').trim().toLowerCase();
   if (encoding === 'identity') return body;
@@ -31,15 +34,17 @@ export async function decodeBody(
       'unsupported_content_type',
       `The Content-Encoding ${encoding} is not known here; gzip and deflate are.`,
     );
+  const tooLarge = (): ProblemError =>
+    new ProblemError(
+      'payload_too_large',
+      `The body has more than ${mostBytes} bytes when it is decompressed (LIMIT_INFERENCE_BYTES).`,
+    );
+  const decoder = decoders[known]({ chunkSize });
+  decoder.end(body);
   try {
-    return await decoders[known](body, { maxOutputLength: mostBytes });
+    return await readWhole(decoder, { mostBytes, tooLarge, grow });
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
-      throw new ProblemError(
-        'payload_too_large',
-        `The body has more than ${mostBytes} bytes when it is decompressed (LIMIT_INFERENCE_BYTES).`,
-        { cause },
-      );
+    if (cause instanceof ProblemError) throw cause;
     throw new ProblemError('invalid_request', `The body is not what its Content-Encoding ${known} says.`, {
       cause,
     });

@@ -3,6 +3,7 @@ import { writeElements } from '@darkroom/prediction/tensors/elements.ts';
 import { bytesOf, numericDatatypes, type Tensor } from '@darkroom/prediction/tensors/tensor.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { PictureMemory } from '../../../predicting/memory.ts';
 import { encodeAnswer } from './answer.ts';
 import { decodeBody, encodeBody } from './encoding.ts';
 import { requireShortJson } from './json-size.ts';
@@ -81,6 +82,7 @@ describe('a request that is none is refused', () => {
     ['shape', { inputs: [{ ...x, shape: [2 ** 60] }] }],
     ['LIMIT_INFERENCE_BYTES', { inputs: [{ ...x, shape: [2 ** 40, 2 ** 40] }] }],
     ['LIMIT_INFERENCE_BYTES', { inputs: [{ ...x, shape: [500_000] }] }],
+    ['256 are the most', { inputs: [{ ...x, datatype: 'BYTES', shape: [257], data: Array(257).fill('') }] }],
     ['neither data', { inputs: [{ ...x, data: undefined }] }],
     ['as well', { inputs: [{ ...x, ...behind(4), data: [1] }] }, 4],
     ['no number of bytes', { inputs: [behind(-1)] }, 4],
@@ -226,7 +228,9 @@ describe('compressed bodies', () => {
     async (accept) => {
       const sent = await encodeBody(body, accept);
       expect(sent.encoding).toBe(/^gzip(?!;q=0)/i.test(accept) ? 'gzip' : 'deflate');
-      expect(await decodeBody(sent.body, sent.encoding, body.length)).toEqual(body);
+      expect(await decodeBody(sent.body, sent.encoding, { mostBytes: body.length, grow: () => {} })).toEqual(
+        body,
+      );
     },
   );
 
@@ -237,7 +241,16 @@ describe('compressed bodies', () => {
   test('are given up where they become too long', async () => {
     const bomb = gzipSync(Buffer.alloc(50_000_000));
     expect(bomb.length).toBeLessThan(60_000);
-    await expect(decodeBody(bomb, 'gzip', most)).rejects.toMatchObject({ code: 'payload_too_large' });
+    await expect(decodeBody(bomb, 'gzip', { mostBytes: most, grow: () => {} })).rejects.toMatchObject({
+      code: 'payload_too_large',
+    });
+    const room = new PictureMemory(most);
+    room.open('bob').grow(most / 2);
+    const { grow } = room.open('ada');
+    await expect(decodeBody(bomb, 'gzip', { mostBytes: 100 * most, grow })).rejects.toMatchObject({
+      code: 'overloaded',
+    });
+    expect(room.held).toBeLessThanOrEqual(most);
   });
 
   test.each([
@@ -246,6 +259,8 @@ describe('compressed bodies', () => {
     ['gzip', 'invalid_request'],
     ['deflate', 'invalid_request'],
   ])('that are not %s, or of an encoding that is not known, are refused', async (encoding, code) => {
-    await expect(decodeBody(body, encoding, most)).rejects.toMatchObject({ code });
+    await expect(decodeBody(body, encoding, { mostBytes: most, grow: () => {} })).rejects.toMatchObject({
+      code,
+    });
   });
 });

@@ -9,6 +9,7 @@ import { dataFromJson } from '@darkroom/prediction/tensors/json.ts';
 import {
   bytesOf,
   datatypes,
+  elementsOf,
   isNumeric,
   mostAxes,
   type Tensor,
@@ -21,6 +22,8 @@ import { jsonIn } from '../../../requests/body.ts';
 /** Inputs, and outputs that are asked for, of one request. */
 export const mostTensors = 64;
 const mostName = 200;
+/** Of one input of texts: no batch takes more pictures, and each element in JSON costs more memory than its bytes. */
+const mostTexts = 256;
 
 /** Values may be anything: those that are not known here are for others. */
 export const parameters = z.record(z.string(), z.unknown());
@@ -95,6 +98,12 @@ export function parseRequest(
     throw new ProblemError(
       'payload_too_large',
       `The inputs take ${all} bytes by their shapes; the limit is ${mostBytes} (LIMIT_INFERENCE_BYTES).`,
+    );
+  const long = header.inputs.find((input) => !isNumeric(input) && elementsOf(input.shape) > mostTexts);
+  if (long !== undefined)
+    throw tensorProblem(
+      long.name,
+      `has ${elementsOf(long.shape)} elements; of BYTES ${mostTexts} are the most`,
     );
   const inputs = tensorsOf(header.inputs, body.subarray(jsonBytes));
   const binary = flag(header.parameters, 'binary_data_output') ?? false;
