@@ -1,6 +1,5 @@
 /** The model that a worker was configured with, as its file lies there now. */
 
-import { hash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import type { ModelVersion } from '../model/read.ts';
 import { readModel } from '../model/read.ts';
@@ -54,12 +53,12 @@ export class OwnModel {
   async #read(): Promise<OwnFile> {
     const { modelsDir, modelPath, sharedPath = false } = this.#config.recognition;
     const named = await readModel({ modelPath, modelsDir });
-    const { path, bytes, card, identity } =
+    const { path, bytes, sha256, card, identity } =
       sharedPath && named.card.task === 'classifier'
         ? await readModel({ modelPath: undefined, modelsDir })
         : named;
     const others = (await filesOf(path)).filter((other) => other !== path && !/\.(json|ya?ml)$/.test(other));
     const hasMore = others.length > 0;
-    return { path, card, identity, bytes: bytes.length, sha256: hash('sha256', bytes), hasMore };
+    return { path, card, identity, bytes: bytes.length, sha256, hasMore };
   }
 }

@@ -1,16 +1,16 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { defaultModelOptions } from '../testing/models.ts';
 import { defaultModelPath, modelCard } from './card/card.ts';
 import { readCard } from './card/file.ts';
-import { modelDigest } from './digest.ts';
+import { digestOfBoth, sha256Of } from './digest.ts';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 it('a model with another card is another version of it, wherever it is from', () => {
   const file = Buffer.from('a model');
-  const of = (card: object) => modelDigest(file, modelCard.parse(card));
+  const of = (card: object) => digestOfBoth(sha256(file), modelCard.parse(card));
   expect(of({})).toBe(sha256(file));
   expect(of({ source: 'here', license: 'MIT' })).toBe(sha256(file));
   const cards = [
@@ -28,11 +28,17 @@ it('a model with another card is another version of it, wherever it is from', ()
     { head: 'yolov8', input: { width: 640, height: 320 } },
   ];
   expect(of(a)).toBe(of(b));
-  expect(modelDigest(Buffer.from('another'), modelCard.parse(a))).not.toBe(of(a));
+  expect(digestOfBoth(sha256(Buffer.from('another')), modelCard.parse(a))).not.toBe(of(a));
 });
 
 it('the default detector is of the version that it was before cards counted', async () => {
   const path = defaultModelPath((await defaultModelOptions()).modelsDir);
   const file = await readFile(path);
-  expect(modelDigest(file, await readCard(path))).toBe(sha256(file));
+  expect(digestOfBoth(sha256(file), await readCard(path))).toBe(sha256(file));
+});
+
+it('a large file is hashed in parts, whole', async () => {
+  const file = randomBytes(9_000_000);
+  expect(await sha256Of(file)).toBe(sha256(file));
+  expect(await sha256Of(Buffer.alloc(0))).toBe(sha256(Buffer.alloc(0)));
 });

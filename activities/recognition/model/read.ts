@@ -5,7 +5,7 @@ import { type ModelIdentity, ProblemError } from '@darkroom/contract';
 import { defaultModelPath, type ModelCard } from './card/card.ts';
 import { readCard } from './card/file.ts';
 import { defaultClassifierPath, waysToClassifier } from './default-classifier.ts';
-import { modelDigest } from './digest.ts';
+import { digestOfBoth, sha256Of } from './digest.ts';
 import { foreignFolder, refuseForeignModel } from './foreign.ts';
 import type { ModelFile } from './understanding/trial.ts';
 
@@ -23,7 +23,10 @@ export interface ModelVersion {
   readonly card: ModelCard;
 }
 
-export interface ReadModel extends ModelFile, ModelVersion {}
+export interface ReadModel extends ModelFile, ModelVersion {
+  /** Of the file alone, hexadecimal. */
+  readonly sha256: string;
+}
 
 /**
  * Reads it. Throws `unsupported_model` for what is not there, and for a file of another framework, with what to do; `source_changed` where it is
@@ -37,11 +40,12 @@ export async function readModel(place: ModelPlace): Promise<ReadModel> {
   });
   const { version } = place;
   const card = version?.card ?? (await readCard(path));
-  const digest = modelDigest(bytes, card);
+  const sha256 = await sha256Of(bytes);
+  const digest = digestOfBoth(sha256, card);
   if (version !== undefined && version.identity.digest !== digest)
     throw new ProblemError('source_changed', `${path} is not ${version.identity.name} any more.`);
   refuseForeignModel(path, bytes);
-  return { path, bytes, card, identity: version?.identity ?? identityOf(path, digest, card) };
+  return { path, bytes, sha256, card, identity: version?.identity ?? identityOf(path, digest, card) };
 }
 
 /** By its card, else by its file. */

@@ -1,13 +1,14 @@
 /** What a worker was configured with is registered, so that other workers can open it too. */
+import { randomUUID } from 'node:crypto';
 import type { ModelService } from '@darkroom/contract';
-import { modelObject, registerOwn } from '@darkroom/models';
+import { incomingModelsPrefix, modelObject, registerOwn } from '@darkroom/models';
 import type { Db } from '@darkroom/records';
 import { type Storage, StorageError } from '@darkroom/storage';
 import type { OwnFile } from '../lane/own-model.ts';
 
 export interface OwnVersionDeps {
   readonly records: { readonly db: Db };
-  readonly storage: Pick<Storage, 'head' | 'uploadFile' | 'remove'>;
+  readonly storage: Pick<Storage, 'head' | 'uploadFile' | 'copy' | 'remove'>;
   readonly worker: string;
 }
 
@@ -38,14 +39,19 @@ async function storedAt(storage: Pick<Storage, 'head'>, object: string): Promise
   }
 }
 
+/** Under its content only what was seen to be that: others may have a version of it by now. */
 async function put(
-  storage: Pick<Storage, 'uploadFile' | 'remove'>,
+  storage: Pick<Storage, 'uploadFile' | 'copy' | 'remove'>,
   object: string,
   { path, sha256 }: OwnFile,
 ): Promise<void> {
-  const written = await storage.uploadFile(object, path, { contentType: 'application/octet-stream' });
-  if (written.sha256 === sha256) return;
-  // Nobody has a version of that file yet: there is no fence to hold.
-  await storage.remove([object], { assertHeld: async () => {} });
-  throw new Error(`${path} was replaced while it was put into the store.`);
+  const incoming = `${incomingModelsPrefix}${randomUUID()}`;
+  try {
+    const written = await storage.uploadFile(incoming, path, { contentType: 'application/octet-stream' });
+    if (written.sha256 !== sha256) throw new Error(`${path} was replaced while it was put into the store.`);
+    await storage.copy(incoming, object);
+  } finally {
+    // Nobody else knows its name; what fails is left to the sweep.
+    await storage.remove([incoming], { assertHeld: async () => {} }).catch(() => {});
+  }
 }

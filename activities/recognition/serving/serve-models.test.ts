@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ModelIdentity, ModelService } from '@darkroom/contract';
 import {
   getVersion,
+  incomingModelsPrefix,
   listVersions,
   loadVersion,
   modelObject,
@@ -32,6 +33,7 @@ import {
 import { sample } from '../testing/samples.ts';
 import { fetchVersion } from './fetch-version.ts';
 import { ModelCache } from './model-cache.ts';
+import { registerOwnFile } from './own-version.ts';
 import { serveModels } from './serve-models.ts';
 
 let test: TestRecords;
@@ -233,3 +235,23 @@ it('a worker that stops while it tries a candidate leaves it to the next, which 
   await expect.poll(() => stateOf(dog), soon).toBe('ready');
   expect((await getVersion(test.records.db, dog))?.trials).toBe(1);
 }, 120_000);
+
+it('a file that is replaced while it is put into the store comes under no name there', async () => {
+  const own = await new OwnModel(await config(await seeingModel('cat'))).look();
+  const other = { ...own, sha256: 'f'.repeat(64) };
+  const targets: string[] = [];
+  const seen = {
+    ...storage,
+    uploadFile: (...args: Parameters<Storage['uploadFile']>) => {
+      targets.push(args[0]);
+      return storage.uploadFile(...args);
+    },
+  };
+  const deps = { records: test.records, storage: seen, worker: 'a/1' };
+  await expect(registerOwnFile(deps, other)).rejects.toThrow('was replaced');
+  expect(targets).toEqual([expect.stringMatching(`^${incomingModelsPrefix}`)]);
+  const left: string[] = [];
+  for (const prefix of [incomingModelsPrefix, modelObject(other.sha256)])
+    for await (const { uri } of storage.list(prefix)) left.push(uri);
+  expect(left).toEqual([]);
+});
