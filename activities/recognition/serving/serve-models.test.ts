@@ -8,6 +8,7 @@ import {
   loadVersion,
   modelObject,
   modelProblems,
+  modelsPrefix,
   registerVersion,
   servedModels,
   unloadVersion,
@@ -251,7 +252,7 @@ it('a file that is replaced while it is put into the store comes under no name t
   await expect(registerOwnFile(deps, other)).rejects.toThrow('was replaced');
   expect(targets).toEqual([expect.stringMatching(`^${incomingModelsPrefix}`)]);
   const left: string[] = [];
-  for (const prefix of [incomingModelsPrefix, modelObject(other.sha256)])
+  for (const prefix of [incomingModelsPrefix, `${modelsPrefix}${other.sha256}/`])
     for await (const { uri } of storage.list(prefix)) left.push(uri);
   expect(left).toEqual([]);
 });
