@@ -127,6 +127,15 @@ describe('zip', () => {
     expect(entries[0]).toMatchObject({ problem: { detail: expect.stringContaining(`"odd.jpg" ${why}`) } });
   });
 
+  it('counts those that are known among what all may unpack to', async () => {
+    const three = zipOf(['a', 'b', 'c'].map((name) => ({ name, body: new Uint8Array(900) })));
+    const bounds = { after: 2, unpackedBytes: 2700 };
+    expect(await entriesOf(three, 'zip', bounds)).toHaveLength(1);
+    await expect(entriesOf(three, 'zip', { ...bounds, unpackedBytes: 2699 })).rejects.toMatchObject({
+      code: 'too_large',
+    });
+  });
+
   it('refuses one whose entries stand for the same bytes again and again', async () => {
     // Each of a hundred entries unpacks to a megabyte, and they are one and the same there.
     const name = (n: number) => `${String(n).padStart(2, '0')}.jpg`;

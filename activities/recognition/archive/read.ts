@@ -29,9 +29,14 @@ export async function* readArchive(
   if (format === 'zip') {
     for await (const member of zipMembers(archive, (bytes) => gate.unpacked(bytes))) {
       const verdict = gate.judge(member);
-      if (verdict.is === 'passed over' || verdict.number <= after) continue;
-      const { name } = member;
+      if (verdict.is === 'passed over') continue;
       const { number } = verdict;
+      if (number <= after) {
+        // Unpacked before, by another reading: the bounds are of the whole.
+        if (verdict.is === 'taken') gate.unpacked(member.bytes);
+        continue;
+      }
+      const { name } = member;
       if (verdict.is === 'refused') yield { number, name, problem: verdict.problem };
       else yield { number, name, ...(await readOrProblem(name, member.read)) };
     }
