@@ -18,6 +18,8 @@ const entriesAtOnce = 500;
 const savedEachMs = 2000;
 /** How long one activity unpacks: well within what it may take. What a tar.gz holds is found again only by reading all that is before it. */
 const turnMs = 4 * 60_000;
+/** Of an entry's name, in UTF-16 units. */
+const mostNameLength = 1024;
 /** How often the fence is asked for, while objects are written. */
 const heldEachMs = 1000;
 
@@ -98,7 +100,7 @@ class UnpackingTurn {
   async #take(entry: ArchiveEntry): Promise<void> {
     const { number: ordinal, name: entryName } = entry;
     const key = String(ordinal);
-    const name = entryName.slice(0, 1024);
+    const name = shownName(entryName);
     if ('problem' in entry) {
       this.#items.push({ ordinal, key, input: { entry: name }, problem: entry.problem });
       return;
@@ -165,6 +167,13 @@ class UnpackingTurn {
     await failpoint('batch.unpacked', String(found));
   }
 }
+
+/** An entry's name as the ledger takes it: its beginning, in whole characters, without control characters, which one that was refused may have. */
+export const shownName = (name: string): string =>
+  name
+    .slice(0, mostNameLength)
+    .toWellFormed()
+    .replace(/\p{Cc}/gu, '\ufffd');
 
 const digestOf = ({ etag, bytes, format }: ArchiveSource): string =>
   createHash('sha256')
