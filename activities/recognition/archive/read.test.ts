@@ -196,6 +196,18 @@ describe('tar', () => {
   it('refuses what is compressed twice, and unpacks no further than its bounds', async () => {
     const twice = gzipSync(gzipSync(tarOf(files)));
     await expect(entriesOf(twice, 'tar.gz')).rejects.toMatchObject({ code: 'damaged_archive' });
+    // The first byte comes alone: it is a member of the outer gzip by itself, and the next one begins with a name that fills a block.
+    const inner = gzipSync(tarOf(files));
+    const rest = gzipSync(inner.subarray(1));
+    rest.writeUInt8(8, 3);
+    const name = Buffer.concat([Buffer.alloc(300_000, 'x'), Buffer.alloc(1)]);
+    const split = Buffer.concat([
+      gzipSync(inner.subarray(0, 1)),
+      rest.subarray(0, 10),
+      name,
+      rest.subarray(10),
+    ]);
+    await expect(entriesOf(split, 'tar.gz')).rejects.toMatchObject({ code: 'damaged_archive' });
     const bomb = gzipSync(tarOf([{ name: 'zeros', body: new Uint8Array(freeBytes + (1 << 20)) }]));
     await expect(entriesOf(bomb, 'tar.gz')).rejects.toMatchObject({ code: 'too_large' });
     await expect(entriesOf(gzipSync(tarOf(files)), 'tar.gz', { unpackedBytes: 100 })).rejects.toMatchObject({

@@ -29,6 +29,7 @@ const mostMetaBytes = 64 << 10;
 const faults = ['TAR_BAD_ARCHIVE', 'TAR_ENTRY_INVALID', 'TAR_ENTRY_ERROR', 'TAR_ABORT'];
 /** How files begin that the parser would unpack by itself: gzip, Zstandard. */
 const packedAgain = /^(?:1f8b|28b52ffd)/;
+const mostMagicBytes = 4;
 
 /**
  * Members in their order, with the bodies of those that `judge` takes, the first `after` of them left out. What does not fit is not held: a
@@ -68,13 +69,8 @@ export async function* tarMembers(
     if (entry.meta) failure ??= { error: damaged('a name or attribute is longer than any may be') };
     else open(entry);
   });
-  let begun = false;
-  for await (const chunk of chunks) {
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    if (!begun && packedAgain.test(bytes.subarray(0, 4).toString('hex')))
-      throw damaged('it is compressed, or compressed twice');
-    begun = true;
-    parser.write(bytes);
+  for await (const chunk of unpackedOnly(chunks)) {
+    parser.write(chunk);
     if (failure !== undefined) throw failure.error;
     yield* ready;
     ready = [];
@@ -82,6 +78,30 @@ export async function* tarMembers(
   parser.end();
   if (failure !== undefined) throw failure.error;
   yield* ready;
+}
+
+/** The same bytes, the first of them together, as they say what the file is. Throws ProblemError `damaged_archive` where the parser would unpack it. */
+async function* unpackedOnly(
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Buffer> {
+  let first: Buffer | undefined = Buffer.alloc(0);
+  const checked = (bytes: Buffer): Buffer => {
+    if (packedAgain.test(bytes.toString('hex', 0, mostMagicBytes)))
+      throw damaged('it is compressed, or compressed twice');
+    return bytes;
+  };
+  for await (const chunk of chunks) {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    if (first === undefined) {
+      yield bytes;
+      continue;
+    }
+    first = Buffer.concat([first, bytes]);
+    if (first.length < mostMagicBytes) continue;
+    yield checked(first);
+    first = undefined;
+  }
+  if (first !== undefined && first.length > 0) yield checked(first);
 }
 
 function memberOf({ path: name, type, size: bytes }: ReadEntry): Member {
