@@ -74,6 +74,10 @@ describe('a second version', () => {
     await expect(models.setAlias({ version: '2' })).rejects.toMatchObject({ code: 'model_not_ready' });
     expect(await models.load('2')).toMatchObject({ wanted: true, workers: 1 });
     expect(await predict()).toEqual({ version: '1', alias: 'production', canary: false });
+    // The API hears of it a moment after the records have it.
+    const sent = async () =>
+      (await ada.call('/predict?model=classes@2', { method: 'POST', body: form })).status;
+    await expect.poll(sent, { timeout: 30_000 }).toBe(200);
     expect(await predict('classes@2')).toEqual({ version: '2', alias: null, canary: false });
 
     let seen = '';

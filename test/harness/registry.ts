@@ -84,9 +84,9 @@ export class ModelOperator {
     await this.call('POST', `versions/${version}/load`);
     return this.until(
       version,
-      ({ state, confirmations }) =>
-        state === 'failed' ||
-        (confirmations.length > 0 && confirmations.every((one) => one.state === 'ready')),
+      // Its workers are counted by a question of their own.
+      ({ state, workers, confirmations }) =>
+        state === 'failed' || (workers > 0 && confirmations.every((one) => one.state === 'ready')),
     );
   }
 
