@@ -80,6 +80,18 @@ const ask = (picture: number, changes: Partial<PredictionRequest> = {}) =>
     signal: new AbortController().signal,
     ...changes,
   });
+/** Asks for a picture, and lets its time be over as soon as it was begun; what comes of that. */
+async function askTooLate(picture: number, begun: Promise<void>): Promise<unknown> {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const asked = ask(picture, { deadlineMs: 30_000 }).catch((thrown: unknown) => thrown);
+    await begun;
+    await vi.advanceTimersByTimeAsync(30_000);
+    return await asked;
+  } finally {
+    vi.useRealTimers();
+  }
+}
 const atRest = { waiting: 0, bytes: 0, batches: 0, items: 0 };
 
 it('answers each with what was recorded of its own picture', async () => {
@@ -184,12 +196,13 @@ it('keeps its deadline also where Postgres is what takes long', async () => {
 });
 
 it('says under which id what was begun is found when it takes longer than its time', async () => {
-  const done = Promise.withResolvers<void>();
+  const [begun, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   work = async (packed) => {
+    begun.resolve();
     await done.promise;
     await recordPredictions(test.records.db, packed.header.batch, worked(packed));
   };
-  const error: unknown = await ask(9, { deadlineMs: 500 }).catch((thrown: unknown) => thrown);
+  const error = await askTooLate(9, begun.promise);
   const id = Number(/prediction (\d+)/.exec(error instanceof ProblemError ? error.message : '')?.[1]);
   done.resolve();
   await vi.waitFor(async () => expect((await getPrediction(test.records.db, id))?.result).toBe(9));
@@ -259,31 +272,43 @@ it('keeps a picture before it is predicted, where that was asked for, and fails 
 });
 
 it('ends the keeping of a picture with its deadline, and records that', async () => {
-  const ended = Promise.withResolvers<void>();
   keep = (_place, _picture, signal) =>
     new Promise((_, reject) => {
-      signal.addEventListener('abort', () => {
-        ended.resolve();
-        reject(new ProblemError('storage_unavailable', 'away'));
-      });
+      signal.addEventListener('abort', () => reject(new ProblemError('storage_unavailable', 'away')));
     });
   await expect(ask(1, { keep: true, deadlineMs: 200 })).rejects.toBeInstanceOf(ProblemError);
-  await ended.promise;
   await vi.waitFor(async () =>
     expect(await listPredictions(test.records.db, { state: 'failed', limit: 9 })).toHaveLength(1),
   );
 });
 
-it('forgets outputs that come too late for anybody to take them', async () => {
+it('remembers the pace of a hundred versions, and of those that have something to do', async () => {
   const done = Promise.withResolvers<void>();
   work = async (packed) => {
+    await done.promise;
+    await recordPredictions(test.records.db, packed.header.batch, worked(packed));
+  };
+  const first = ask(1);
+  await vi.waitFor(() => expect(predictor.loads[0]?.load.items).toBe(1));
+  const versions = Array.from({ length: 150 }, (_, i) => ({ ...model, version: `other ${i}` }));
+  predictor.requireRoom({ owner: 'ada', priority: 3, bytes: 1, deadlineMs: 1000 }, versions);
+  expect(predictor.loads).toHaveLength(100);
+  expect(predictor.loads[0]?.model).toEqual(model);
+  done.resolve();
+  expect((await first).result).toBe(1);
+});
+
+it('forgets outputs that come too late for anybody to take them', async () => {
+  const [begun, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  work = async (packed) => {
+    begun.resolve();
     await done.promise;
     const data = Uint8Array.of(1);
     const outputs = [{ name: 'a', datatype: 'UINT8' as const, shape: [1], data }];
     const made = worked(packed).map((record) => ({ ...record, outputs }));
     await recordPredictions(test.records.db, packed.header.batch, made);
   };
-  await expect(ask(9, { deadlineMs: 500 })).rejects.toMatchObject({ code: 'deadline_exceeded' });
+  expect(await askTooLate(9, begun.promise)).toMatchObject({ code: 'deadline_exceeded' });
   done.resolve();
   await predictor.drained();
   expect(await listPredictions(test.records.db, { limit: 9 })).toHaveLength(1);

@@ -77,6 +77,9 @@ export interface Seen {
 /** Where packed objects lie until their batch was predicted. */
 export const batchesPrefix = 'prediction-batches/';
 
+/** Versions whose pace is remembered; of more, those are forgotten that were asked for first and have nothing to do. */
+const remembered = 100;
+
 export class Predictor {
   readonly #deps: PredictorDeps;
   readonly #rows: RowsToCome<Work>;
@@ -266,7 +269,17 @@ export class Predictor {
     const underWay = (): number => this.#deps.gather.underWay(model);
     const gatherer = new Gatherer<Work>({ batch, queue, underWay, now: Date.now, send, drop });
     this.#gatherers.set(version, { model, gatherer });
+    this.#forgetIdle();
     return gatherer;
+  }
+
+  /** Versions come and go for as long as the process lives. */
+  #forgetIdle(): void {
+    for (const [version, { gatherer }] of this.#gatherers) {
+      if (this.#gatherers.size <= remembered) return;
+      const { waiting, batches } = gatherer.load;
+      if (waiting + batches === 0) this.#gatherers.delete(version);
+    }
   }
 
   /** How many of the batch were worked on. Throws where it was not done, when all who wait were told. */

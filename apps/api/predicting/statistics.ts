@@ -1,4 +1,4 @@
-/** What each model version has predicted for this process since it started, as statistics of inference servers count it. */
+/** What each model version has predicted for this process since it started, the last thousand of them, as statistics of inference servers count it. */
 import type { ModelIdentity, PredictionTimings } from '@darkroom/contract';
 import type { Seen } from '@darkroom/prediction/predictor/predictor.ts';
 
@@ -16,6 +16,9 @@ export interface VersionStatistics extends Readonly<Record<Step, Readonly<Spent>
   /** When the last one was answered, milliseconds since 1970. */
   readonly lastAt: number;
 }
+
+/** Versions that are counted; of more, the one that was asked for first is forgotten. */
+const remembered = 1000;
 
 type Counted = Record<Step, Spent> & { model: ModelIdentity; lastAt: number };
 
@@ -57,6 +60,8 @@ export class PredictionStatistics implements Seen {
     const none = Object.fromEntries(steps.map((step) => [step, { count: 0, ms: 0 }])) as Record<Step, Spent>;
     const counted = { model, lastAt: 0, ...none };
     this.#versions.set(key, counted);
+    const [oldest] = this.#versions.keys();
+    if (this.#versions.size > remembered && oldest !== undefined) this.#versions.delete(oldest);
     return counted;
   }
 }
