@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import type { OpenedModel, PredictionRecord } from '@darkroom/contract';
-import { forgetWorker, tellModel } from '@darkroom/models';
+import {
+  confirmModels,
+  forgetWorker,
+  loadVersion,
+  recordTrial,
+  registerVersion,
+  setAlias,
+  tellModel,
+} from '@darkroom/models';
 import { predictionsAt, recordPredictions } from '@darkroom/prediction';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
@@ -144,6 +152,33 @@ describe('with a model', () => {
       await tell();
       await expect.poll(() => status(path)).toBe(200);
     }
+  });
+
+  test('a version is there by its own name also where that of its model stands for none', async () => {
+    const { db } = api.records;
+    const owls = (version: string) => ({ name: 'owls', version, digest: `d${version}` });
+    const tellOpen = (...versions: string[]) =>
+      confirmModels(
+        db,
+        'a/2',
+        'predictions',
+        versions.map((version) => ({ ...owls(version), state: 'ready', lanes: 1, own: false }) as const),
+      );
+    for (const version of ['1', '2']) {
+      const file = { sha256: version, bytes: 1, card: {}, object: `models/${version}/model.onnx` };
+      const registered = { ...owls(version), ...file, serves: ['predictions' as const], by: 'olga' };
+      await registerVersion(db, registered, async () => true);
+      await recordTrial(db, owls(version), { opened: { ...model, ...owls(version) } });
+      await loadVersion(db, owls(version), 'olga');
+    }
+    await forgetWorker(db, worker);
+    await tellOpen('1', '2');
+    await setAlias(db, { name: 'owls', alias: 'production' }, { version: '2' }, 'olga');
+    await tellOpen('1');
+    const status = async (path: string) => (await ask('GET', path)).status;
+    await expect.poll(() => status('/v2/models/owls/config')).toBe(503);
+    expect(await status('/v2/models/owls/versions/1/config')).toBe(200);
+    await tellOpen();
   });
 
   test('every error is an object with that one key', async () => {
