@@ -108,6 +108,9 @@ export function createPredicting({ config, records, storage, dispatch }: Predict
   };
 }
 
+/** Deadlines that a request may ask for. */
+export const [shortestSeconds, longestSeconds] = [0.05, 60];
+
 /** What a prediction can fail with, beside what any request can. */
 export const predictionProblems: readonly ProblemCode[] = [
   'overloaded',

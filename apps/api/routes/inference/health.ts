@@ -49,7 +49,7 @@ const modelReadyAt = (path: ModelPath) =>
     request: { params: paramsOf(path) },
     responses: {
       200: { description: 'It is.', content: { 'application/json': { schema: modelReady } } },
-      ...errors('not_found', 'no_prediction_model'),
+      ...errors('not_found', 'validation_failed', 'no_prediction_model'),
     },
   });
 

@@ -1,13 +1,13 @@
 /** `POST …/infer`: tensors in, tensors out, once the rows of what was predicted are there. */
 import { ProblemError } from '@darkroom/contract';
-import type { PredictionRequest } from '@darkroom/prediction/predictor/predictor.ts';
+import type { PredictionRequest, Predictor } from '@darkroom/prediction/predictor/predictor.ts';
 import type { Tensor } from '@darkroom/prediction/tensors/tensor.ts';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from '../../context.ts';
 import { whenComplete } from '../../middleware/observation.ts';
 import { unvalidated } from '../../openapi/describe.ts';
 import type { Room } from '../../predicting/memory.ts';
-import { predictionProblems } from '../../predicting/predictor.ts';
+import { longestSeconds, predictionProblems, shortestSeconds } from '../../predicting/predictor.ts';
 import { validationProblem } from '../../problems.ts';
 import { discardBody } from '../../requests/body.ts';
 import { errors, type ModelPath, modelPaths, named, paramsOf } from './describe.ts';
@@ -44,8 +44,6 @@ const inferenceAnswer = z
   })
   .meta({ id: 'InferenceAnswer' });
 
-const longestSeconds = 60;
-
 const binary = { schema: { type: 'string', format: 'binary' } } as const;
 
 const inferAt = (path: ModelPath) =>
@@ -77,6 +75,7 @@ const inferAt = (path: ModelPath) =>
       },
       ...errors(
         'not_found',
+        'validation_failed',
         'invalid_request',
         'unsupported_content_type',
         'request_timeout',
@@ -166,6 +165,7 @@ async function infer(
 ): Promise<Inferred> {
   const { config, predicting, records } = c.var.deps;
   const common = commonOf(c, model, options);
+  const predictor = tellingFailed(c, predicting.predictor);
   if (arePictures(request.inputs)) {
     const { batch, bytes } = config.predictions;
     const pictures = picturesIn(request.inputs, { pictures: batch.items, bytes });
@@ -174,7 +174,7 @@ async function infer(
     const wanted = wantedOf(request, made, [...made, ...own]);
     const outputs = own.filter((name) => wanted.some((one) => one.name === name));
     const asked = { ...common, ...(outputs.length > 0 && { outputs }) };
-    const rows = await predictPictures(predicting.predictor, pictures, asked);
+    const rows = await predictPictures(predictor, pictures, asked);
     const given = await givenFor(records, rows, outputs, config.predictions.inferenceOutputBytes);
     return {
       ids: rows.map(({ id }) => id),
@@ -185,9 +185,18 @@ async function infer(
   const own = model.tensors?.outputs.map(({ name }) => name) ?? [];
   const wanted = wantedOf(request, own, there);
   const names = wanted.map(({ name }) => name);
-  const { id, outputs } = await predictTensors({ ...predicting, records }, tensors, names, common);
+  const { id, outputs } = await predictTensors({ predictor, records }, tensors, names, common);
   return { ids: [id], outputs: inOrder(wanted, outputs) };
 }
+
+/** Has the access log name a prediction that failed, where the answer is its error alone. */
+const tellingFailed = (c: ApiContext, predictor: Pick<Predictor, 'predict'>): Pick<Predictor, 'predict'> => ({
+  predict: async (request) => {
+    const row = await predictor.predict(request);
+    if (row.problem !== null) c.set('predictionId', row.id);
+    return row;
+  },
+});
 
 const inOrder = (wanted: readonly WantedOutput[], outputs: readonly Tensor[]) =>
   wanted.flatMap(({ name, binary }) =>
@@ -231,11 +240,11 @@ function wantedOf(
 
 /** What is known here of the parameters of a request. */
 const inferenceOptions = z.object({
-  deadline: z.number().min(0.05).max(longestSeconds).optional(),
+  deadline: z.number().min(shortestSeconds).max(longestSeconds).optional(),
   /** Microseconds, as clients of Triton say it. */
   timeout: z
     .number()
-    .min(50_000)
+    .min(shortestSeconds * 1e6)
     .max(longestSeconds * 1e6)
     .optional(),
   top_k: z.int().min(1).max(100).optional(),

@@ -61,7 +61,7 @@ const metadataAt = (path: ModelPath) =>
     request: { params: paramsOf(path) },
     responses: {
       200: { description: 'It.', content: { 'application/json': { schema: modelMetadata } } },
-      ...errors('not_found', 'model_not_ready', 'no_prediction_model'),
+      ...errors('not_found', 'validation_failed', 'model_not_ready', 'no_prediction_model'),
     },
   });
 
@@ -78,7 +78,7 @@ const configAt = (path: ModelPath) =>
     request: { params: paramsOf(path) },
     responses: {
       200: { description: 'It.', content: { 'application/json': { schema: modelConfig } } },
-      ...errors('not_found', 'model_not_ready', 'no_prediction_model'),
+      ...errors('not_found', 'validation_failed', 'model_not_ready', 'no_prediction_model'),
     },
   });
 

@@ -47,7 +47,7 @@ const modelAt = (path: ModelPath) =>
     request: { params: paramsOf(path) },
     responses: {
       200: { description, content },
-      ...errors('not_found', 'model_not_ready', 'no_prediction_model'),
+      ...errors('not_found', 'validation_failed', 'model_not_ready', 'no_prediction_model'),
     },
   });
 

@@ -16,7 +16,7 @@ import {
   unvalidatedQuery,
 } from '../../openapi/describe.ts';
 import type { Room } from '../../predicting/memory.ts';
-import { predictionProblems } from '../../predicting/predictor.ts';
+import { longestSeconds, predictionProblems, shortestSeconds } from '../../predicting/predictor.ts';
 import { validationProblem } from '../../problems.ts';
 import { discardBody } from '../../requests/body.ts';
 import { optionsInQuery } from '../../requests/query.ts';
@@ -35,7 +35,7 @@ export const predictionOptions = z.strictObject({
     .max(100)
     .default(5)
     .meta({ description: 'Classes that a classifier tells of, best first.' }),
-  deadline: z.number().min(0.05).max(60).optional().meta({
+  deadline: z.number().min(shortestSeconds).max(longestSeconds).optional().meta({
     description: 'Seconds that the answer is waited for. Absent: PREDICTION_DEADLINE_SECONDS, 2.',
     example: 2,
   }),
@@ -111,19 +111,17 @@ export function registerPredict(api: Api, base: Base): void {
 
 /**
  * Refuses before the picture is read what would be refused behind it, by what the query says. What is refused is taken off the wire, so that its
- * sender reads why. Throws `overloaded`, `no_prediction_model`, `unknown_model`, `model_not_ready`.
+ * sender reads why. Throws `validation_failed`, `overloaded`, `no_prediction_model`, `unknown_model`, `model_not_ready`.
  */
 async function requireRoom(c: ApiContext): Promise<void> {
   const { predicting } = c.var.deps;
   const { owner, priority } = c.var.caller;
-  const { model, deadline } = c.req.query();
+  const { model } = c.req.query();
   const bytes = Number(c.req.header('content-length') ?? '0');
   try {
+    const { deadline } = optionsOf(c);
     const models = await predicting.intake(() => predicting.served.candidates(model));
-    predicting.predictor.requireRoom(
-      { owner, priority, bytes, deadlineMs: deadlineMs(c, Number(deadline)) },
-      models,
-    );
+    predicting.predictor.requireRoom({ owner, priority, bytes, deadlineMs: deadlineMs(c, deadline) }, models);
   } catch (error) {
     await discardBody(c);
     throw error;
@@ -132,12 +130,12 @@ async function requireRoom(c: ApiContext): Promise<void> {
 
 /** `seconds` of the request; those of the configuration where it says none. */
 const deadlineMs = (c: ApiContext, seconds: number | undefined): number =>
-  1000 * (seconds || c.var.deps.config.predictions.deadlineSeconds);
+  1000 * (seconds ?? c.var.deps.config.predictions.deadlineSeconds);
 
 async function readRequest(c: ApiContext, room: Pick<Room, 'grow'>) {
   const { caller, deps, traceId } = c.var;
   const picture = await readPicture(c, deps.config.predictions.bytes, room);
-  const options = optionsOf(c, picture);
+  const options = optionsOf(c, picture.fields);
   const request: PredictionRequest = {
     owner: caller.owner,
     priority: caller.priority,
@@ -154,7 +152,8 @@ async function readRequest(c: ApiContext, room: Pick<Room, 'grow'>) {
   return { request, options };
 }
 
-function optionsOf(c: ApiContext, { fields }: SentPicture): PredictionOptions {
+/** Those in the query count before those of the form. Throws `validation_failed`. */
+function optionsOf(c: ApiContext, fields: SentPicture['fields'] = {}): PredictionOptions {
   const read = predictionOptions.safeParse(
     optionsInQuery(predictionOptions, { ...fields, ...c.req.queries() }),
   );

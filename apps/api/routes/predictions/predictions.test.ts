@@ -87,6 +87,8 @@ test('with no model a picture is refused, large ones too, and that is counted', 
     Array(3).fill([503, 'no_prediction_model']),
   );
   expect(refused[0]?.headers.get('retry-after')).toBe('5');
+  // What is wrong with it is told before.
+  expect((await predict(Uint8Array.of(1), { query: '?deadline=-5' })).status).toBe(422);
   expect(await refusals('no_prediction_model')).toBe(before + 3);
 });
 

@@ -91,7 +91,7 @@ print(
     json.dumps(
         {
             "protocol": try_all(protocol(), [response_schema_conformance]),
-            "own": try_all(own(), [response_schema_conformance, content_type_conformance]),
+            "own": try_all(own(), [status_code_conformance, response_schema_conformance, content_type_conformance]),
         }
     )
 )

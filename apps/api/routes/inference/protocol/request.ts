@@ -8,11 +8,10 @@ import { ProblemError } from '@darkroom/contract';
 import { dataFromJson } from '@darkroom/prediction/tensors/json.ts';
 import {
   bytesOf,
-  datatypes,
   elementsOf,
   isNumeric,
-  mostAxes,
   type Tensor,
+  tensorHeader,
   tensorProblem,
 } from '@darkroom/prediction/tensors/tensor.ts';
 import { z } from 'zod';
@@ -30,10 +29,8 @@ export const parameters = z.record(z.string(), z.unknown());
 
 const name = z.string().min(1).max(mostName);
 
-export const requestInput = z.object({
+export const requestInput = tensorHeader.extend({
   name,
-  shape: z.array(z.int().min(0)).max(mostAxes),
-  datatype: z.enum(datatypes),
   parameters: parameters.nullish(),
   data: z.unknown().optional(),
 });
