@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LaneDied, LaneEnded, LaneStalled } from '../errors.ts';
 import { trialBuild, type trialShape } from '../testing/trial.ts';
@@ -47,6 +48,21 @@ it.skipIf(process.platform !== 'linux').each(['auto', 'off'] as const)(
     }
   },
 );
+
+it.skipIf(process.platform !== 'linux')('makes way no less than who opens it', async () => {
+  const script = `
+    import { getPriority } from 'node:os';
+    import { openLane } from ${JSON.stringify(new URL('lane.ts', import.meta.url).href)};
+    import { trialBuild } from ${JSON.stringify(new URL('../testing/trial.ts', import.meta.url).href)};
+    const lane = await openLane({ ...trialBuild, nice: 7 }, { greeting: 'good day' });
+    console.log(JSON.stringify([getPriority(), getPriority(lane.pid)]));
+    await lane.close();`;
+  const node = [process.execPath, '--input-type=module', '-e', script];
+  const { stdout } = await promisify(execFile)('nice', ['-n', '9', ...node]);
+  const [own, ofLane] = JSON.parse(stdout);
+  expect(own).toBeGreaterThanOrEqual(9);
+  expect(ofLane).toBe(own);
+});
 
 describe('a lane', () => {
   let lane: Trial;

@@ -4,7 +4,7 @@
  */
 import { chmodSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import module from 'node:module';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SandboxReport } from '@darkroom/contract/sandbox.ts';
@@ -54,7 +54,9 @@ else {
 }
 
 /** Others go first. It is said here, as a priority is a thread's, and those that the child begins have that of the thread which becomes it. */
-function makeWay(nice: number): void {
+function makeWay(wanted: number): void {
+  // Who has started it may make way further already, and nobody may come back from that without privileges.
+  const nice = Math.max(wanted, getPriority());
   setPriority(nice);
   try {
     // Linux may share the processors among sessions before it does among their processes; a lane is a session.
