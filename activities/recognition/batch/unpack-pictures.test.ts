@@ -1,5 +1,58 @@
-import { expect, it } from 'vitest';
-import { shownName } from './unpack-pictures.ts';
+import type { ArchiveSource } from '@darkroom/contract';
+import { jobActivity } from '@darkroom/frame';
+import { depsOver, startFrame, type TestFrame } from '@darkroom/frame/testing.ts';
+import { allNeeded, getCheckpoint } from '@darkroom/records';
+import { submitted, toy } from '@darkroom/records/testing.ts';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { zipOf } from '../testing/archives.ts';
+import { shownName, unpackPictures } from './unpack-pictures.ts';
+
+let frame: TestFrame;
+beforeAll(async () => {
+  frame = await startFrame();
+});
+afterAll(() => frame?.close());
+
+it('leaves nothing in the ledger of an archive that is refused whole, and refuses it again', async () => {
+  const { records, storage, deps } = frame;
+  const { db, sql } = records.records;
+  const jobId = await submitted(records.records, { items: 0 });
+  const packed = zipOf(['a.jpg', 'b.jpg', 'c.jpg'].map((name) => ({ name, body: Buffer.from(name) })));
+  const {
+    uri,
+    etag,
+    size: bytes,
+  } = await storage.putBytes('in/pictures.zip', packed, {
+    contentType: 'application/zip',
+    signal: new AbortController().signal,
+  });
+  const archive: ArchiveSource = { uri, etag, bytes, format: 'zip' };
+  const unpackedWith = (given: typeof deps) =>
+    new MockActivityEnvironment().run(
+      jobActivity(given, (attempt) => unpackPictures(attempt, archive)),
+      { jobId, run: 1, stage: 'read' },
+    );
+  const needed = async (): Promise<string[]> => {
+    const uris: string[] = [];
+    for await (const one of allNeeded(db, jobId)) uris.push(one);
+    return uris;
+  };
+  expect(await unpackedWith(deps)).toEqual({ found: 3, done: true });
+  expect(await needed()).toHaveLength(3);
+  // As a turn leaves it that was over before all was unpacked.
+  await sql`update job_checkpoints set done = false where job_id = ${jobId}`;
+  const narrow = depsOver(records, {
+    storage,
+    kinds: { toy },
+    env: { S3_ENDPOINT: frame.s3.endpoint, LIMIT_PLAN_ROWS: '2' },
+  });
+  for (let time = 0; time < 2; time++) {
+    await expect(unpackedWith(narrow)).rejects.toThrow('more than 2 entries');
+    expect(await needed()).toEqual([]);
+    expect((await getCheckpoint(db, jobId, 'read'))?.found ?? 0).toBe(0);
+  }
+}, 60_000);
 
 it('keeps a name that was refused as Postgres takes it', () => {
   expect(shownName('a\0b\n.jpg')).toBe('a\ufffdb\ufffd.jpg');

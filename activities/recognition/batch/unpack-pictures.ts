@@ -4,7 +4,7 @@ import { type ArchiveSource, type BatchPicture, type Planned, ProblemError } fro
 import { type Attempt, folderOf, gotOn, saveFound } from '@darkroom/frame';
 import { failpoint, releaseMemory } from '@darkroom/platform';
 import { Lanes } from '@darkroom/platform/lanes.ts';
-import { type FoundItem, failFoundAgain, openCheckpoint } from '@darkroom/records';
+import { type FoundItem, failFoundAgain, forgetFound, openCheckpoint } from '@darkroom/records';
 import { rangeSource } from '@darkroom/storage';
 import type { ArchiveEntry } from '../archive/read.ts';
 import { unpack } from '../archive/unpack.ts';
@@ -35,7 +35,13 @@ export async function unpackPictures(attempt: Attempt, archive: ArchiveSource): 
     attempt.progress.counts(call.stage, found, found);
     return { found, done };
   }
-  return new UnpackingTurn(attempt, archive, found).run();
+  try {
+    return await new UnpackingTurn(attempt, archive, found).run();
+  } catch (error) {
+    // The same archive will not do later either: what was unpacked of it is needed no more, and goes with the run's other remains.
+    if (error instanceof ProblemError && error.problem.fault !== 'ours') await forgetFound(db, fence, kind);
+    throw error;
+  }
 }
 
 class UnpackingTurn {
