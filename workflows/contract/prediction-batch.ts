@@ -36,8 +36,8 @@ export const batchOptions = z
   .meta({ id: 'BatchPredictionOptions' });
 export type BatchOptions = z.infer<typeof batchOptions>;
 
-/** Most pictures that stand in a request: more come as a list. */
-const mostPictures = 10_000;
+/** Most pictures that stand in a request, which LIMIT_JSON_BYTES has room for as shipped: more come as a list. */
+const mostPictures = 1000;
 
 export const batchRequest = batchOptions
   .extend({
@@ -46,12 +46,10 @@ export const batchRequest = batchOptions
         'With a closing slash the objects under a prefix; else a list (`.csv` with a column `uri`, `.ndjson`, `.jsonl`) or an archive (`.zip`, `.tar`, `.tar.gz`, `.tgz`) in the store.',
       example: 's3://bucket/photos/',
     }),
-    pictures: z
-      .array(z.string().max(4096))
-      .min(1)
-      .max(mostPictures)
-      .optional()
-      .meta({ description: 'URIs of pictures.' }),
+    pictures: z.array(z.string().max(4096)).min(1).max(mostPictures).optional().meta({
+      description:
+        'URIs of pictures, as many as LIMIT_JSON_BYTES has room for, too (64 KiB as shipped); more come as a list.',
+    }),
     upload: z.uuid().optional().meta({ description: 'Id of an upload of such a list or archive.' }),
   })
   .refine(
