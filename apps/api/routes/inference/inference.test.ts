@@ -179,6 +179,9 @@ describe('with a model', () => {
     await expect.poll(() => status('/v2/models/owls/config')).toBe(503);
     expect(await status('/v2/models/owls/versions/1/config')).toBe(200);
     await tellOpen();
+    await tell();
+    // What follows asks birds: until that is heard of, none is there.
+    await expect.poll(() => status('/v2/models/birds/config')).toBe(200);
   });
 
   test('every error is an object with that one key', async () => {
