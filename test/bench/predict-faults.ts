@@ -11,7 +11,7 @@ import {
   type Crowd,
   knownPictures,
 } from '../faults/predictions/crowd.ts';
-import { type House, openHouse } from '../faults/predictions/house.ts';
+import { type House, openHouse, type Replaced } from '../faults/predictions/house.ts';
 import { judge, type Verdict, waitsAfter } from '../faults/predictions/verdict.ts';
 import { type Figure, gather, say } from './measure/report.ts';
 import { startBenchStack } from './measure/stack.ts';
@@ -83,7 +83,7 @@ async function bench(): Promise<void> {
 
 async function underKills(house: House, crowd: Crowd) {
   const [workers = 0, lanes = 0, apis = 0] = options.kills.split(',').map(Number);
-  const deaths = { workers: [] as number[], apis: [] as number[] };
+  const deaths = { workers: [] as number[], apis: [] as Replaced[] };
   const lanesBackMs: number[] = [];
   const blows = shuffled(
     [
@@ -97,9 +97,9 @@ async function underKills(house: House, crowd: Crowd) {
         say(`a lane of worker ${i % 2} killed, another one after ${seconds(lanesBackMs.at(-1))} s`);
       }),
       ...Array.from({ length: apis }, (_, i) => async () => {
-        deaths.apis.push(performance.now());
-        const { backMs } = await house.api.replace(i % 2, 'SIGKILL');
-        say(`API ${i % 2} killed, another one after ${seconds(backMs)} s`);
+        const killed = await house.api.replace(i % 2, 'SIGKILL');
+        deaths.apis.push(killed);
+        say(`API ${i % 2} killed, another one after ${seconds(killed.backMs)} s`);
       }),
     ],
     crowd.random,

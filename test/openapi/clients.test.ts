@@ -87,11 +87,17 @@ describe.skipIf(python.missing)(`of openapi-python-client (${python.missing ?? '
       await writeFile(join(folder, 'openapi.json'), JSON.stringify(document));
       const config = {
         post_hooks: [],
-        // What is not JSON or text is bytes.
-        content_type_overrides: {
-          'application/zip': 'application/octet-stream',
-          'image/*': 'application/octet-stream',
-        },
+        // What is neither JSON nor a form is bytes.
+        content_type_overrides: Object.fromEntries(
+          [
+            'application/zip',
+            'application/gzip',
+            'application/x-tar',
+            'application/x-ndjson',
+            'text/csv',
+            'image/*',
+          ].map((type) => [type, 'application/octet-stream']),
+        ),
       };
       await writeFile(join(folder, 'config.json'), JSON.stringify(config));
       const made = await run(

@@ -1,6 +1,7 @@
 /** What is to be said of a crowd's answers. */
 import type { Records } from '@darkroom/records';
 import type { Asked } from './crowd.ts';
+import type { Replaced } from './house.ts';
 
 export interface Verdict {
   readonly asked: number;
@@ -17,15 +18,16 @@ export interface Verdict {
   readonly others: Readonly<Record<string, number>>;
 }
 
-/** `killed`: the moments at which an API was killed; what was in flight then may be lost with it. */
+/** `killed`: when an API was told to die, and how long that took; what was in flight then may be lost with it. */
 export async function judge(
   all: readonly Asked[],
   records: Pick<Records, 'sql'>,
-  killed: readonly number[] = [],
+  killed: readonly Pick<Replaced, 'told' | 'endedMs'>[] = [],
 ): Promise<Verdict> {
   const stayed = all.filter(({ status, broken }) => status !== undefined || broken !== undefined);
   const isLost = ({ lost, began, ended }: Asked): boolean =>
-    lost !== undefined && killed.some((at) => began <= at + graceMs && at <= ended);
+    lost !== undefined &&
+    killed.some(({ told, endedMs }) => began <= told + endedMs + graceMs && told <= ended);
   const [lost, rest] = [stayed.filter(isLost), stayed.filter((one) => !isLost(one))];
   const corrupt = rest.filter(({ picture }) => picture.answer === undefined);
   const good = rest.filter(({ picture }) => picture.answer !== undefined);
@@ -51,7 +53,7 @@ export async function judge(
   };
 }
 
-/** The signal and the connections' end are not seen at one moment. */
+/** The process' end and that of its connections are not seen at one moment. */
 const graceMs = 50;
 
 const isOurs = ({ status = 0 }: Asked): boolean => status >= 500;
