@@ -15,6 +15,7 @@ beforeAll(async () => {
       LIMIT_UPLOAD_BYTES: String(20 * MB),
       LIMIT_VIDEO_BYTES: String(20 * MB),
       LIMIT_PLAN_BYTES: String(20 * MB),
+      LIMIT_MODEL_BYTES: String(20 * MB),
     },
     engineAway,
   );
