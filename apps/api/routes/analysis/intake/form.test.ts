@@ -145,7 +145,7 @@ describe('AnalysisForm', () => {
     ['maxDetections', '0'],
     ['maxDetections', '1.5'],
     ['classAgnostic', 'maybe'],
-    ['model', 'x'.repeat(101)],
+    ['model', 'x'.repeat(201)],
     ['labels', 'y'.repeat(101)],
   ])('refuses %s=%s', (name, value) => {
     expect(() => read([name, value])).toThrow(expect.objectContaining({ name: 'ZodError' }));
