@@ -101,6 +101,10 @@ export const modelIdentity = z
   .meta({ id: 'ModelIdentity' });
 export type ModelIdentity = z.infer<typeof modelIdentity>;
 
+/** A version as the key of a map; no two have the same. */
+export const modelKey = ({ name, version, digest }: ModelIdentity): string =>
+  JSON.stringify([name, version, digest]);
+
 /** The JSON result of one photo, as it lies in S3. A function of its input alone: no clock, no job id. */
 export const photoResult = z
   .object({

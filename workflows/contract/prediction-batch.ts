@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { KindDefinition } from './kind.ts';
 import { uriOfList } from './list.ts';
 import { modelIdentity, storableText } from './photo.ts';
-import { predictionOutput, predictionState } from './prediction.ts';
+import { predictionOutput, predictionState, topClasses } from './prediction.ts';
 import { problemRecord } from './problem.ts';
 
 export const batchFormats = ['ndjson', 'csv'] as const;
@@ -14,12 +14,7 @@ export const batchOptions = z
       .min(1)
       .default('default')
       .meta({ description: 'Name of a model, or `default`. The first attempt pins its version.' }),
-    topK: z
-      .int()
-      .min(1)
-      .max(100)
-      .default(5)
-      .meta({ description: 'Classes that a classifier tells of, best first.' }),
+    topK: topClasses,
     threshold: z
       .number()
       .min(0)

@@ -19,6 +19,14 @@ export const scoredLabel = z
   .meta({ id: 'ScoredLabel' });
 export type ScoredLabel = z.infer<typeof scoredLabel>;
 
+/** How many of the best classes an answer has; an option of predictions, one at a time or in batches. */
+export const topClasses = z
+  .int()
+  .min(1)
+  .max(100)
+  .default(5)
+  .meta({ description: 'Classes that a classifier tells of, best first.' });
+
 /** What a model says of a picture beside the class. */
 export const predictionOutput = z.object({
   width: z.int().meta({ description: 'Pixels, EXIF orientation applied, as those of boxes.' }),

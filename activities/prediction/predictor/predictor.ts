@@ -2,7 +2,13 @@
  * Predictions as whoever waits for one asks for it: gathered with others, handed over as one durable unit, and answered from the row that
  * the worker has written. What was handed over is carried out and found, also where this process dies meanwhile.
  */
-import { type ModelIdentity, type PredictBatch, ProblemError, type ProblemRecord } from '@darkroom/contract';
+import {
+  type ModelIdentity,
+  modelKey,
+  type PredictBatch,
+  ProblemError,
+  type ProblemRecord,
+} from '@darkroom/contract';
 import { currentSpan, withSharedSpan } from '@darkroom/platform';
 import type { Records } from '@darkroom/records';
 import { type AskedInference, type BatchItem, packBatch } from '../batch.ts';
@@ -253,7 +259,7 @@ export class Predictor {
   }
 
   #gathererOf(model: ModelIdentity): Gatherer<Work> {
-    const version = JSON.stringify([model.name, model.version, model.digest]);
+    const version = modelKey(model);
     const known = this.#gatherers.get(version);
     if (known !== undefined) return known.gatherer;
     // Of the trace of no request: it is for all of them.

@@ -1,5 +1,5 @@
 /** What each model version has predicted for this process since it started, the last thousand of them, as statistics of inference servers count it. */
-import type { ModelIdentity, PredictionTimings } from '@darkroom/contract';
+import { type ModelIdentity, modelKey, type PredictionTimings } from '@darkroom/contract';
 import type { Seen } from '@darkroom/prediction/predictor/predictor.ts';
 
 /** How often, and for how long in all, milliseconds. */
@@ -54,7 +54,7 @@ export class PredictionStatistics implements Seen {
   };
 
   #of(model: ModelIdentity): Counted {
-    const key = JSON.stringify([model.name, model.version, model.digest]);
+    const key = modelKey(model);
     const known = this.#versions.get(key);
     if (known !== undefined) return known;
     const none = Object.fromEntries(steps.map((step) => [step, { count: 0, ms: 0 }])) as Record<Step, Spent>;

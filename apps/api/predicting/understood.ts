@@ -1,5 +1,5 @@
 /** What workers have understood of model versions. A digest is of file and card, so that what is known of one stays so. */
-import type { ModelIdentity, OpenedModel } from '@darkroom/contract';
+import { type ModelIdentity, modelKey, type OpenedModel } from '@darkroom/contract';
 import { understoodVersion } from '@darkroom/models';
 import type { Db } from '@darkroom/records';
 
@@ -18,8 +18,7 @@ export class UnderstoodModels {
 
   /** Undefined where no worker has ever opened it. Throws `records_unavailable`. */
   async of(identity: ModelIdentity): Promise<OpenedModel | undefined> {
-    const { name, version, digest } = identity;
-    const key = JSON.stringify([name, version, digest]);
+    const key = modelKey(identity);
     const known = this.#known.get(key);
     if (known !== undefined && known.until > performance.now()) return known.model;
     const model = await understoodVersion(this.#db, identity);

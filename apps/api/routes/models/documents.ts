@@ -6,6 +6,7 @@ import {
   type ModelService,
   type ModelVersion,
   type ModelVersionDetail,
+  modelKey,
   type OpenedModel,
   ProblemError,
   type ProblemRecord,
@@ -54,9 +55,7 @@ export async function modelDocuments(db: Db, name?: string): Promise<Model[]> {
   const models = Map.groupBy(versions, (one) => one.name);
   return [...models].map(([ofName, known]) => ({
     name: ofName,
-    versions: known.map((one) =>
-      versionDocument(now, one, rows.get(identityOf(one)), read.get(identityOf(one))),
-    ),
+    versions: known.map((one) => versionDocument(now, one, rows.get(modelKey(one)), read.get(modelKey(one)))),
     aliases: aliases.filter((alias) => alias.name === ofName).map(aliasDocument),
   }));
 }
@@ -112,14 +111,12 @@ export const withCanary = ({ version, canary }: ReturnType<typeof targetOf>) => 
   canary: canary ?? null,
 });
 
-const identityOf = ({ name, version, digest }: ModelIdentity): string =>
-  JSON.stringify([name, version, digest]);
 const byIdentity = <T extends ModelIdentity>(all: readonly T[]): ReadonlyMap<string, T> =>
-  new Map(all.map((one) => [identityOf(one), one]));
+  new Map(all.map((one) => [modelKey(one), one]));
 const isSame =
   (a: ModelIdentity) =>
   (b: ModelIdentity): boolean =>
-    identityOf(a) === identityOf(b);
+    modelKey(a) === modelKey(b);
 
 function versionDocument(
   now: ModelsNow,

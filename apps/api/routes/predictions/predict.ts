@@ -1,6 +1,6 @@
 /** `POST /predict`: a picture in, its class out, once the row of it is there. */
 import { createHash } from 'node:crypto';
-import { ProblemError, predictionAnswer } from '@darkroom/contract';
+import { ProblemError, predictionAnswer, topClasses } from '@darkroom/contract';
 import { fingerprintOf } from '@darkroom/dispatch';
 import { fractionOf, modelOptionLength } from '@darkroom/models';
 import type { PredictionRequest } from '@darkroom/prediction/predictor/predictor.ts';
@@ -29,12 +29,7 @@ export const predictionOptions = z.strictObject({
     example: 'default',
   }),
   detail: z.boolean().default(false).meta({ description: 'Whether to tell more than `id` and `result`.' }),
-  topK: z
-    .int()
-    .min(1)
-    .max(100)
-    .default(5)
-    .meta({ description: 'Classes that a classifier tells of, best first.' }),
+  topK: topClasses,
   deadline: z.number().min(shortestSeconds).max(longestSeconds).optional().meta({
     description: 'Seconds that the answer is waited for. Absent: PREDICTION_DEADLINE_SECONDS, 2.',
     example: 2,
