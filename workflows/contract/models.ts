@@ -1,6 +1,9 @@
 /** What workers understand of the models that they open. */
 import { z } from 'zod';
 
+/** Characters of the option `model` at most, of whatever takes it: a name, an `@` and what is behind it. */
+export const modelOptionLength = 200;
+
 const perChannel = z.array(z.number()).length(3);
 
 /** How a picture becomes the input: value = (pixel · scale − mean) / std, pixel 0–255. */

@@ -1,6 +1,7 @@
 /** Photo recognition: options, what is found, results. */
 import { z } from 'zod';
 import type { KindDefinition } from './kind.ts';
+import { modelOptionLength } from './models.ts';
 import { storable } from './problem.ts';
 
 /** Text that goes into rows: up to `most` characters of well-formed Unicode. */
@@ -24,7 +25,7 @@ const scoresByLabel = z.preprocess(
 
 export const analysisOptions = z
   .strictObject({
-    model: storableText(200).min(1).default('default').meta({
+    model: storableText(modelOptionLength).min(1).default('default').meta({
       description: '`default`, the name of a model, `NAME@ALIAS` or `NAME@VERSION`.',
     }),
     scoreThreshold: z

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { KindDefinition } from './kind.ts';
 import { uriOfList } from './list.ts';
+import { modelOptionLength } from './models.ts';
 import { modelIdentity, storableText } from './photo.ts';
 import { predictionOutput, predictionState, topClasses } from './prediction.ts';
 import { problemRecord } from './problem.ts';
@@ -10,7 +11,7 @@ export const batchFormats = ['ndjson', 'csv'] as const;
 
 export const batchOptions = z
   .strictObject({
-    model: storableText(100)
+    model: storableText(modelOptionLength)
       .min(1)
       .default('default')
       .meta({ description: 'Name of a model, or `default`. The first attempt pins its version.' }),

@@ -9,6 +9,3 @@ export const aliasPattern = /^(?!v?\d)(?![\da-f]{12}$)[a-z][a-z0-9_-]{0,63}$/;
 
 /** The alias by which the bare name of a model goes, where it is set. */
 export const PRODUCTION = 'production';
-
-/** Characters of the option `model` at most: a name, an `@` and what is behind it. */
-export const modelOptionLength = 200;

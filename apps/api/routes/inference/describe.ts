@@ -1,5 +1,5 @@
 /** What the routes of the Open Inference Protocol share in describing themselves. */
-import { type ProblemCode, problemKinds } from '@darkroom/contract';
+import { modelOptionLength, type ProblemCode, problemKinds } from '@darkroom/contract';
 import { z } from '@hono/zod-openapi';
 
 /** Each is there with and without a version. */
@@ -9,7 +9,7 @@ export type ModelPath = (typeof modelPaths)[number];
 const nameOf = (name: string, description: string, example: string) =>
   z
     .string()
-    .max(200)
+    .max(modelOptionLength)
     .meta({ description, example, param: { name, in: 'path' } });
 
 const model = nameOf('model', 'Name of a model, or `default`.', 'efficientnet-lite0');

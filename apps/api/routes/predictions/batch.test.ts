@@ -1,4 +1,4 @@
-import { archiveSource, listSource } from '@darkroom/contract';
+import { archiveSource, listSource, modelOptionLength } from '@darkroom/contract';
 import { getStage } from '@darkroom/records';
 import type { Grant } from '@darkroom/storage';
 import { keysUnder } from '@darkroom/storage/testing.ts';
@@ -87,6 +87,13 @@ test('pictures named in the request become a list: their plan asks the store for
   expect(String(await api.storage.getBytes(source.uri, { maxBytes: 1000 }))).toBe(
     '{"uri":"s3://darkroom-test/photos/a.jpg"}\n{"uri":"s3://b/c"}\n',
   );
+});
+
+test('a model is named in as many characters as a prediction takes', async () => {
+  const of = (characters: number) =>
+    asked({ source: 's3://darkroom-test/photos/', model: 'x'.repeat(characters) });
+  expect(await of(modelOptionLength)).toMatchObject({ status: 202 });
+  expect(await of(modelOptionLength + 1)).toMatchObject({ status: 422, code: 'validation_failed' });
 });
 
 test('what cannot be begun is refused', async () => {

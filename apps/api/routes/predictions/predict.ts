@@ -1,8 +1,8 @@
 /** `POST /predict`: a picture in, its class out, once the row of it is there. */
 import { createHash } from 'node:crypto';
-import { ProblemError, predictionAnswer, topClasses } from '@darkroom/contract';
+import { modelOptionLength, ProblemError, predictionAnswer, topClasses } from '@darkroom/contract';
 import { fingerprintOf } from '@darkroom/dispatch';
-import { fractionOf, modelOptionLength } from '@darkroom/models';
+import { fractionOf } from '@darkroom/models';
 import type { PredictionRequest } from '@darkroom/prediction/predictor/predictor.ts';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from '../../context.ts';
