@@ -17,7 +17,7 @@ import { optionsInQuery } from './query.ts';
 
 /**
  * Reads a whole request: gives its list to `take`, which must read all of it, and comes to the options, defaults filled in. Throws
- * ProblemError, ZodError.
+ * ProblemError, ZodError, and what `requireOptions` throws.
  */
 export type ReadList = (take: (list: ListContent) => Promise<void>) => Promise<Record<string, unknown>>;
 
@@ -28,19 +28,29 @@ export interface ListTaken {
   readonly archives: boolean;
 }
 
+/** Throws for options that come to nothing here. */
+type RequireOptions = (input: Record<string, unknown>) => Promise<void>;
+
 /** The media types of lists, and of archives. */
 export const typesTaken = (archives: boolean): Readonly<Partial<Record<SourceFormat, string>>> =>
   archives ? sourceTypes : listTypes;
 
-/** How to read the request; undefined where its body is neither a list nor a form. */
-export function listReader(c: ApiContext, taken: ListTaken): ReadList | undefined {
+/**
+ * How to read the request; undefined where its body is neither a list nor a form. `requireOptions` is asked as soon as the options are known: before
+ * a byte of the body where they stand in the query, before the file where a form has them first.
+ */
+export function listReader(
+  c: ApiContext,
+  taken: ListTaken,
+  requireOptions: RequireOptions,
+): ReadList | undefined {
   const { options, archives } = taken;
   const type = c.req.header('content-type') ?? '';
   const media = type.split(';')[0]?.trim().toLowerCase();
-  if (media === 'multipart/form-data') return (take) => readForm(c, type, taken, take);
+  if (media === 'multipart/form-data') return (take) => readForm(c, type, { ...taken, requireOptions }, take);
   const types = Object.entries(typesTaken(archives)) as [SourceFormat, string][];
   const format = types.find(([, each]) => each === media)?.[0];
-  return format && ((take) => readBody(c, { type, format, options }, take));
+  return format && ((take) => readBody(c, { type, format, options, requireOptions }, take));
 }
 
 /** Throws `validation_failed` where a request whose options stand elsewhere has a query. */
@@ -55,7 +65,12 @@ export function requireNoQuery(c: ApiContext, elsewhere: string): void {
 
 async function readBody(
   c: ApiContext,
-  { type, format, options }: { type: string; format: SourceFormat; options: z.ZodObject },
+  {
+    type,
+    format,
+    options,
+    requireOptions,
+  }: { type: string; format: SourceFormat; options: z.ZodObject; requireOptions: RequireOptions },
   take: Parameters<ReadList>[0],
 ): Promise<Record<string, unknown>> {
   const charset = /;\s*charset\s*=\s*"?([^\s;"]*)/i.exec(type)?.[1] ?? 'utf-8';
@@ -66,6 +81,7 @@ async function readBody(
   // Said before a byte is read, where it is known by then.
   const announced = Number(c.req.header('content-length') ?? '0');
   requireSourceSize('The list', format, announced, c.var.deps.config.limits);
+  await requireOptions(parsed.data);
   await take({ format, content: requestBody(c) });
   return parsed.data;
 }
@@ -82,7 +98,7 @@ export const listForm = ({ options, archives }: ListTaken) =>
 async function readForm(
   c: ApiContext,
   type: string,
-  { options, archives }: ListTaken,
+  { options, archives, requireOptions }: ListTaken & { readonly requireOptions: RequireOptions },
   take: Parameters<ReadList>[0],
 ): Promise<Record<string, unknown>> {
   requireNoQuery(c, 'the field parameters');
@@ -97,6 +113,7 @@ async function readForm(
     if (part.name === 'parameters') {
       if (part.kind === 'file') throw fieldProblem(part.name, 'has to be JSON, without a filename');
       given = options.parse(jsonIn(part.value, 'The field parameters'));
+      await requireOptions(given);
     } else {
       if (part.kind === 'field') throw fieldProblem(part.name, 'has to be a file, with a filename');
       await take({ format: sourceFormatOf(part.filename, archives), content: part.content });
@@ -104,5 +121,8 @@ async function readForm(
     }
   }
   if (!taken) throw fieldProblem('file', 'is missing; it is the list');
-  return given ?? options.parse({});
+  if (given !== undefined) return given;
+  const defaults = options.parse({});
+  await requireOptions(defaults);
+  return defaults;
 }

@@ -113,18 +113,14 @@ export async function submitListed<Request extends z.ZodType, Row extends object
 ): Promise<Accepted> {
   const { caller, deps } = c.var;
   const { kind, stage, archives = false } = intake;
-  const read = listReader(c, { options: kind.input, archives });
+  const read = listReader(c, { options: kind.input, archives }, async (input) => intake.require?.(c, input));
   if (read === undefined) return submitNamed(c, intake);
   try {
     return await deps.dispatch.submitReceivedList(kind.kind, caller, {
       idempotencyKey: keyOf(c),
       stage,
       signal: c.req.raw.signal,
-      collect: async (take) => {
-        const input = await read(take);
-        await intake.require?.(c, input);
-        return { input };
-      },
+      collect: async (take) => ({ input: await read(take) }),
     });
   } catch (error) {
     await discardBody(c);

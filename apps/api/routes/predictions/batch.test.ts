@@ -1,8 +1,11 @@
-import { archiveSource, listSource, modelOptionLength } from '@darkroom/contract';
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { archiveSource, listSource, modelOptionLength, type OpenedModel } from '@darkroom/contract';
+import { registerVersion, tellModel } from '@darkroom/models';
 import { getStage } from '@darkroom/records';
 import type { Grant } from '@darkroom/storage';
 import { keysUnder } from '@darkroom/storage/testing.ts';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
 
@@ -15,6 +18,7 @@ beforeAll(async () => {
   const env = {
     LIMIT_ARCHIVE_BYTES: '2000',
     LIMIT_PLAN_BYTES: '1000',
+    CLIENT_IDLE_SECONDS: '10',
     DARKROOM_GRANTS: JSON.stringify([grant]),
   };
   api = await startTestApi(env, engineAway);
@@ -109,3 +113,74 @@ test('what cannot be begun is refused', async () => {
   form.append('file', new File(['x'], 'pictures.rar'));
   expect(await sent(form)).toMatchObject({ status: 422, code: 'validation_failed' });
 });
+
+/** Sends the beginning of a body, of which no more ever comes; what is answered all the same. */
+async function answeredUnfinished(query: string, type: string, beginning: string) {
+  const sending = request(`${api.url}/v1/batch-predictions${query}`, {
+    method: 'POST',
+    headers: { authorization: ann, 'content-type': type },
+  });
+  const answer = Promise.withResolvers<string>();
+  sending.on('response', (response) => text(response).then(answer.resolve, answer.reject));
+  sending.on('error', answer.reject);
+  sending.write(beginning);
+  try {
+    return answered.parse(JSON.parse(await answer.promise)).code;
+  } finally {
+    sending.destroy();
+  }
+}
+
+test('a model that no worker has, or has not open yet, is refused before the list or archive is read', async () => {
+  const { db } = api.records;
+  const birds: OpenedModel = {
+    name: 'birds',
+    version: '7',
+    digest: 'd'.repeat(64),
+    family: 'classifier',
+    guessed: false,
+    understood: 'as its card says',
+    labels: [{ classId: 0, label: 'robin' }],
+    input: {
+      width: 224,
+      height: 224,
+      layout: 'nchw',
+      colour: 'rgb',
+      dtype: 'float32',
+      scale: 1,
+      mean: [0, 0, 0],
+      std: [1, 1, 1],
+      fit: 'crop',
+      pad: 0,
+    },
+  };
+  await tellModel(db, 'a/1', { opened: birds, serves: 'predictions' });
+  const candidate = {
+    name: 'birds',
+    version: '8',
+    digest: 'e'.repeat(64),
+    sha256: 'f'.repeat(64),
+    bytes: 1,
+    card: {},
+    object: 'models/f',
+    serves: ['predictions'],
+    by: 'ann',
+  } as const;
+  await registerVersion(db, candidate, async () => true);
+  const code = async (model: string) => (await asked({ pictures: ['s3://b/c'], model })).code;
+  await vi.waitFor(async () => expect(await code('birds@8')).toBe('model_not_ready'), 10_000);
+
+  const form = (model: string) =>
+    [
+      '--x\r\ncontent-disposition: form-data; name="parameters"\r\n\r\n',
+      `${JSON.stringify({ model })}\r\n`,
+      '--x\r\ncontent-disposition: form-data; name="file"; filename="a.zip"\r\n\r\nPK',
+    ].join('');
+  for (const [model, expected] of [
+    ['nobody', 'unknown_model'],
+    ['birds@8', 'model_not_ready'],
+  ] as const) {
+    expect(await answeredUnfinished(`?model=${model}`, 'application/zip', 'PK')).toBe(expected);
+    expect(await answeredUnfinished('', 'multipart/form-data; boundary=x', form(model))).toBe(expected);
+  }
+}, 60_000);

@@ -41,11 +41,11 @@ const submitRoute = createRoute({
   ...listRequest(intake),
   responses: {
     202: { description: 'The job is queued.', content: { 'application/json': { schema: job } } },
-    ...problems('unknown_model', ...listProblems),
+    ...problems('unknown_model', 'model_not_ready', ...listProblems),
   },
 });
 
-/** Refuses a model that no worker has; where no worker has any, the job waits for one. */
+/** Refuses a model that no worker has, and a version that is not loaded; where no worker has any, the job waits for one. */
 async function requireKnown(c: ApiContext, model: string): Promise<void> {
   if (model === 'default') return;
   try {
