@@ -195,6 +195,56 @@ test('an archive that is sent, or lies in the store, is unpacked; what it hides 
   }
 });
 
+test('a rerun is a job of its own over the same archive: neither has to do with the other one, nor with its end', async () => {
+  const packed = [
+    { name: 'cat.jpg', body: cat },
+    { name: 'rocket.jpg', body: rocket },
+  ];
+  const answer = await tester.call('/v1/batch-predictions?topK=3', {
+    method: 'POST',
+    headers: { 'content-type': 'application/zip' },
+    body: new Uint8Array(zipOf(packed)),
+  });
+  const first = z.object({ id: z.string() }).parse(await answer.json()).id;
+  await platform.ended(first);
+  const files = () =>
+    Promise.all(['predictions.ndjson', 'predictions.csv'].map((path) => textOf(first, path)));
+  const before = await files();
+
+  const { body: again } = await platform.ask<Job>('POST', `/v1/jobs/${first}/rerun`, {
+    topK: 1,
+    formats: ['ndjson'],
+  });
+  expect(again.id).not.toBe(first);
+  expect(await platform.ended(again.id)).toMatchObject({ state: 'succeeded', rerunOf: first });
+  const results = await resultsOf(again.id);
+  const [cats, rockets] = await resultsOf(first);
+  expect(results).toMatchObject([
+    { picture: 'cat.jpg', result: cats?.result, score: cats?.score },
+    { picture: 'rocket.jpg', result: rockets?.result, score: rockets?.score },
+  ]);
+  expect(results.map(({ top }) => top?.length)).toEqual([1, 1]);
+  // What it has written is beside what the first one has, which stays as it was.
+  expect(await keysUnder(platform.storage, `batch-predictions/${again.id}/`)).not.toContainEqual(
+    expect.stringMatching(/\.csv$/),
+  );
+  expect(await files()).toEqual(before);
+  expect(cats?.top).toHaveLength(3);
+
+  const gone = async (id: string) => {
+    await platform.ask('DELETE', `/v1/jobs/${id}`);
+    await until(async () => (await platform.ask('GET', `/v1/jobs/${id}`)).status === 404, {
+      what: 'its end',
+    });
+  };
+  // The archive was sent with the first one, and is there for as long as the other may read it.
+  await gone(first);
+  expect(await resultsOf(again.id)).toEqual(results);
+  expect(await keysUnder(platform.storage, `batch-prediction-inputs/${first}/`)).toHaveLength(1);
+  await gone(again.id);
+  expect(await keysUnder(platform.storage, `batch-prediction-inputs/${first}/`)).toEqual([]);
+});
+
 test('what cannot be begun is refused before it is a job, or fails it by name', async () => {
   const refused = async (body: object) =>
     (await platform.ask('POST', '/v1/batch-predictions', body)).body.code;

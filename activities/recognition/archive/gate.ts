@@ -30,12 +30,36 @@ export type Verdict =
   | { readonly is: 'refused'; readonly number: number; readonly problem: ProblemRecord }
   | { readonly is: 'taken'; readonly number: number };
 
+/** What a gate knows of members behind which a reading goes on. */
+export interface Passed {
+  /** Those included that were passed over. */
+  readonly members: number;
+  /** The last number that was given. */
+  readonly numbered: number;
+  /** Names that were taken, as {@link marksOf} has them. */
+  readonly names: Uint8Array;
+}
+
 /** Whatever is that small may be as empty as it likes. */
 export const freeBytes = 64 << 20;
 const mostNameBytes = 1024;
 const archives = /\.(?:zip|tar|t?gz|t?bz2|t?xz|t?zst|7z|rar)$/i;
 /** What systems add to an archive: nobody has put it there. */
 const ofSystem = /(?:^|\/)(?:__MACOSX\/|\.DS_Store$|\._|Thumbs\.db$|desktop\.ini$)/;
+
+const markBytes = 12;
+/** What is kept of a name: a million long ones would take more memory than the process may have. */
+const markOf = (name: string): string =>
+  hash('sha1', name.replaceAll('\\', '/'), 'base64').slice(0, (markBytes * 4) / 3);
+
+/** Names as a gate keeps them, one after the other. */
+export const marksOf = (names: readonly string[]): Uint8Array =>
+  Buffer.concat(names.map((name) => Buffer.from(markOf(name), 'base64')));
+
+function* marksIn(names: Uint8Array): Generator<string> {
+  const bytes = Buffer.from(names.buffer, names.byteOffset, names.byteLength);
+  for (let at = 0; at < bytes.length; at += markBytes) yield bytes.toString('base64', at, at + markBytes);
+}
 
 /** Why a name is no path within an archive, in words that follow it; undefined where it is one. */
 export function faultOfName(name: string): string | undefined {
@@ -51,17 +75,25 @@ export class Gate {
   readonly #limits: ArchiveLimits;
   readonly #mostBytes: number;
   readonly #mostByRatio: number;
-  /** Digests of the names so far. */
-  readonly #names = new Set<string>();
-  #members = 0;
-  #numbered = 0;
+  /** Marks of the names that were taken. */
+  readonly #names: Set<string>;
+  #members: number;
+  #numbered: number;
   #unpacked = 0;
 
   /** `archiveBytes`: of the archive itself. */
-  constructor(limits: ArchiveLimits, archiveBytes: number) {
+  constructor(limits: ArchiveLimits, archiveBytes: number, passed?: Passed) {
     this.#limits = limits;
+    this.#names = new Set(passed && marksIn(passed.names));
+    this.#members = passed?.members ?? 0;
+    this.#numbered = passed?.numbered ?? 0;
     this.#mostByRatio = freeBytes + limits.ratio * archiveBytes;
     this.#mostBytes = Math.min(limits.unpackedBytes, this.#mostByRatio);
+  }
+
+  /** So far, those included that were passed over. */
+  get members(): number {
+    return this.#members;
   }
 
   /** Throws ProblemError `too_many_items`. */
@@ -98,23 +130,16 @@ export class Gate {
     const fault = faultOfName(name);
     if (fault !== undefined) return refused(fault);
     if (kind !== 'file') return refused(`is ${kind}`);
-    if (this.#isKnown(name)) return refused('is there twice: the first one was taken');
+    if (this.#names.has(markOf(name))) return refused('is there twice: the first one was taken');
     if (archives.test(name)) return refused('is an archive itself: those within archives are not opened');
     if (unreadable !== undefined) return refused(unreadable);
     const { memberBytes } = this.#limits;
-    return bytes > memberBytes
-      ? problemOf(
-          'too_large',
-          `${shown} has ${bytes} bytes; a picture may have ${memberBytes} (LIMIT_PREDICTION_BYTES).`,
-        )
-      : undefined;
-  }
-
-  /** A digest of each name is kept: a million long names would take more memory than the process may have. */
-  #isKnown(name: string): boolean {
-    const digest = hash('sha1', name.replaceAll('\\', '/'), 'base64');
-    if (this.#names.has(digest)) return true;
-    this.#names.add(digest);
-    return false;
+    if (bytes > memberBytes)
+      return problemOf(
+        'too_large',
+        `${shown} has ${bytes} bytes; a picture may have ${memberBytes} (LIMIT_PREDICTION_BYTES).`,
+      );
+    this.#names.add(markOf(name));
+    return undefined;
   }
 }

@@ -7,12 +7,16 @@ serve<typeof archiveShape>({
   open: () => ({}),
   tasks: {
     unpack: each(async (item) => {
-      const { format, size, limits, after } = item.params;
+      const { format, size, limits, after, place } = item.params;
+      const [names = new Uint8Array()] = item.bodies;
       const archive = { size, read: (offset: number, length: number) => item.read(offset, length) };
-      for await (const entry of readArchive(archive, format, limits, after)) {
-        const { number, name } = entry;
-        if ('body' in entry) item.event({ type: 'picture', number, name }, [entry.body]);
-        else item.event({ type: 'refused', number, name, problem: entry.problem });
+      for await (const entry of readArchive(archive, format, limits, {
+        after,
+        place: place && { ...place, names },
+      })) {
+        const { number, name, place } = entry;
+        if ('body' in entry) item.event({ type: 'picture', number, name, place }, [entry.body]);
+        else item.event({ type: 'refused', number, name, place, problem: entry.problem });
       }
       item.answer({});
     }),

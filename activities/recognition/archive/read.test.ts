@@ -2,8 +2,8 @@ import { deflateRawSync, gzipSync } from 'node:zlib';
 import type { ArchiveFormat } from '@darkroom/contract';
 import { describe, expect, it } from 'vitest';
 import { tarOf, zipOf } from '../testing/archives.ts';
-import { type ArchiveLimits, faultOfName, freeBytes } from './gate.ts';
-import { type ArchiveEntry, readArchive } from './read.ts';
+import { type ArchiveLimits, faultOfName, freeBytes, marksOf } from './gate.ts';
+import { type ArchiveEntry, type From, readArchive } from './read.ts';
 
 const limits: ArchiveLimits = { members: 100, memberBytes: 1000, unpackedBytes: 1e9, ratio: 10 };
 const one = Buffer.from('one');
@@ -12,14 +12,14 @@ const two = Buffer.from('two, and more of it');
 async function entriesOf(
   bytes: Uint8Array,
   format: ArchiveFormat,
-  { after = 0, ...changes }: Partial<ArchiveLimits> & { after?: number } = {},
+  { from, ...changes }: Partial<ArchiveLimits> & { from?: From } = {},
 ): Promise<ArchiveEntry[]> {
   const archive = {
     size: bytes.length,
     read: (offset: number, length: number) => bytes.subarray(offset, offset + length),
   };
   const entries: ArchiveEntry[] = [];
-  for await (const entry of readArchive(archive, format, { ...limits, ...changes }, after))
+  for await (const entry of readArchive(archive, format, { ...limits, ...changes }, from))
     entries.push(entry);
   return entries;
 }
@@ -52,7 +52,7 @@ describe.each([
   });
 
   it('goes on behind those that are known', async () => {
-    expect(summary(await entriesOf(pack(files), format, { after: 1 }))).toEqual([
+    expect(summary(await entriesOf(pack(files), format, { from: { after: 1 } }))).toEqual([
       [2, 'b/ünï.jpg', String(two)],
     ]);
   });
@@ -129,7 +129,7 @@ describe('zip', () => {
 
   it('counts those that are known among what all may unpack to', async () => {
     const three = zipOf(['a', 'b', 'c'].map((name) => ({ name, body: new Uint8Array(900) })));
-    const bounds = { after: 2, unpackedBytes: 2700 };
+    const bounds = { from: { after: 2 }, unpackedBytes: 2700 };
     expect(await entriesOf(three, 'zip', bounds)).toHaveLength(1);
     await expect(entriesOf(three, 'zip', { ...bounds, unpackedBytes: 2699 })).rejects.toMatchObject({
       code: 'too_large',
@@ -182,6 +182,75 @@ describe('tar', () => {
       { number: 1, problem: { detail: `"odd" is ${what}.` } },
       { number: 2, body: two },
     ]);
+  });
+
+  describe('goes on at a place that was reached', () => {
+    const pax = (text: string) => Buffer.from(`${Buffer.byteLength(text) + 4} ${text}\n`);
+    const long = `${'long/'.repeat(30)}name.jpg`;
+    const whole = tarOf([
+      { name: 'a/', type: '5' },
+      { name: 'one.jpg', body: one },
+      { name: 'odd.jpg', type: '2', link: '/etc/passwd' },
+      { name: '._one.jpg', body: one },
+      { name: '././@LongLink', type: 'L', body: Buffer.from(`${long}\0`) },
+      { name: 'cut', body: two },
+      { name: 'PaxHeader', type: 'x', body: pax('path=ünï.jpg') },
+      { name: 'cut', body: two },
+      { name: 'odd.jpg', body: one },
+      { name: 'one.jpg', body: two },
+    ]);
+    const taken = (entries: readonly ArchiveEntry[]) =>
+      marksOf(entries.flatMap((entry) => ('body' in entry ? entry.name : [])));
+
+    it('with what is behind it, whatever the place, and reads nothing before it', async () => {
+      const all = await entriesOf(whole, 'tar');
+      expect(summary(all)).toEqual([
+        [1, 'one.jpg', 'one'],
+        [2, 'odd.jpg', 'refused_entry'],
+        [3, long, String(two)],
+        [4, 'ünï.jpg', String(two)],
+        [5, 'odd.jpg', 'one'],
+        [6, 'one.jpg', 'refused_entry'],
+      ]);
+      for (const { number, place } of all) {
+        if (place === undefined) throw new Error(`There is no place behind entry ${number}.`);
+        const known = { ...place, numbered: number, names: taken(all.slice(0, number)) };
+        const unread = Buffer.from(whole).fill(0xff, 0, place.offset);
+        const rest = await entriesOf(unread, 'tar', { from: { after: number, place: known } });
+        expect(rest).toEqual(all.slice(number));
+        // Another process goes on in the middle of what this one was to do.
+        const later = await entriesOf(unread, 'tar', { from: { after: number + 1, place: known } });
+        expect(later).toEqual(all.slice(number + 1));
+      }
+    });
+
+    it('counting all members of the archive', async () => {
+      const [first] = await entriesOf(whole, 'tar');
+      const from: From = {
+        after: 1,
+        place: { ...first!.place!, numbered: 1, names: marksOf(['one.jpg']) },
+      };
+      expect(await entriesOf(whole, 'tar', { from, members: 8 })).toHaveLength(5);
+      await expect(entriesOf(whole, 'tar', { from, members: 7 })).rejects.toMatchObject({
+        code: 'too_many_items',
+      });
+    });
+
+    it('where a header stands whose checksum is right, and nowhere else', async () => {
+      for (const offset of [1, 512 + 1, whole.length - 100]) {
+        const place = { offset, members: 1, numbered: 1, names: new Uint8Array() };
+        await expect(entriesOf(whole, 'tar', { from: { after: 1, place } })).rejects.toMatchObject({
+          code: 'damaged_archive',
+        });
+      }
+    });
+
+    it('but not behind a header that is for all members, nor in what is compressed', async () => {
+      const global = { name: 'PaxHeader', type: 'g', body: pax('comment=of all') };
+      const entries = await entriesOf(tarOf([global, { name: 'one.jpg', body: one }]), 'tar');
+      expect(entries).toEqual([{ number: 1, name: 'one.jpg', body: one }]);
+      for (const entry of await entriesOf(gzipSync(whole), 'tar.gz')) expect(entry.place).toBeUndefined();
+    });
   });
 
   it('takes no name that is megabytes long', async () => {

@@ -12,19 +12,21 @@ const limits = z.strictObject({
   ratio: z.number(),
 } satisfies Record<keyof ArchiveLimits, z.ZodType>);
 
-const entry = { number: z.int().positive(), name: z.string() };
+const place = { offset: z.int().nonnegative(), members: z.int().nonnegative() };
+const entry = { number: z.int().positive(), name: z.string(), place: z.object(place).optional() };
 
 export const archiveShape = laneShape({
   setup: z.object({}),
   told: z.object({}),
   tasks: {
-    /** Reads the archive through its parent. An entry is told with its bytes as the body, or with why there are none. */
+    /** Reads the archive through its parent; the names taken before `place` are the body. An entry is told with its bytes as the body, or with why there are none. */
     unpack: {
       params: z.strictObject({
         format: z.enum(archiveFormats),
         size: z.int().nonnegative(),
         limits,
         after: z.int().nonnegative(),
+        place: z.strictObject({ ...place, numbered: z.int().nonnegative() }).optional(),
       }),
       result: z.object({}),
       event: z.discriminatedUnion('type', [

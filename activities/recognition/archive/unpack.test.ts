@@ -26,7 +26,7 @@ function work(bytes: Uint8Array, changes: Partial<Unpacking> = {}): Unpacking & 
     format: 'zip',
     limits: { members: 100, memberBytes: 2000, unpackedBytes: 1e9, ratio: 100 },
     lane,
-    after: 0,
+    from: { after: 0 },
     signal: new AbortController().signal,
     asked,
     ...changes,
@@ -45,7 +45,7 @@ it('gives what is in one, bytes and refusals, behind what is known', async () =>
     ['zip', zipOf(packed)],
     ['tar.gz', gzipSync(tarOf(packed))],
   ] as const) {
-    const entries = await gathered(work(bytes, { format, after: 10 }));
+    const entries = await gathered(work(bytes, { format, from: { after: 10 } }));
     expect(entries).toHaveLength(21);
     expect(entries[0]).toEqual({ number: 11, name: '10.jpg', body: body(10) });
     expect(entries.at(-1)).toMatchObject({ number: 31, problem: { code: 'refused_entry' } });

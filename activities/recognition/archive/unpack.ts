@@ -8,7 +8,7 @@ import { LaneEnded, laneBuild, openLane, type RangeSource } from '@darkroom/lane
 import { blamed } from '@darkroom/lane/pool/blame.ts';
 import type { Config } from '@darkroom/platform';
 import type { ArchiveLimits } from './gate.ts';
-import type { ArchiveEntry } from './read.ts';
+import type { ArchiveEntry, From } from './read.ts';
 import { archiveShape } from './shape.ts';
 
 export interface Unpacking {
@@ -20,8 +20,8 @@ export interface Unpacking {
   readonly lane: Pick<Config['lane'], 'sandbox'> & Partial<Config['lane']>;
   /** Processor priority as of `LaneBuild`. */
   readonly nice?: number;
-  /** Entries that are known already: those behind them are given. */
-  readonly after: number;
+  /** Entries before it are known already: those behind are given. */
+  readonly from: From;
   readonly signal: AbortSignal;
 }
 
@@ -38,10 +38,10 @@ const mostDeaths = 3;
  * ends at one place each time; `outage` where none can be opened; what the source throws; the signal's reason.
  */
 export async function* unpack(work: Unpacking): AsyncGenerator<ArchiveEntry, void, undefined> {
-  let { after } = work;
+  let { after } = work.from;
   for (let deaths = 0; ; ) {
     try {
-      for await (const entry of inLane(work, after)) {
+      for await (const entry of inLane(work, { ...work.from, after })) {
         yield entry;
         after = entry.number;
         deaths = 0;
@@ -56,14 +56,15 @@ export async function* unpack(work: Unpacking): AsyncGenerator<ArchiveEntry, voi
 
 async function* inLane(
   { source, format, limits, lane: how, nice, signal }: Unpacking,
-  after: number,
+  { after, place: known }: From,
 ): AsyncGenerator<ArchiveEntry, void, undefined> {
+  const names = known?.names ?? new Uint8Array();
   const build = laneBuild({
     name: 'unpacking',
     shape: archiveShape,
     main: new URL('main.ts', import.meta.url),
     memoryBytes: besideBytes + picturesHeld * limits.memberBytes,
-    messageBytes: limits.memberBytes + (1 << 20),
+    messageBytes: Math.max(limits.memberBytes, names.length) + (1 << 20),
     stallSeconds,
     ...(nice !== undefined && { nice }),
     ...how,
@@ -78,14 +79,16 @@ async function* inLane(
     });
   });
   try {
-    const item = { params: { format, size: source.size, limits, after }, source };
+    const place = known && { offset: known.offset, members: known.members, numbered: known.numbered };
+    const params = { format, size: source.size, limits, after, place };
+    const item = { params, bodies: [names], source };
     for await (const answer of lane.run('unpack', [item], { signal })) {
       if (answer.type === 'failed') throw answer.error;
       if (answer.type !== 'event') continue;
       const { event, bodies } = answer;
-      const { number, name } = event;
-      if (event.type === 'refused') yield { number, name, problem: event.problem };
-      else yield { number, name, body: bodyOf(bodies) };
+      const { number, name, place } = event;
+      if (event.type === 'refused') yield { number, name, place, problem: event.problem };
+      else yield { number, name, place, body: bodyOf(bodies) };
     }
   } finally {
     await lane.close();

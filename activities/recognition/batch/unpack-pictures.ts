@@ -1,12 +1,27 @@
 /** The plan of a batch that came as an archive: each picture in it becomes an object and an item, some at a time; what is refused an item that failed. */
 import { createHash } from 'node:crypto';
-import { type ArchiveSource, type BatchPicture, type Planned, ProblemError } from '@darkroom/contract';
+import {
+  type ArchiveSource,
+  type BatchPicture,
+  batchPicture,
+  type Planned,
+  ProblemError,
+} from '@darkroom/contract';
 import { type Attempt, folderOf, gotOn, saveFound } from '@darkroom/frame';
 import { failpoint, releaseMemory } from '@darkroom/platform';
 import { Lanes } from '@darkroom/platform/lanes.ts';
-import { type FoundItem, failFoundAgain, forgetFound, openCheckpoint } from '@darkroom/records';
+import {
+  type FoundItem,
+  failFoundAgain,
+  forgetFound,
+  type ItemPlace,
+  listItems,
+  openCheckpoint,
+} from '@darkroom/records';
 import { rangeSource } from '@darkroom/storage';
-import type { ArchiveEntry } from '../archive/read.ts';
+import { z } from 'zod';
+import { marksOf } from '../archive/gate.ts';
+import type { ArchiveEntry, From, Place } from '../archive/read.ts';
 import { unpack } from '../archive/unpack.ts';
 
 /** Raised when the same archive would give other entries. */
@@ -16,8 +31,18 @@ const writtenAtOnce = 4;
 /** Entries that become items together, and the longest that those wait for more. */
 const entriesAtOnce = 500;
 const savedEachMs = 2000;
-/** How long one activity unpacks: well within what it may take. What a tar.gz holds is found again only by reading all that is before it. */
+/**
+ * How long one activity unpacks: well within what it may take. A tar is gone on with at the place that was reached, a ZIP by its directory; what
+ * a tar.gz holds is found again only by reading all that is before it.
+ */
 const turnMs = 4 * 60_000;
+/** Items that are read from the ledger together. */
+const readAtOnce = 2000;
+/** The checkpoint: so many entries, of a tar the place behind them. Releases of before told none. */
+const cursorOf = z.object({
+  entries: z.int(),
+  place: z.object({ offset: z.int(), members: z.int() }).optional(),
+});
 /** Of an entry's name, in UTF-16 units. */
 const mostNameLength = 1024;
 /** How often the fence is asked for, while objects are written. */
@@ -30,13 +55,13 @@ export async function unpackPictures(attempt: Attempt, archive: ArchiveSource): 
   // A new run has made what had failed pending.
   if (call.run > 1) await failFoundAgain(db, fence, 'predict');
   const made = { stage: call.stage, itemStage: 'predict', digest: digestOf(archive) };
-  const { found, done } = await openCheckpoint(db, fence, made, kind);
+  const { found, done, cursor } = await openCheckpoint(db, fence, made, kind);
   if (done) {
     attempt.progress.counts(call.stage, found, found);
     return { found, done };
   }
   try {
-    return await new UnpackingTurn(attempt, archive, found).run();
+    return await new UnpackingTurn(attempt, archive, await fromOf(attempt, found, cursor)).run();
   } catch (error) {
     // The same archive will not do later either: what was unpacked of it is needed no more, and goes with the run's other remains.
     if (error instanceof ProblemError && error.problem.fault !== 'ours') await forgetFound(db, fence, kind);
@@ -44,20 +69,50 @@ export async function unpackPictures(attempt: Attempt, archive: ArchiveSource): 
   }
 }
 
+/** Where to go on. What was written by another attempt since the checkpoint was read is written again, the same. */
+async function fromOf({ deps, call }: Attempt, found: number, cursor: unknown): Promise<From> {
+  const known = cursorOf.safeParse(cursor);
+  const place = known.success && known.data.entries === found ? known.data.place : undefined;
+  if (place === undefined) return { after: found };
+  return {
+    after: found,
+    place: { ...place, numbered: found, names: await namesTaken(deps, call.jobId, found) },
+  };
+}
+
+/** Marks of the names of those of the first `found` entries that became pictures: no other may have one of them. */
+async function namesTaken({ records }: Attempt['deps'], jobId: string, found: number): Promise<Uint8Array> {
+  const marks: Uint8Array[] = [];
+  for (let after: ItemPlace | undefined; ; ) {
+    const page = await listItems(records.db, jobId, { stage: 'predict', limit: readAtOnce, after });
+    const taken = page.map(({ ordinal, input }) =>
+      ordinal <= found ? batchPicture.safeParse(input).data : undefined,
+    );
+    marks.push(marksOf(taken.flatMap((picture) => picture?.entry ?? [])));
+    after = page.at(-1);
+    if (after === undefined || page.length < readAtOnce) return Buffer.concat(marks);
+  }
+}
+
 class UnpackingTurn {
   readonly #attempt: Attempt;
   readonly #archive: ArchiveSource;
+  readonly #from: From;
   readonly #hands = new Lanes(writtenAtOnce);
   #found: number;
+  /** Behind the last entry. */
+  #place: Place | undefined;
   #items: FoundItem[] = [];
   #writing: Promise<unknown>[] = [];
   #savedAt = Date.now();
   #heldAt = Number.NEGATIVE_INFINITY;
 
-  constructor(attempt: Attempt, archive: ArchiveSource, found: number) {
+  constructor(attempt: Attempt, archive: ArchiveSource, from: From) {
     this.#attempt = attempt;
     this.#archive = archive;
-    this.#found = found;
+    this.#from = from;
+    this.#found = from.after;
+    this.#place = from.place;
   }
 
   async run(): Promise<Planned> {
@@ -97,14 +152,15 @@ class UnpackingTurn {
       },
       lane,
       nice: predictions.batchNice,
-      after: this.#found,
+      from: this.#from,
       signal,
     });
   }
 
   /** Waits until its object is on its way. */
   async #take(entry: ArchiveEntry): Promise<void> {
-    const { number: ordinal, name: entryName } = entry;
+    const { number: ordinal, name: entryName, place } = entry;
+    this.#place = place;
     const key = String(ordinal);
     const name = shownName(entryName);
     if ('problem' in entry) {
@@ -158,7 +214,7 @@ class UnpackingTurn {
     const checkpoint = {
       stage: call.stage,
       itemStage: 'predict',
-      cursor: { entries: found },
+      cursor: { entries: found, place: this.#place },
       items,
       found,
       done,
