@@ -1,4 +1,5 @@
 /** The API process: serves until it is told to stop. */
-import { runApi } from './serving/run.ts';
+import '@darkroom/records/postgres/drizzle-files.ts';
 
+const { runApi } = await import('./serving/run.ts');
 await runApi();

@@ -1,4 +1,5 @@
 /** A worker process: serves the queues named in DARKROOM_QUEUES until it is told to stop. */
-import { runWorker } from './run.ts';
+import '@darkroom/records/postgres/drizzle-files.ts';
 
+const { runWorker } = await import('./run.ts');
 await runWorker();

@@ -1,5 +1,7 @@
 /** A worker process of `light` and `survey`. */
-import { runWorker } from '@darkroom/worker/run.ts';
-import { kinds, queues, workflows } from './registration.ts';
+import '@darkroom/records/postgres/drizzle-files.ts';
+
+const { runWorker } = await import('@darkroom/worker/run.ts');
+const { kinds, queues, workflows } = await import('./registration.ts');
 
 await runWorker({ kinds, queues, workflows, names: ['light', 'survey'] });

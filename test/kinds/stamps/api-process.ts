@@ -1,5 +1,7 @@
 /** An API process that takes stamps, too. */
-import { runApi } from '@darkroom/api/serving/run.ts';
-import { kinds, services } from './registration.ts';
+import '@darkroom/records/postgres/drizzle-files.ts';
+
+const { runApi } = await import('@darkroom/api/serving/run.ts');
+const { kinds, services } = await import('./registration.ts');
 
 await runApi({ kinds, services });
