@@ -49,12 +49,12 @@ export async function analyse(
   const foreign = sniff(bytes).kind === 'heic' ? options.decodeForeign : undefined;
   const { stage, timings } = inStages(hooks, signal);
   const picture = await stage('probe', () => told(bytes, limits, foreign !== undefined));
-  const { format } = picture;
+  const { format, orientation } = picture;
   return model.room.run(
     picture,
     async () => {
       const { raster, tensor, placed } = await stage('prepare', async () => {
-        const decoded = await (foreign?.(bytes, limits) ?? decode(bytes, limits));
+        const decoded = await (foreign?.(bytes, limits) ?? decode(bytes, limits, { orientation }));
         return { raster: decoded, ...(await toTensor(decoded, model.input)) };
       });
       try {

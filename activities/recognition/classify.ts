@@ -40,12 +40,13 @@ export async function classifyPhoto(
   const foreign = sniff(bytes).kind === 'heic' ? options.decodeForeign : undefined;
   const { stage, timings } = inStages(hooks, signal);
   const picture = await stage('probe', () => told(bytes, limits, foreign !== undefined));
-  const { format } = picture;
+  const { format, orientation } = picture;
   return model.room.run(
     picture,
     async () => {
       const { width, height, tensor } = await stage('prepare', async () => {
-        const raster = await (foreign?.(bytes, limits) ?? decode(bytes, limits, model.preprocess.alpha));
+        const raster = await (foreign?.(bytes, limits) ??
+          decode(bytes, limits, { alpha: model.preprocess.alpha, orientation }));
         const prepared = await preprocess(raster, model.preprocess);
         releaseMemory(raster.data);
         return { width: raster.width, height: raster.height, tensor: prepared };

@@ -146,7 +146,7 @@ function configOf(env: Environment) {
   const home = resolve(repository, env.DARKROOM_HOME);
   const logDir = env.LOG_DIR ?? join(home, 'logs');
   const cores = availableParallelism();
-  const lanes = env.RECOGNITION_LANES ?? Math.max(1, Math.min(4, Math.floor(cores / 2)));
+  const lanes = env.RECOGNITION_LANES ?? Math.min(4, cores);
   return {
     mode: modeOf(env),
     /** Folder of everything generated, absolute. */

@@ -80,7 +80,7 @@ const optionsOf = (modelPath: string): ModelOptions => ({
 
 async function decoded(bytes: Buffer, alpha: Preprocess['alpha']): Promise<Raster> {
   await probe(bytes, limits);
-  return decode(bytes, limits, alpha);
+  return decode(bytes, limits, { alpha });
 }
 
 const levelOf = ({ scale, std }: Pick<Preprocess, 'scale' | 'std'>): number => scale / Math.min(...std);

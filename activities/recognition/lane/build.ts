@@ -18,6 +18,16 @@ export interface RecogniserConfig {
     };
 }
 
+/**
+ * How glibc holds the memory of a process that decodes pictures. By default it gives each of its many threads a heap of its own, and keeps what
+ * was large and is free for the next. What a picture of a megapixel took is kept: given back, it would come page by page with the next one.
+ */
+export const pictureMemory = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: '4194304',
+  MALLOC_TRIM_THRESHOLD_: '67108864',
+} as const;
+
 /** Of lanes that hold the model whose file lies at `path`. */
 export async function buildOf(
   config: RecogniserConfig,
@@ -38,9 +48,7 @@ export async function buildOf(
     stallSeconds: seconds,
     environment: {
       ORT_DISABLE_TELEMETRY: '1',
-      // By default glibc gives each of a process' many threads a heap of its own, and keeps what was large and is free for the next.
-      MALLOC_ARENA_MAX: '2',
-      MALLOC_MMAP_THRESHOLD_: '4194304',
+      ...pictureMemory,
       ...(device === 'cuda' && ofCuda(process.env)),
     },
   };

@@ -156,6 +156,8 @@ describe('decode', () => {
     ][orientation - 1] as [number, number];
     const at = ((y < 0 ? height + y : y) * width + (x < 0 ? width + x : x)) * 3;
     for (const value of data.subarray(at, at + 3)) expect(value).toBeGreaterThan(240);
+    const told = await decode(bytes, limits, await probe(bytes, limits));
+    expect(told).toEqual({ width, height, data });
   });
 
   it.each(['jpeg', 'png', 'webp', 'tiff', 'gif', 'avif'] as const)(

@@ -85,11 +85,22 @@ export async function probe(bytes: Buffer, limits: PhotoLimits): Promise<PhotoHe
   return { width, height, format, frames, orientation: header.orientation ?? 1 };
 }
 
+export interface DecodeOptions {
+  /** What becomes of an alpha channel; it lies on white. */
+  readonly alpha?: Alpha;
+  /** As `probe` told it; looked for where it is not given. libvips holds a picture that may have to be turned once more, a fifth of decoding a JPEG. */
+  readonly orientation?: number | undefined;
+}
+
 /**
  * Decodes the first frame, or the largest page, at full size. Throws `truncated_image` for what is damaged or ends early, and what
  * `probe` throws for what is not read here.
  */
-export async function decode(bytes: Buffer, limits: PhotoLimits, alpha: Alpha = 'white'): Promise<Raster> {
+export async function decode(
+  bytes: Buffer,
+  limits: PhotoLimits,
+  { alpha = 'white', orientation }: DecodeOptions = {},
+): Promise<Raster> {
   const what = recognised(bytes, limits.frames);
   // 'error', not the default 'warning': harmless oddities that many phones write would be refused otherwise.
   const options = {
@@ -105,8 +116,8 @@ export async function decode(bytes: Buffer, limits: PhotoLimits, alpha: Alpha = 
     const header =
       samples !== undefined || what.format === 'avif' ? await sharp(bytes, options).metadata() : undefined;
     // sharp brings 16 bits with a profile to Display P3, and leaves them there.
-    const plain = () =>
-      decodePlain(bytes, options, alpha, header?.space === 'rgb16' && header.icc !== undefined);
+    const fromP3 = header?.space === 'rgb16' && header.icc !== undefined;
+    const plain = () => decodePlain(bytes, options, { alpha, fromP3, isUpright: orientation === 1 });
     if (header === undefined || samples === undefined) return plain();
     const picture = { bytes, options, ...header, samples, whiteIsZero };
     // Integers of 16 bits nearly always fill them: whether they do is told by the picture itself, and only then looked into.
@@ -123,10 +134,14 @@ export async function decode(bytes: Buffer, limits: PhotoLimits, alpha: Alpha = 
 async function decodePlain(
   bytes: Buffer,
   options: SharpOptions,
-  alpha: Alpha,
-  fromP3: boolean,
+  {
+    alpha,
+    fromP3,
+    isUpright,
+  }: { readonly alpha: Alpha; readonly fromP3: boolean; readonly isUpright: boolean },
 ): Promise<Raster> {
-  const upright = sharp(bytes, options).autoOrient();
+  const stored = sharp(bytes, options);
+  const upright = isUpright ? stored : stored.autoOrient();
   const opaque = alpha === 'white' ? upright.flatten({ background: 'white' }) : upright.removeAlpha();
   const picture = opaque.toColourspace('srgb');
   const { data, info } = await (fromP3 ? picture.withIccProfile('srgb') : picture)
@@ -170,6 +185,11 @@ export function normalise(
   const { width, height, layout, colour, scale, mean, std, pad } = input;
   const area = width * height;
   const data = input.dtype === 'uint8' ? new Uint8Array(3 * area) : new Float32Array(3 * area);
+  // The part of the placed picture that lies within the input.
+  const [top, left] = [Math.max(0, placed.top), Math.max(0, placed.left)];
+  const bottom = Math.min(height, placed.top + placed.height);
+  const right = Math.min(width, placed.left + placed.width);
+  const isCovered = top === 0 && left === 0 && bottom === height && right === width;
   for (let channel = 0; channel < 3; channel++) {
     const source = colour === 'rgb' ? channel : 2 - channel;
     const first = layout === 'nchw' ? channel * area : channel;
@@ -178,16 +198,16 @@ export function normalise(
       { length: 256 },
       (_, pixel) => (pixel * scale - (mean[channel] ?? 0)) / (std[channel] ?? 1),
     );
-    const padding = values[pad] ?? 0;
-    for (let y = 0; y < height; y++) {
-      const row = y - placed.top;
-      const inRows = row >= 0 && row < placed.height;
-      for (let x = 0; x < width; x++) {
-        const column = x - placed.left;
-        const inside = inRows && column >= 0 && column < placed.width;
-        data[first + (y * width + x) * step] = inside
-          ? (values[pixels[(row * placed.width + column) * 3 + source] ?? 0] ?? 0)
-          : padding;
+    if (!isCovered) {
+      const padding = values[pad] ?? 0;
+      for (let to = first; to < first + step * area; to += step) data[to] = padding;
+    }
+    for (let y = top; y < bottom; y++) {
+      let from = ((y - placed.top) * placed.width + left - placed.left) * 3 + source;
+      const end = first + (y * width + right) * step;
+      for (let to = first + (y * width + left) * step; to < end; to += step) {
+        data[to] = values[pixels[from]!]!;
+        from += 3;
       }
     }
   }

@@ -77,7 +77,11 @@ it('is not held up by one that gave up waiting', async () => {
 
 it('is told of a picture by its header', async () => {
   const limits = { bytes: 1e8, pixels: 1e8, frames: 10 };
-  expect(await told(sample('cat.jpg'), limits, false)).toEqual({ format: 'jpeg', pixels: 451 * 300 });
+  expect(await told(sample('cat.jpg'), limits, false)).toEqual({
+    format: 'jpeg',
+    orientation: 1,
+    pixels: 451 * 300,
+  });
   const ispe = (width: number, height: number) => {
     const box = Buffer.alloc(20);
     box.writeUInt32BE(20);

@@ -19,6 +19,8 @@ export interface Told {
   /** Width × height. */
   readonly pixels: number;
   readonly format: PhotoFormat | 'heic';
+  /** EXIF orientation, 1–8; undefined where it is left to the decoder. */
+  readonly orientation?: number;
 }
 
 interface Waiting {
@@ -92,8 +94,8 @@ export class PictureRoom {
 /** Throws what `probe` throws; HEIC that a decoder from outside reads (`foreign`) is asked for its size alone. */
 export async function told(bytes: Buffer, limits: PhotoLimits, foreign: boolean): Promise<Told> {
   if (foreign) return { pixels: Math.min(heifPixels(bytes), limits.pixels), format: 'heic' };
-  const { width, height, format } = await probe(bytes, limits);
-  return { pixels: width * height, format };
+  const { width, height, format, orientation } = await probe(bytes, limits);
+  return { pixels: width * height, format, orientation };
 }
 
 /** Bytes at the beginning of a HEIF file in which its boxes are looked for. */

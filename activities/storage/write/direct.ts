@@ -11,7 +11,7 @@ import { bareEtag } from '../read/read.ts';
 import { crc32Of, type Target } from './multipart.ts';
 
 /** Bytes of an object that is worth it. */
-const smallBytes = 64 * 1024;
+const smallBytes = 1024 ** 2;
 /** Refusals one after another, of what the SDK then put, after which a bucket is left to it. */
 const mostRefusals = 3;
 

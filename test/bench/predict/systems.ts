@@ -3,6 +3,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { defaultModelPath } from '@darkroom/recognition';
+import { pictureMemory } from '@darkroom/recognition/lane/build.ts';
 import { defaultClassifierPath } from '@darkroom/recognition/model/default-classifier.ts';
 import { freePort } from '@darkroom/servers/run/ports.ts';
 import { homeFolder } from '../../../apps/local/home/layout.ts';
@@ -45,7 +46,7 @@ export interface System {
 export async function startBare(name: 'main' | 'lanes', model: string, stack: TestStack): Promise<System> {
   const child = fork(new URL('bare.ts', import.meta.url), [name, model], {
     // What a worker trades of speed for memory is no cost of durability.
-    env: { ...stack.env(), ...workerMemory },
+    env: { ...stack.env(), ...workerMemory, ...pictureMemory },
     execArgv: [],
     ...inOwnGroup,
   });

@@ -88,7 +88,7 @@ export const recognition = {
     description:
       'Processes of one worker that decode, recognise and draw with one model version; each holds it in memory.',
     example: '2',
-    absent: 'one for every two cores, 4 at most',
+    absent: 'one for every core, 4 at most',
   }),
   RECOGNITION_LANES_TOGETHER: whole(1, 1024).optional().meta({
     description:

@@ -54,7 +54,7 @@ describe(`what Pillow ${recorded.version} makes of a PNG`, () => {
     expect(sha256(pixels)).toBe(sha256OfInput);
     const png = await sharp(pixels, { raw: picture }).png().toBuffer();
     const { alpha, resize, crop } = expected;
-    const raster = await decode(png, limits, alpha);
+    const raster = await decode(png, limits, { alpha });
     const { data, width, height } = await resizeForModel(raster, { ...plain, alpha, resize, crop });
     expect([width, height]).toEqual([expected.width, expected.height]);
     const apart = expected.values.map((value, i) =>

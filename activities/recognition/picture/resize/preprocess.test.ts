@@ -108,7 +108,7 @@ it.each([8, 16])('transparent colours of %i bits are on white, or shown as they 
   });
   const png = await (bits === 16 ? clear.toColourspace('rgb16') : clear).png().toBuffer();
   const first = async (alpha: 'white' | 'drop') => [
-    ...(await decode(png, limits, alpha)).data.subarray(0, 3),
+    ...(await decode(png, limits, { alpha })).data.subarray(0, 3),
   ];
   expect(await first('white')).toEqual([255, 255, 255]);
   expect(await first('drop')).toEqual([200, 100, 20]);
