@@ -56,8 +56,9 @@ export const predictions = pgTable(
     // The time is in the key because a partitioned table's must have it; ids alone are distinct, too.
     primaryKey({ columns: [t.id, t.acceptedAt] }),
     index('predictions_by_owner').on(t.owner, t.id),
-    // Few among many.
+    // Few among many; and an owner's few that succeeded, where nearly all failed.
     index('predictions_failed').on(t.owner, t.id).where(sql`${t.state} = 'failed'`),
+    index('predictions_succeeded').on(t.owner, t.id).where(sql`${t.state} = 'succeeded'`),
     // Rows lie in the order of their times: what is past its retention is found without reading the month.
     index('predictions_by_time').using('brin', t.acceptedAt),
   ],

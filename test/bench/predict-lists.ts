@@ -80,10 +80,10 @@ async function bench(rows: number, months: number): Promise<void> {
           { name: `${list.name}, p99`, value: quantile(times, 0.99), unit: 'ms', target: mostMs },
         );
       }
-      for (const state of [undefined, 'failed'] as const) {
-        const filter = { owner: owners.most, state, before: Math.round(rows / 2), limit: 51 };
+      for (const [owner, state] of [['most'], ['most', 'failed'], ['some', 'succeeded']] as const) {
+        const filter = { owner: owners[owner], state, before: Math.round(rows / 2), limit: 51 };
         figures.push({
-          name: `rows read for a page of 51, ${state ?? 'all'}`,
+          name: `rows read for a page of 51, ${state ?? 'all'} of ${owner}`,
           value: await rowsRead(records.db, filter),
           unit: '',
           target: 51 + months + 2,
@@ -127,6 +127,12 @@ function lists(rows: number): List[] {
       path: (nth) => `/predict?state=failed&pageToken=${token('most', nth, 'failed')}`,
     },
     { name: 'first page of one of a thousand owners', owner: 'some', path: () => '/predict' },
+    // All of that owner's failed: there are none.
+    {
+      name: 'those of one of a thousand owners that succeeded',
+      owner: 'some',
+      path: () => '/predict?state=succeeded',
+    },
     { name: 'all of an owner of 20', owner: 'few', path: () => '/predict' },
     { name: 'those of an owner of 20 that failed', owner: 'few', path: () => '/predict?state=failed' },
     { name: 'of an owner of none', owner: 'none', path: () => '/predict' },

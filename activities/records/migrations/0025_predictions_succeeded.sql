@@ -1,0 +1,1 @@
+CREATE INDEX "predictions_succeeded" ON "predictions" USING btree ("owner","id") WHERE "predictions"."state" = 'succeeded';
