@@ -120,14 +120,23 @@ export const queueDefinitions: {
 
 /**
  * The lanes of a queue's models, and what has them hold what the records say; without an end (a test of other things) there is nobody to tell.
- * Those that serve nothing that is told open what they are asked for.
+ * Those that serve nothing that is told open what they are asked for, and end it when it is unloaded, or was never loaded, and nobody asks any more.
  */
 async function modelsOf(deps: WorkerDeps, config: RecogniserConfig, serving?: Serving): Promise<ModelLanes> {
-  const [{ ModelLanes }, { ModelCache }, { fetchVersion }, { serveModels }] = await Promise.all([
+  const [
+    { ModelLanes },
+    { ModelCache },
+    { fetchVersion },
+    { serveModels },
+    { endUnwanted },
+    { versionsToOpen },
+  ] = await Promise.all([
     import('@darkroom/recognition/lane/lanes.ts'),
     import('@darkroom/recognition/serving/model-cache.ts'),
     import('@darkroom/recognition/serving/fetch-version.ts'),
     import('@darkroom/recognition/serving/serve-models.ts'),
+    import('@darkroom/recognition/serving/end-unwanted.ts'),
+    import('@darkroom/models'),
   ]);
   const { storage, records, atEnd } = deps;
   const cache = new ModelCache({ ...deps.config.modelCache, storage });
@@ -136,9 +145,11 @@ async function modelsOf(deps: WorkerDeps, config: RecogniserConfig, serving?: Se
     fetch: (model) => fetchVersion({ records, cache }, model),
   });
   if (atEnd) {
-    const end = serving && (await serveModels({ ...deps, models, cache }, serving));
+    const end = serving
+      ? await serveModels({ ...deps, models, cache }, serving)
+      : endUnwanted({ models, logger: deps.logger, wanted: () => versionsToOpen(records.db, 'predictions') });
     atEnd(async () => {
-      await end?.();
+      await end();
       await models.close();
     });
   }

@@ -75,6 +75,11 @@ export class LanePool<S extends LaneShape> {
     return this.#lanes.pids;
   }
 
+  /** Whether nothing is asked for that is not answered. */
+  get isQuiet(): boolean {
+    return this.#asked === 0;
+  }
+
   /** What the newest lane says of itself; opens one where there is none. Throws what opening throws. */
   async told(): Promise<Told<S>> {
     const { told } = await this.#lanes.newest();

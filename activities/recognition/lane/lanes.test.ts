@@ -61,6 +61,7 @@ it('serves versions beside each other, each in lanes of its own; one that is unl
     return go.promise;
   });
   const pid = await entered.promise;
+  expect(lanes.unused(-1)).toEqual([own.identity]);
   const unloaded = lanes.unload(other.identity);
   expect(await seenBy(own)).toEqual(['cat']);
   expect(lanes.pidsOf(own.identity)).not.toContain(pid);

@@ -54,7 +54,7 @@ interface Open {
   readonly model: ModelIdentity;
   /** Whether a lane of it is kept for whoever comes next. */
   kept: boolean;
-  /** When somebody last asked for it, milliseconds. */
+  /** When somebody last asked for it, or was answered, milliseconds. */
   askedAt: number;
 }
 
@@ -141,14 +141,19 @@ export class ModelLanes {
   /** `LanePool.ask` of a version's lanes. Where no process can be opened it throws `unsupported_model`, which may be tried again. */
   askOf(model: ModelIdentity): Pool['ask'] {
     this.#requireNotRefused(model);
-    const { pool } = this.#of(model);
-    return (task, item, options) => orUnsupported(pool.ask(task, item, options));
+    const open = this.#of(model);
+    return (task, item, options) =>
+      orUnsupported(open.pool.ask(task, item, options)).finally(() => {
+        open.askedAt = performance.now();
+      });
   }
 
-  /** Versions that nobody has asked for, for so many seconds. */
+  /** Versions that nobody has asked for, for so many seconds, and that have nothing in hand. */
   unused(seconds: number): ModelIdentity[] {
     const before = performance.now() - seconds * 1000;
-    return [...this.#open.values()].flatMap(({ model, askedAt }) => (askedAt < before ? model : []));
+    return [...this.#open.values()].flatMap(({ pool, model, askedAt }) =>
+      pool.isQuiet && askedAt < before ? model : [],
+    );
   }
 
   /** Ends the lanes of a version when what they have in hand is done, with all that its runtime holds. Whoever asks later has it opened anew. */

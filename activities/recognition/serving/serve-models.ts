@@ -43,7 +43,7 @@ const beginMs = 60_000;
 /** What was away is tried again after so long. */
 const againMs = 10_000;
 /** A version that was opened for a batch or a job, and is not held, is closed when nobody has asked for it for so long. */
-const unusedSeconds = 60;
+export const unusedSeconds = 60;
 
 /**
  * Opens the worker's own model and what else is wanted, and goes on so until what it returns is called. Settles when it is told what came of its own.
