@@ -67,7 +67,8 @@ export const services: readonly Service[] = [
 export function createApp(deps: ApiDeps, offered: readonly Service[] = services): Api {
   const api = createRouter();
   const lookup = rememberingLookup(deps.records);
-  const typesTaken: TypesTaken = (c) => bodyTypes(api, c.req.method, c.req.path);
+  const typesOf = bodyTypes(api);
+  const typesTaken: TypesTaken = (c) => typesOf(c.req.method, c.req.path);
   const admission = createAdmission(deps.config, typesTaken, isPrediction);
   api.use(
     requestContext(deps),

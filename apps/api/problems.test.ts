@@ -57,3 +57,8 @@ test('every code makes a document that fits its schema, with a type of its own',
   });
   expect(new Set(types).size).toBe(types.length);
 });
+
+test('what load refuses has no stack, which costs; whatever is made after it has', () => {
+  const stacks = (['overloaded', 'not_found'] as const).map((code) => new ProblemError(code, 'No.').stack);
+  expect(stacks.map((stack) => stack?.includes('problems.test'))).toEqual([false, true]);
+});

@@ -395,7 +395,11 @@ export class ProblemError extends Error {
       retryAfterSeconds?: number;
     },
   ) {
+    const { stackTraceLimit } = Error;
+    // What load refuses comes by the hundred a second, and nobody looks where: its stack would be a good part of what it costs.
+    if (code === 'overloaded') Error.stackTraceLimit = 0;
     super(detail, options?.cause === undefined ? undefined : { cause: options.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.errors = options?.errors;
     this.retryAfterSeconds = options?.retryAfterSeconds;

@@ -1,5 +1,5 @@
 /** Tells who calls: by key, or by a signed link. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { ProblemError } from '@darkroom/contract';
 import { findKey, isKeyValid, type Records, type Role } from '@darkroom/records';
 import type { MiddlewareHandler } from 'hono';
@@ -13,9 +13,8 @@ const rememberedKeys = 10_000;
 
 /** Whose key it is; undefined if it is no valid one. */
 export interface KeyLookup {
-  (key: string): Promise<Actor | undefined>;
-  /** Whether the key was found here before, lately. */
-  knows(key: string): boolean;
+  /** Tells `stranger` of a key that was not found here before, lately, which is looked up unless that throws. */
+  (key: string, stranger?: () => void): Promise<Actor | undefined>;
   /** Whether the key of this id is there and not revoked. */
   holds(keyId: string): Promise<boolean>;
 }
@@ -71,9 +70,11 @@ export async function callerOf(
     .header('authorization')
     ?.replace(/^Bearer\s+/i, '')
     .trim();
-  if (!key || !lookup.knows(key)) stranger(c);
-  if (!key) throw new ProblemError('unauthorized', 'The request has no Authorization header.');
-  const caller = await lookup(key);
+  if (!key) {
+    stranger(c);
+    throw new ProblemError('unauthorized', 'The request has no Authorization header.');
+  }
+  const caller = await lookup(key, () => stranger(c));
   if (caller === undefined) throw new ProblemError('unauthorized', 'The key is not known, or was revoked.');
   return caller;
 }
@@ -85,10 +86,11 @@ export function rememberingLookup(records: Records): KeyLookup {
     { readonly actor: Promise<Actor | undefined>; readonly until: number }
   >();
   // Kept when what is remembered is out of date: it was a key, and most likely still is.
-  const digestOf = (key: string): string => createHash('sha256').update(key).digest('base64');
-  const find = async (key: string): Promise<Actor | undefined> => {
+  const digestOf = (key: string): string => hash('sha256', key, 'base64');
+  const find = async (key: string, stranger?: () => void): Promise<Actor | undefined> => {
     const digest = digestOf(key);
     const known = remembered.get(digest);
+    if (known === undefined) stranger?.();
     if (known !== undefined && known.until > Date.now()) return known.actor;
     const actor = findActor(records, key);
     if (remembered.size >= rememberedKeys) remembered.clear();
@@ -112,7 +114,7 @@ export function rememberingLookup(records: Records): KeyLookup {
     answer.catch(() => valid.delete(keyId));
     return answer;
   };
-  return Object.assign(find, { knows: (key: string) => remembered.has(digestOf(key)), holds });
+  return Object.assign(find, { holds });
 }
 
 async function findActor(records: Records, key: string): Promise<Actor | undefined> {

@@ -73,9 +73,11 @@ const isList = (type: string): boolean => Object.values<string>(sourceTypes).inc
 
 /** Whether the request's body is read as it comes in, for as long as its sender takes: not where its route takes none of its type. */
 export function isStreamed(c: ApiContext, typesTaken: TypesTaken): boolean {
-  if (readsItself(c, typesTaken)) return true;
+  if (bodiless.has(c.req.method)) return false;
+  const taken = typesTaken(c);
+  if (taken.includes(anyBytes)) return true;
   const type = c.req.header('content-type') ?? '';
-  return (isForm(type) || isList(type)) && typesTaken(c).includes(mediaTypeOf(type));
+  return (isForm(type) || isList(type)) && taken.includes(mediaTypeOf(type));
 }
 
 async function readAtMost(

@@ -20,7 +20,7 @@ export function answerFailure(error: unknown, c: ApiContext): Response {
   }
   const [type, body] = isInference(c.req.path)
     ? ['application/json', { error: problem.message }]
-    : ['application/problem+json', problemBody(problem, { instance: c.req.path, traceId: c.var.traceId })];
+    : ['application/problem+json', problemBody(problem, { instance: c.req.path, traceId: c.get('traceId') })];
   return c.json(body, status as ContentfulStatusCode, {
     'content-type': type,
     'cache-control': 'no-store',

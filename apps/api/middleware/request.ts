@@ -50,6 +50,7 @@ export function requestContext(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
 }
 
 function describe(span: Span, c: ApiContext): void {
+  if (!span.isRecording()) return;
   const route = routeOf(c);
   span.updateName(`${c.req.method} ${route}`);
   span.setAttributes({ 'http.route': route, 'http.response.status_code': c.res.status });

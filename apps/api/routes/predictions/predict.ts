@@ -5,6 +5,7 @@ import { fingerprintOf } from '@darkroom/dispatch';
 import { fractionOf } from '@darkroom/models';
 import type { PredictionRequest } from '@darkroom/prediction/predictor/predictor.ts';
 import { createRoute, z } from '@hono/zod-openapi';
+import type { Next } from 'hono';
 import type { Api, ApiContext } from '../../context.ts';
 import { setHeader } from '../../middleware/headers.ts';
 import { type Base, named } from '../../openapi/bases.ts';
@@ -40,6 +41,9 @@ export const predictionOptions = z.strictObject({
 });
 export type PredictionOptions = z.infer<typeof predictionOptions>;
 
+/** Those of a request that names none. */
+const usualOptions = predictionOptions.parse({});
+
 const form = z
   .strictObject({
     file: z
@@ -54,6 +58,8 @@ const predictAt = (base: Base) =>
     method: 'post',
     path: `${base}/predict`,
     ...named('predict', base, 'Predictions'),
+    // Before anything else of it is looked at: a refusal costs as little as it can while there is too much to do.
+    middleware: [requireRoom],
     summary: 'Predict what is on a picture',
     description: [
       'The answer is `{"id", "result"}` alone, `result` being the class index; `?detail=true` has label, score, the best classes or the boxes, the model’s version, and the time of each step.',
@@ -88,7 +94,6 @@ const predictAt = (base: Base) =>
 export function registerPredict(api: Api, base: Base): void {
   api.openapi(predictAt(base), async (c) => {
     const { predicting } = c.var.deps;
-    await requireRoom(c);
     const room = predicting.pictures.open(c.var.caller.owner);
     try {
       const { request, options } = await predicting.intake(() => readRequest(c, room));
@@ -108,10 +113,10 @@ export function registerPredict(api: Api, base: Base): void {
  * Refuses before the picture is read what would be refused behind it, by what the query says. What is refused is taken off the wire, so that its
  * sender reads why. Throws `validation_failed`, `overloaded`, `no_prediction_model`, `unknown_model`, `model_not_ready`.
  */
-async function requireRoom(c: ApiContext): Promise<void> {
-  const { predicting } = c.var.deps;
-  const { owner, priority } = c.var.caller;
-  const { model } = c.req.query();
+async function requireRoom(c: ApiContext, next: Next): Promise<void> {
+  const { predicting } = c.get('deps');
+  const { owner, priority } = c.get('caller');
+  const model = c.req.query('model');
   const bytes = Number(c.req.header('content-length') ?? '0');
   try {
     const { deadline } = optionsOf(c);
@@ -121,11 +126,12 @@ async function requireRoom(c: ApiContext): Promise<void> {
     await discardBody(c);
     throw error;
   }
+  await next();
 }
 
 /** `seconds` of the request; those of the configuration where it says none. */
 const deadlineMs = (c: ApiContext, seconds: number | undefined): number =>
-  1000 * (seconds ?? c.var.deps.config.predictions.deadlineSeconds);
+  1000 * (seconds ?? c.get('deps').config.predictions.deadlineSeconds);
 
 async function readRequest(c: ApiContext, room: Pick<Room, 'grow'>) {
   const { caller, deps, traceId } = c.var;
@@ -149,9 +155,9 @@ async function readRequest(c: ApiContext, room: Pick<Room, 'grow'>) {
 
 /** Those in the query count before those of the form. Throws `validation_failed`. */
 function optionsOf(c: ApiContext, fields: SentPicture['fields'] = {}): PredictionOptions {
-  const read = predictionOptions.safeParse(
-    optionsInQuery(predictionOptions, { ...fields, ...c.req.queries() }),
-  );
+  const given = { ...fields, ...c.req.queries() };
+  if (Object.keys(given).length === 0) return usualOptions;
+  const read = predictionOptions.safeParse(optionsInQuery(predictionOptions, given));
   if (!read.success) throw validationProblem(read.error, 'query');
   return read.data;
 }

@@ -184,6 +184,9 @@ test('what there is no room for is refused before its picture is read, and who s
   expect(refused.map(({ status, body }) => [status, body.code])).toEqual(Array(5).fill([503, 'overloaded']));
   expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(0);
   expect(await refusals('overloaded', model)).toBe(before + 5);
+  // Nothing else of it was looked at.
+  const wrong = await predict(Uint8Array.of(1), { headers: { 'idempotency-key': 'k'.repeat(300) } });
+  expect([wrong.status, wrong.body.code]).toEqual([503, 'overloaded']);
   held.resolve();
   const results = (await Promise.all(taken)).map(({ body }) => body.result);
   expect(results).toEqual(pictures);
