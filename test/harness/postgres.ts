@@ -10,6 +10,7 @@ import { migrate } from '@darkroom/records';
 import { freePort } from '@darkroom/servers/run/ports.ts';
 import { embeddedPostgres, postgresUrl } from '@darkroom/servers/run/postgres.ts';
 import pg from 'pg';
+import { putEmptyDatabase } from './postgres-files.ts';
 
 /** A running Postgres of its own. */
 export interface TestPostgres {
@@ -30,10 +31,11 @@ const careless = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']
 export async function startPostgres(): Promise<TestPostgres> {
   const home = await mkdtemp(join(tmpdir(), 'darkroom-postgres-'));
   await chmod(home, 0o755); // as root, the server is another user
-  const [port, password] = [await freePort(), randomBytes(12).toString('hex')];
+  const folder = join(home, 'data');
+  const [port, password] = await Promise.all([freePort(), putEmptyDatabase(folder)]);
   const logFile = join(home, 'log');
   const spec = await embeddedPostgres({
-    folder: join(home, 'data'),
+    folder,
     port,
     password,
     logFile,

@@ -4,9 +4,13 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '@darkroom/servers/run/ports.ts';
 import { compiledForTests, testHomes } from '../../apps/local/home/forsaken.ts';
+import { type Layout, layoutOf, prepareFolders } from '../../apps/local/home/layout.ts';
+import { ensureSecrets } from '../../apps/local/home/secrets.ts';
+import { writePrivate } from '../../apps/local/home/stackfile.ts';
 import { workerMemory } from '../../apps/local/stack/environment.ts';
 import { type RunningStack, startStack } from '../../apps/local/stack/supervisor.ts';
 import { createTerminal } from '../../apps/local/terminal.ts';
+import { putEmptyDatabase } from './postgres-files.ts';
 import { run, type TestProcess } from './process.ts';
 
 /** Limits for tests and benchmarks, where one key stands for many users, and polls. */
@@ -45,6 +49,7 @@ export async function startTestStack(
   await mkdir(parent, { recursive: true });
   // A space in the path: what breaks on it breaks here first.
   const home = await mkdtemp(join(parent, `${name} `));
+  await putPostgres(layoutOf(home));
   const processes = new Set<TestProcess>();
   const lines: string[] = [];
   const running = await startStack({
@@ -108,6 +113,14 @@ export async function startTestStack(
       await rm(home, { recursive: true, force: true });
     },
   };
+}
+
+/** Gives the stack to be the files of its database, and their password for a secret. */
+async function putPostgres(layout: Layout): Promise<void> {
+  await prepareFolders(layout);
+  const secrets = await ensureSecrets(layout.secrets);
+  const postgresPassword = await putEmptyDatabase(layout.postgres);
+  await writePrivate(layout.secrets, JSON.stringify({ ...secrets, postgresPassword }));
 }
 
 /** Waits until `ready` says so; fails with what `process` wrote when it ends before or three minutes pass. */
