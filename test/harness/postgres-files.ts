@@ -2,13 +2,12 @@
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { repository } from '@darkroom/servers/home.mjs';
+import { homeFolder, repository } from '@darkroom/servers/home.mjs';
 import { lock } from '@darkroom/servers/lock.mjs';
 import { choosePlace } from '@darkroom/servers/run/place.ts';
 import { embeddedPostgres } from '@darkroom/servers/run/postgres.ts';
-import { testHomes } from '../../apps/local/home/forsaken.ts';
 
 const run = promisify(execFile);
 
@@ -31,11 +30,11 @@ interface EmptyDatabase {
 async function emptyDatabase(): Promise<EmptyDatabase> {
   const hash = createHash('sha256');
   for (const source of sources) hash.update(await readFile(join(repository, source)));
-  const folder = join(testHomes(), `postgres-${hash.digest('hex').slice(0, 12)}`);
+  const folder = join(homeFolder(), 'databases', hash.digest('hex').slice(0, 12));
   // Written last: a folder without it was left half-made.
   const note = join(folder, 'empty.json');
   const found = async () => (await readFile(note, 'utf8').catch(() => undefined)) ?? '';
-  await mkdir(testHomes(), { recursive: true });
+  await mkdir(dirname(folder), { recursive: true });
   const read = (text: string): EmptyDatabase | undefined => (text === '' ? undefined : JSON.parse(text));
   const before = read(await found());
   if (before) return before;
