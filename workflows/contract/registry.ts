@@ -39,11 +39,16 @@ export const modelVersionDetail = modelVersion
     card: z.record(z.string(), z.unknown()).nullable().meta({ description: 'What it is opened with.' }),
     bytes: z.int().nullable().meta({ description: 'Size of the file.' }),
     sha256: z.string().nullable().meta({ description: 'Of the file alone.' }),
-    registeredBy: z.string().nullable(),
+    registeredBy: z.string().nullable().meta({
+      description:
+        'Owner of the key, or the worker that was configured with it, which operators alone are told.',
+    }),
     confirmations: z
       .array(
         z.object({
-          worker: z.string(),
+          worker: z.string().nullable().meta({
+            description: 'Host and process; null where the key is no operator’s.',
+          }),
           serves: modelService,
           state: z.enum(['opening', 'ready', 'failed']),
           lanes: z.int().meta({ description: 'Processes that work with it at most.' }),

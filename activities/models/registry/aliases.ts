@@ -1,5 +1,5 @@
 /** Names that stand for a version of a model: switched at once, and back again. */
-import { type ModelService, ProblemError } from '@darkroom/contract';
+import { type ModelService, ProblemError, type ProblemRecord } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
 import { and, asc, eq, sql } from 'drizzle-orm';
 import { type AliasTarget, modelAliases, modelDefaults, registeredVersions } from '../schema.ts';
@@ -24,13 +24,20 @@ export const targetOf = ({ version, canaryVersion, canaryShare }: AliasRow): Ali
 /**
  * Has the alias stand for `target`, from the commit on; what it stood for is kept for {@link rollBackAlias}. The same again changes nothing. Its
  * versions are wanted from then on. Throws `not_found` for a version that is not registered, `model_not_ready` unless every living worker that it
- * serves has opened it.
+ * serves has opened it; with `force`, that some living worker has is enough.
  */
 export const setAlias = write(
-  async (db: Db, of: AliasName, target: AliasTarget, by: string): Promise<AliasRow> =>
+  async (
+    db: Db,
+    of: AliasName,
+    target: AliasTarget,
+    by: string,
+    { force = false }: { readonly force?: boolean } = {},
+  ): Promise<AliasRow> =>
     db.transaction(async (tx) => {
       const known = await lockAlias(tx, of);
-      return isSame(known, target) ? known : put(tx, of, target, { known, by, action: 'alias_set' });
+      if (isSame(known, target)) return known;
+      return put(tx, of, target, { known, by, action: 'alias_set', openBy: force ? 'some' : 'every' });
     }),
 );
 
@@ -51,7 +58,7 @@ export const rollBackAlias = write(
         );
       if (known.previous === null)
         throw new ProblemError('conflict', `@${of.alias} of ${of.name} has stood for nothing else.`);
-      return put(tx, of, known.previous, { known, by, action: 'alias_rolled_back' });
+      return put(tx, of, known.previous, { known, by, action: 'alias_rolled_back', openBy: 'some' });
     }),
 );
 
@@ -147,13 +154,19 @@ async function put(
     known,
     by,
     action,
-  }: { known: AliasRow | undefined; by: string; action: 'alias_set' | 'alias_rolled_back' },
+    openBy,
+  }: {
+    known: AliasRow | undefined;
+    by: string;
+    action: 'alias_set' | 'alias_rolled_back';
+    openBy: OpenBy;
+  },
 ): Promise<AliasRow> {
   // In one order, so that two at once do not wait for each other.
   const versions = [target.version, ...(target.canary === undefined ? [] : [target.canary.version])].sort();
   for (const version of versions) {
     const row = await requireVersion(tx, { name: of.name, version });
-    await requireOpen(tx, row, action === 'alias_set' ? 'every' : 'some');
+    await requireOpen(tx, row, openBy);
     if (!row.wanted) await change(tx, row, { wanted: true });
   }
   const set = {
@@ -174,21 +187,39 @@ async function put(
   return row;
 }
 
-/** Throws `model_not_ready` unless the version was opened by every living worker of what it serves, one at least, or by some. */
-async function requireOpen(tx: Db, row: RegisteredVersion, by: 'every' | 'some'): Promise<void> {
+/** Which of the living workers of what a version serves must have it open. */
+type OpenBy = 'every' | 'some';
+
+/** Throws `model_not_ready` with who has not, and why, unless the version was opened by every living worker of what it serves, one at least, or by some. */
+async function requireOpen(tx: Db, row: RegisteredVersion, by: OpenBy): Promise<void> {
   const { name, version, digest } = row;
-  const { rows } = await tx.execute<{ worker: string; serves: string; open: boolean }>(sql`
+  const { rows } = await tx.execute<{
+    worker: string;
+    serves: string;
+    open: boolean;
+    problem: ProblemRecord | null;
+  }>(sql`
     select worker, serves, exists (
       select 1 from (${told}) told where told.worker = living.worker and told.serves = living.serves
-        and name = ${name} and version = ${version} and digest = ${digest} and state = 'ready') as open
+        and name = ${name} and version = ${version} and digest = ${digest} and state = 'ready') as open, (
+      select problem from model_confirmations said where said.worker = living.worker and said.serves = living.serves
+        and name = ${name} and version = ${version} and digest = ${digest} and state = 'failed') as problem
     from (${living}) living where serves = any(${sql.param(row.serves)}::text[]) order by worker`);
-  if (rows.some(({ open }) => open) && (by === 'some' || rows.every(({ open }) => open))) return;
-  const missing = rows.filter(({ open }) => !open).map(({ worker, serves }) => `${worker} (${serves})`);
+  const isOpen = rows.some(({ open }) => open);
+  if (isOpen && (by === 'some' || rows.every(({ open }) => open))) return;
+  const missing = rows
+    .filter(({ open }) => !open)
+    .slice(0, 5)
+    .map(
+      ({ worker, serves, problem }) =>
+        `${worker} (${serves}${problem === null ? '' : `: ${problem.detail}`})`,
+    );
   const why = row.problem === null ? '' : ` ${row.problem.detail}`;
+  const wayOut = isOpen ? ' Others have it open: with `force` that is enough.' : '';
   throw new ProblemError(
     'model_not_ready',
     missing.length === 0
       ? `No living worker serves ${row.serves.join(' or ')}.`
-      : `${name} ${version} (${row.state}${row.wanted ? '' : ', not loaded'}) is not open in ${missing.slice(0, 5).join(', ')}.${why}`,
+      : `${name} ${version} (${row.state}${row.wanted ? '' : ', not loaded'}) is not open in ${missing.join(', ')}.${why}${wayOut}`,
   );
 }

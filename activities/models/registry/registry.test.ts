@@ -294,6 +294,23 @@ describe('an alias', () => {
     expect(await code(setAlias(db(), production, { version: '1' }, 'olga'))).toBe('model_not_ready');
   });
 
+  it('is switched where a worker cannot open it only by force, and that worker is named with why', async () => {
+    await ready(['1', '2'], ['a/1']);
+    await setAlias(db(), production, { version: '1' }, 'olga');
+    const identity = { name: 'birds', version: '2', digest: 'digest-2' };
+    const problem = problemOf('unsupported_model', 'Its disk is full.');
+    const failed = { ...identity, state: 'failed', lanes: 0, own: false, problem } as const;
+    await confirmModels(db(), 'b/1', 'predictions', [failed]);
+    await expect(setAlias(db(), production, { version: '2' }, 'olga')).rejects.toMatchObject({
+      code: 'model_not_ready',
+      message: expect.stringMatching(/b\/1 \(predictions: Its disk is full\.\)\..* `force`/),
+    });
+    const force = { force: true };
+    expect(await setAlias(db(), production, { version: '2' }, 'olga', force)).toMatchObject({ version: '2' });
+    await forgetWorker(db(), 'a/1');
+    expect(await code(setAlias(db(), production, { version: '1' }, 'olga', force))).toBe('model_not_ready');
+  });
+
   it('goes back to what some worker has open, once for each that it is to leave', async () => {
     await ready(['1', '2']);
     await setAlias(db(), production, { version: '1' }, 'olga');

@@ -40,6 +40,9 @@ const aliasTarget = z
       .nullable()
       .default(null)
       .meta({ description: 'A version that gets a share of the requests instead.' }),
+    force: z.boolean().default(false).meta({
+      description: 'Whether it is enough that one living worker has it open, where others cannot open it.',
+    }),
   })
   .refine(({ version, canary }) => canary?.version !== version, {
     path: ['canary', 'version'],
@@ -82,7 +85,8 @@ const putRoute = createRoute({
   summary: 'Have an alias stand for a version, and a canary get a share',
   description: [
     '`production` is what the bare name of a model stands for. Requests that come after the answer get the new version, at every API process within two seconds; those before it are',
-    'answered by the old one. A version can be aliased when every living worker of what it serves has it open. It is loaded from then on, and cannot be unloaded while the alias stands. For operators.',
+    'answered by the old one. A version can be aliased when every living worker of what it serves has it open; else the 409 names those that have not, and why, and `force` says that one that has it is',
+    'enough: what comes to a worker without it is tried again until another one takes it. The version is loaded from then on, and cannot be unloaded while the alias stands. For operators.',
   ].join('\n'),
   request: { params, body: { required: true, content: { 'application/json': { schema: aliasTarget } } } },
   responses: {
@@ -159,12 +163,10 @@ export function registerAliases(api: Api): void {
   api.openapi(putRoute, async (c) => {
     const { caller, deps } = c.var;
     requireOperator(caller, 'To set an alias');
-    const { version, canary } = c.req.valid('json');
+    const { version, canary, force } = c.req.valid('json');
     const target = { version, ...(canary !== null && { canary }) };
-    return c.json(
-      aliasDocument(await setAlias(deps.records.db, c.req.valid('param'), target, caller.owner)),
-      200,
-    );
+    const row = await setAlias(deps.records.db, c.req.valid('param'), target, caller.owner, { force });
+    return c.json(aliasDocument(row), 200);
   });
 
   api.openapi(rollBackRoute, async (c) => {

@@ -27,6 +27,8 @@ import {
 } from '@darkroom/models';
 import type { Db } from '@darkroom/records';
 import { z } from '@hono/zod-openapi';
+import { seesEverything } from '../../authorize.ts';
+import type { Actor } from '../../context.ts';
 
 const services: readonly ModelService[] = ['recognition', 'predictions'];
 
@@ -60,11 +62,13 @@ export async function modelDocuments(db: Db, name?: string): Promise<Model[]> {
   }));
 }
 
-/** A version with all that is known of it. Throws `not_found`. */
+/** A version with all that is known of it; hosts and processes of workers are for operators alone. Throws `not_found`. */
 export async function versionDetail(
   db: Db,
   wanted: { readonly name: string; readonly version: string },
+  reader: Actor,
 ): Promise<ModelVersionDetail> {
+  const isOperator = seesEverything(reader);
   const [now, registered, confirmations] = await Promise.all([
     modelsNow(db),
     getVersion(db, wanted),
@@ -81,9 +85,9 @@ export async function versionDetail(
     card: row?.card ?? null,
     bytes: row?.bytes ?? null,
     sha256: row?.sha256 ?? null,
-    registeredBy: row?.registeredBy ?? null,
+    registeredBy: row === undefined || (row.own && !isOperator) ? null : row.registeredBy,
     confirmations: confirmations.map(({ worker, serves, state, lanes, problem, seenAt }) => ({
-      worker,
+      worker: isOperator ? worker : null,
       serves,
       state,
       lanes,

@@ -112,7 +112,7 @@ export function registerRegistration(api: Api): void {
         { ...wanted, by: caller.owner },
         c.req.raw.signal,
       );
-      const document = await versionDetail(deps.records.db, row);
+      const document = await versionDetail(deps.records.db, row, caller);
       if (!isNew) return c.json(document, 200);
       return c.json(document, 201, {
         location: `/v1/models/${encodeURIComponent(row.name)}/versions/${encodeURIComponent(row.version)}`,

@@ -329,12 +329,17 @@ describe('a version', () => {
 
   it('tells what each worker says of it', async () => {
     await ready('1');
-    expect(await send('GET', `${path}/versions/1`, undefined, ann)).toMatchObject({
+    const said = (worker: string | null) => ({
       state: 'ready',
       family: 'yolov8',
       workers: 1,
-      confirmations: [{ worker: 'a/1', serves: 'predictions', state: 'ready', lanes: 1, problem: null }],
+      confirmations: [{ worker, serves: 'predictions', state: 'ready', lanes: 1, problem: null }],
     });
+    expect(await send('GET', `${path}/versions/1`)).toMatchObject(said('a/1'));
+    expect(await send('GET', `${path}/versions/1`, undefined, ann)).toMatchObject(said(null));
+    await api.records.sql`update registered_versions set own = true, registered_by = 'a/1'`;
+    expect(await send('GET', `${path}/versions/1`)).toMatchObject({ registeredBy: 'a/1' });
+    expect(await send('GET', `${path}/versions/1`, undefined, ann)).toMatchObject({ registeredBy: null });
     await forgetWorker(api.records.db, 'a/1');
     expect(await send('GET', path)).toMatchObject({ versions: [{ version: '1', workers: 0 }] });
     expect(await send('GET', '/v1/models')).toMatchObject({ models: [] });

@@ -96,7 +96,7 @@ it('models are those that living workers have told of, and readiness says why th
     },
   ]);
   expect(await readiness()).toMatchObject({
-    recognition: { ready: true, detail: expect.stringContaining('a/1: birds.pt is not an ONNX model.') },
+    recognition: { ready: true, detail: expect.stringContaining('A worker: birds.pt is not an ONNX model.') },
   });
   await forgetWorker(db, 'c/1');
   expect((await list())[0]?.versions).toHaveLength(1);

@@ -33,6 +33,7 @@ const getRoute = createRoute({
   operationId: 'getModelVersion',
   tags,
   summary: 'A version of a model, its state, and what each worker says of it',
+  description: 'Which worker (host and process) says so, operators alone are told.',
   request: { params: versionParam },
   responses: { 200: version('The version.'), ...problems('not_found', 'validation_failed') },
 });
@@ -92,21 +93,21 @@ export function registerVersions(api: Api): void {
   });
 
   api.openapi(getRoute, async (c) =>
-    c.json(await versionDetail(c.var.deps.records.db, c.req.valid('param')), 200),
+    c.json(await versionDetail(c.var.deps.records.db, c.req.valid('param'), c.var.caller), 200),
   );
 
   api.openapi(loadRoute, async (c) => {
     const { caller, deps } = c.var;
     requireOperator(caller, 'To load a model');
     await loadVersion(deps.records.db, c.req.valid('param'), caller.owner);
-    return c.json(await versionDetail(deps.records.db, c.req.valid('param')), 202);
+    return c.json(await versionDetail(deps.records.db, c.req.valid('param'), caller), 202);
   });
 
   api.openapi(unloadRoute, async (c) => {
     const { caller, deps } = c.var;
     requireOperator(caller, 'To unload a model');
     await unloadVersion(deps.records.db, c.req.valid('param'), caller.owner);
-    return c.json(await versionDetail(deps.records.db, c.req.valid('param')), 202);
+    return c.json(await versionDetail(deps.records.db, c.req.valid('param'), caller), 202);
   });
 
   api.openapi(deleteRoute, async (c) => {

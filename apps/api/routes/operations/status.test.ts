@@ -16,14 +16,16 @@ const news = { problem: problemOf('unsupported_model', 'None is there.') };
 
 let api: TestApi;
 let ann: string;
+let olga: string;
 beforeAll(async () => {
   api = await startTestApi({}, engineAway);
   ann = (await api.key({ owner: 'ann' })).key;
+  olga = (await api.key({ owner: 'olga', role: 'operator' })).key;
 }, 60_000);
 afterAll(() => api?.close());
 
-const told = async () =>
-  ((await (await api.get('/status/ready', ann)).json()) as { sandbox: { ready: boolean; detail?: string } })
+const told = async (key = olga) =>
+  ((await (await api.get('/status/ready', key)).json()) as { sandbox: { ready: boolean; detail?: string } })
     .sandbox;
 
 it('readiness says what holds the processes that work on strangers’ pictures', async () => {
@@ -39,6 +41,7 @@ it('readiness says what holds the processes that work on strangers’ pictures',
   await tellModel(db, 'b/1', news);
   await tellSandbox(db, 'b/1', { ...whole, network: false, missing: ['a network namespace'] });
   expect(await told()).toMatchObject({ ready: true, detail: 'b/1 is without a network namespace' });
+  expect(await told(ann)).toMatchObject({ detail: 'A worker is without a network namespace' });
 
   await tellSandbox(db, 'c/1', { ...whole, landlock: 0, missing: ['Landlock'] });
   expect(await told()).toMatchObject({

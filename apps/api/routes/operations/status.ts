@@ -4,7 +4,8 @@ import { ProblemError, sandboxLacks } from '@darkroom/contract';
 import { modelProblems, servedModels, toldSandboxes } from '@darkroom/models';
 import type { Db } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Api, ApiContext } from '../../context.ts';
+import { seesEverything } from '../../authorize.ts';
+import type { Actor, Api, ApiContext } from '../../context.ts';
 import { callerOf, type KeyLookup } from '../../middleware/authentication.ts';
 import { problems } from '../../openapi/describe.ts';
 
@@ -79,14 +80,17 @@ export function registerStatus(api: Api, lookup: KeyLookup): void {
   api.openapi(healthRoute, (c) => c.json({ status: 'ready' as const }, 200));
 
   api.openapi(readyRoute, async (c) => {
-    await requireKey(c, lookup);
+    const caller = await requireKey(c, lookup);
+    // Hosts and processes are for operators alone.
+    const named = (worker: string): string =>
+      caller !== undefined && seesEverything(caller) ? worker : 'A worker';
     const { dispatch, records, storage, draining } = c.var.deps;
     const [temporal, postgres, s3, recognition, sandbox] = await Promise.all([
       verdictOf(() => dispatch.engine.ping()),
       verdictOf(() => records.ping()),
       verdictOf(() => storage.ping({ deadlineMs })),
-      verdictOf(() => servedModel(records.db)),
-      verdictOf(() => requireSandbox(records.db)),
+      verdictOf(() => servedModel(records.db, named)),
+      verdictOf(() => requireSandbox(records.db, named)),
     ]);
     const all = temporal.ready && postgres.ready && s3.ready;
     const status = draining.aborted ? 'draining' : all ? 'ready' : 'degraded';
@@ -95,34 +99,42 @@ export function registerStatus(api: Api, lookup: KeyLookup): void {
   });
 }
 
+/** What a worker is called to whoever asks. */
+type Named = (worker: string) => string;
+
 /** What is missing in some worker, though nothing that must be there. Throws what must. */
-async function requireSandbox(db: Db): Promise<string | undefined> {
+async function requireSandbox(db: Db, named: Named): Promise<string | undefined> {
   const told = await toldSandboxes(db);
   if (told.length === 0) throw new Error('No worker has told of it; none may be running.');
   const missing = told
     .filter(({ sandbox }) => sandbox.missing.length > 0)
-    .map(({ worker, sandbox }) => `${worker} is without ${sandbox.missing.join('; ')}`)
+    .map(({ worker, sandbox }) => `${named(worker)} is without ${sandbox.missing.join('; ')}`)
     .join('. ');
   if (told.some(({ sandbox }) => sandboxLacks(sandbox).length > 0)) throw new Error(missing);
   return missing === '' ? undefined : missing;
 }
 
 /** Throws why no worker has a model open; where some have, tells which others have not. */
-async function servedModel(db: Db): Promise<string | undefined> {
+async function servedModel(db: Db, named: Named): Promise<string | undefined> {
   const [served, problems] = await Promise.all([servedModels(db), modelProblems(db)]);
   const [first] = problems;
   if (served.length === 0)
     throw new Error(first?.problem.detail ?? 'No worker has told of its model; none may be running.');
-  return first && `${problems.length} of the workers have none. ${first.worker}: ${first.problem.detail}`;
+  return (
+    first && `${problems.length} of the workers have none. ${named(first.worker)}: ${first.problem.detail}`
+  );
 }
 
-/** While keys cannot be looked up, this is what tells why: then anybody may read it. */
-async function requireKey(c: ApiContext, lookup: KeyLookup): Promise<void> {
+/** While keys cannot be looked up, this is what tells why: then anybody may read it, and nobody is told here. */
+async function requireKey(c: ApiContext, lookup: KeyLookup): Promise<Actor | undefined> {
   const away = new ProblemError('records_unavailable', `Postgres did not answer within ${deadlineMs} ms.`);
   try {
-    c.set('caller', await within(callerOf(c, lookup), away));
+    const caller = await within(callerOf(c, lookup), away);
+    c.set('caller', caller);
+    return caller;
   } catch (error) {
     if (!(error instanceof ProblemError && error.code === 'records_unavailable')) throw error;
+    return undefined;
   }
 }
 
