@@ -107,7 +107,7 @@ export const queueDefinitions: {
       const models = await modelsOf(own, forPredictions(config), serving);
       const spent = new SpentObjects(deps.storage);
       deps.atEnd?.(() => spent.flush());
-      return predictionActivities({ ...deps, spent, lanes }, predictorIn(models, config).predict);
+      return predictionActivities({ ...own, spent, lanes }, predictorIn(models, config).predict);
     },
     // While one batch is worked on, the next one is fetched.
     slots: (config) => 2 * config.recognition.lanes,

@@ -9,6 +9,9 @@ export const predictionsChannel = 'darkroom_predictions';
 /** Activity of the queue `interactive` that predicts a micro-batch. */
 export const predictActivity = 'predictBatch';
 
+/** Attempts at a batch, deaths of a worker included; its items are worked on one by one before the last. */
+export const predictAttempts = 6;
+
 /** A class with how sure the model is of it. */
 export const scoredLabel = z
   .object({

@@ -3,6 +3,7 @@ import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   claimTrial,
+  confirmationsOf,
   confirmModels,
   extendTrial,
   forgetWorker,
@@ -24,6 +25,7 @@ import {
   setAlias,
   setDefault,
   targetOf,
+  tellModel,
   unloadVersion,
   versionsToOpen,
 } from '../index.ts';
@@ -157,7 +159,10 @@ describe('a registration', () => {
     expect(await own('recognition')).toMatchObject({ outcome: 'same' });
     expect(await versionsToOpen(db(), 'predictions')).toEqual([]);
     await confirm('a/1', ['1'], 'predictions', true);
-    expect(await versionsToOpen(db(), 'predictions')).toMatchObject([{ version: '1' }]);
+    const open = await versionsToOpen(db(), 'predictions');
+    expect(open).toMatchObject([{ version: '1' }]);
+    // Cards may be long, and this is asked every two seconds.
+    expect(open[0]).not.toHaveProperty('card');
     expect(await versionsToOpen(db(), 'recognition')).toEqual([]);
     expect(await code(removeVersion(db(), of('1'), 'olga'))).toBe('model_in_use');
     // Another file under its name and version takes its place; what somebody registered is theirs.
@@ -411,6 +416,35 @@ it('who listens is told of what is new, and of no beat', async () => {
   await loadVersion(db(), of('1'), 'olga');
   await vi.waitFor(() => expect(told.mock.calls.length).toBeGreaterThan(2));
   await listening.unlisten();
+});
+
+it('a beat that says nothing new writes no row but that the worker lives, and is believed', async () => {
+  await register('1');
+  const model = opened({ ...of('1'), digest: 'digest-1' });
+  await tellModel(db(), 'a/1', { opened: model, serves: 'predictions' });
+  await confirm('a/1', ['1']);
+  const written = async () =>
+    (await test.records.sql`select xmin::text, seen_at from model_confirmations`).map(({ xmin }) => xmin);
+  const age = (seconds: number) =>
+    test.records.sql`update model_confirmations set seen_at = now() - ${seconds} * interval '1 second'`;
+  await age(15);
+  const before = await written();
+  await confirm('a/1', ['1']);
+  expect(await written()).toEqual(before);
+  const [served] = await servedModels(db(), 'predictions');
+  expect(served?.silentSeconds).toBeLessThan(8);
+  const [said] = await confirmationsOf(db(), of('1'));
+  expect(Date.now() - Number(said?.seenAt)).toBeLessThan(8000);
+  // Long before nobody believes it, it is said anew.
+  await age(25);
+  const old = await written();
+  await confirm('a/1', ['1']);
+  expect(await written()).not.toEqual(old);
+  // Also where nothing else says that the worker lives.
+  await test.records.sql`delete from model_workers`;
+  const last = await written();
+  await confirm('a/1', ['1']);
+  expect(await written()).not.toEqual(last);
 });
 
 it('all that is known at a moment is told at once, of workers of a release before, too', async () => {

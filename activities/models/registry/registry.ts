@@ -132,9 +132,9 @@ export const getVersion = read(
  * which are to be tried before anything else becomes of them ({@link claimTrial}).
  */
 export const versionsToOpen = read(
-  async (db: Db, serves: ModelService): Promise<RegisteredVersion[]> =>
+  async (db: Db, serves: ModelService): Promise<ListedVersion[]> =>
     db
-      .select()
+      .select(listed)
       .from(registeredVersions)
       .where(
         and(

@@ -7,10 +7,10 @@ import {
   type ProblemRecord,
 } from '@darkroom/contract';
 import { type Db, read, write } from '@darkroom/records';
-import { and, asc, eq, gt, sql } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, gt, sql } from 'drizzle-orm';
 import type { VersionName } from '../registry/registry.ts';
 import { type ConfirmationState, modelConfirmations } from '../schema.ts';
-import { ago, silentSeconds } from './told.ts';
+import { ago, lastSaid, silentSeconds, told } from './told.ts';
 import { keepUnderstood } from './understood.ts';
 
 /** What a worker says of one version. */
@@ -25,6 +25,11 @@ export interface Confirmation extends ModelIdentity {
   readonly problem?: ProblemRecord | undefined;
 }
 
+/** A row that says nothing new is written anew when it is so old: well before it is believed no more. What is younger is told by the worker's own row. */
+const renewedSeconds = 20;
+/** A worker whose own row is younger says that it lives there: two beats and a little more. */
+const beatingSeconds = 6;
+
 /**
  * Writes all that a worker says of its versions for `serves`, in place of what it said before, and that it lives. Whoever listens on the
  * channel of models is told where anything is new. `understood`: how those that it has opened are read, where that was not told yet.
@@ -37,35 +42,43 @@ export const confirmModels = write(
     confirmations: readonly Omit<Confirmation, 'serves'>[],
     understood: readonly OpenedModel[] = [],
   ): Promise<void> => {
-    await db.transaction(async (tx) => {
-      await keepUnderstood(tx, understood);
-      const said = JSON.stringify(confirmations);
-      // Compared first: a beat that says nothing new only moves the time.
-      await tx.execute(sql`
-        with said as (
-          select name, version, digest, lanes, own, state, problem
-          from jsonb_to_recordset(${said}::jsonb)
-            as said (name text, version text, digest text, lanes int, own boolean, state text, problem jsonb)
-        ), news as (
-          (select name, version, digest, lanes, own, state, problem from said
-           except
-           select name, version, digest, lanes, own, state, problem from model_confirmations
-           where worker = ${worker} and serves = ${serves} and seen_at > ${ago(silentSeconds)})
-          union all
-          (select name, version, digest, lanes, own, state, problem from model_confirmations
-           where worker = ${worker} and serves = ${serves} and (name, version) not in (select name, version from said))
-        ), gone as (
-          delete from model_confirmations
-          where worker = ${worker} and serves = ${serves} and (name, version) not in (select name, version from said)
-        ), written as (
-          insert into model_confirmations (worker, serves, name, version, digest, lanes, own, state, problem, seen_at)
-          select ${worker}::text, ${serves}::text, name, version, digest, lanes, own, state, problem, now() from said
-          on conflict (worker, serves, name, version) do update
-            set digest = excluded.digest, lanes = excluded.lanes, own = excluded.own, state = excluded.state,
-                problem = excluded.problem, seen_at = excluded.seen_at
-        )
-        select pg_notify(${modelsChannel}, '') from news limit 1`);
-    });
+    const said = JSON.stringify(confirmations);
+    // Compared first: a beat that says nothing new writes nothing for so long.
+    const confirm = sql`
+      with said as (
+        select name, version, digest, lanes, own, state, problem
+        from jsonb_to_recordset(${said}::jsonb)
+          as said (name text, version text, digest text, lanes int, own boolean, state text, problem jsonb)
+      ), news as (
+        (select name, version, digest, lanes, own, state, problem from said
+         except
+         select name, version, digest, lanes, own, state, problem from model_confirmations
+         where worker = ${worker} and serves = ${serves} and seen_at > ${ago(silentSeconds)})
+        union all
+        (select name, version, digest, lanes, own, state, problem from model_confirmations
+         where worker = ${worker} and serves = ${serves} and (name, version) not in (select name, version from said))
+      ), gone as (
+        delete from model_confirmations
+        where worker = ${worker} and serves = ${serves} and (name, version) not in (select name, version from said)
+      ), fresh as (
+        select name, version, digest, lanes, own, state, problem from model_confirmations
+        where worker = ${worker} and serves = ${serves} and seen_at > ${ago(renewedSeconds)} and exists (
+          select 1 from model_workers where worker = ${worker} and seen_at > ${ago(beatingSeconds)})
+      ), written as (
+        insert into model_confirmations (worker, serves, name, version, digest, lanes, own, state, problem, seen_at)
+        select ${worker}::text, ${serves}::text, name, version, digest, lanes, own, state, problem, now()
+        from (select * from said except select * from fresh) stale
+        on conflict (worker, serves, name, version) do update
+          set digest = excluded.digest, lanes = excluded.lanes, own = excluded.own, state = excluded.state,
+              problem = excluded.problem, seen_at = excluded.seen_at
+      )
+      select pg_notify(${modelsChannel}, '') from news limit 1`;
+    if (understood.length === 0) await db.execute(confirm);
+    else
+      await db.transaction(async (tx) => {
+        await keepUnderstood(tx, understood);
+        await tx.execute(confirm);
+      });
   },
 );
 
@@ -73,7 +86,7 @@ export const confirmModels = write(
 export const confirmationsOf = read(
   async (db: Db, { name, version }: VersionName): Promise<(typeof modelConfirmations.$inferSelect)[]> =>
     db
-      .select()
+      .select({ ...getTableColumns(modelConfirmations), seenAt: lastSaid.mapWith(modelConfirmations.seenAt) })
       .from(modelConfirmations)
       .where(
         and(
@@ -83,4 +96,15 @@ export const confirmationsOf = read(
         ),
       )
       .orderBy(asc(modelConfirmations.worker), asc(modelConfirmations.serves)),
+);
+
+/** Whether a living worker other than `worker` says that it has that version open for `serves`. */
+export const isOpenElsewhere = read(
+  async (db: Db, worker: string, serves: ModelService, model: ModelIdentity): Promise<boolean> => {
+    const { name, version, digest } = model;
+    const { rows } = await db.execute(sql`
+      select 1 from (${told}) told where state = 'ready' and serves = ${serves} and worker <> ${worker}
+        and name = ${name} and version = ${version} and digest = ${digest} limit 1`);
+    return rows.length > 0;
+  },
 );

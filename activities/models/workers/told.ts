@@ -14,12 +14,16 @@ export const forgottenSeconds = 3600;
 
 export const ago = (seconds: number): SQL<Date> => sql`now() - ${seconds}::float8 * interval '1 second'`;
 
+/** When the worker of a confirmation last said that it holds: the row itself is written where it says something new, and now and then. */
+export const lastSaid: SQL<Date> = sql`greatest(model_confirmations.seen_at, (
+  select worker.seen_at from model_workers worker where worker.worker = model_confirmations.worker))`;
+
 /**
  * Rows (worker, serves, name, version, digest, lanes, own, state, seen_at). A worker of a release before confirmations says what it has beside that it
  * lives.
  */
 export const told: SQL = sql`
-  select worker, serves, name, version, digest, lanes, own, state, seen_at from model_confirmations
+  select worker, serves, name, version, digest, lanes, own, state, ${lastSaid} as seen_at from model_confirmations
   where seen_at > ${ago(silentSeconds)}
   union all
   select worker, serves, model_name, model_version, model_digest, lanes, true, 'ready', seen_at from model_workers

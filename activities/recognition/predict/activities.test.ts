@@ -1,9 +1,10 @@
 import { ProblemError } from '@darkroom/contract';
+import { confirmModels } from '@darkroom/models';
 import { type BatchItem, listPredictions, packBatch } from '@darkroom/prediction';
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { StorageError } from '@darkroom/storage';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { predictionActivities } from './activities.ts';
 import type { PredictOne } from './batch.ts';
 import { SpentObjects } from './spent.ts';
@@ -31,7 +32,9 @@ beforeEach(() => test.records.sql`truncate predictions, unit_attempts`);
 /** How far the clock is ahead of whoever sends batches, milliseconds. */
 let aheadMs = 0;
 
-/** Puts a batch of pictures that are one byte each; returns the call for it. */
+let puts = 0;
+
+/** Puts a batch of pictures that are one byte each; returns the call for it. Each has an object of its own: those before go behind their batches. */
 function put(batch: string, ...pictures: number[]) {
   const items = pictures.map(
     (_, i): BatchItem => ({
@@ -52,8 +55,9 @@ function put(batch: string, ...pictures: number[]) {
   const object = Buffer.concat(
     packBatch({ header: { batch, sentAt: Date.now() + aheadMs, model, items }, bodies }),
   );
-  objects.set(batch, object);
-  return { batch, key: batch, bytes: object.length };
+  const key = `${batch}/${++puts}`;
+  objects.set(key, object);
+  return { batch, key, bytes: object.length };
 }
 
 const predict: PredictOne = async (_, picture) => ({
@@ -66,7 +70,8 @@ const predict: PredictOne = async (_, picture) => ({
 
 const spent = new SpentObjects(storage);
 const attempt = (nth: number, call: object, one: PredictOne<BatchItem> = predict, earlierMs = 0) => {
-  const { predictBatch } = predictionActivities({ records: test.records, storage, spent, lanes: 2 }, one);
+  const deps = { records: test.records, storage, spent, lanes: 2, worker: 'a/1 predictions' };
+  const { predictBatch } = predictionActivities(deps, one);
   const times = { scheduledTimestampMs: 1, currentAttemptScheduledTimestampMs: 1 + earlierMs };
   return new MockActivityEnvironment({ attempt: nth, ...times }).run(() => predictBatch(call));
 };
@@ -85,7 +90,7 @@ it('records all of a batch, and its object goes behind it', async () => {
     [1, 4],
   ]);
   await spent.flush();
-  expect(objects.has('b')).toBe(false);
+  expect(objects.has(call.key)).toBe(false);
   // An attempt whose answer was lost, again.
   await attempt(2, call);
 });
@@ -156,17 +161,40 @@ it('finds the picture out that ends its worker: the others are answered, and non
   expect(made).toEqual([1, 2, 4]);
 });
 
-it('has another worker asked where a model cannot be opened, and says so of each picture when enough were', async () => {
-  const call = put('b', 4, 5);
+describe('a model that cannot be opened here', () => {
   const closed: PredictOne = async () => {
     throw new ProblemError('unsupported_model', 'It is no model.');
   };
-  for (const nth of [1, 2, 3])
-    await expect(attempt(nth, call, closed)).rejects.toMatchObject({ code: 'unsupported_model' });
-  expect(await results()).toEqual([]);
-  await attempt(4, call, closed);
-  expect(await results()).toEqual([
+  const refused = [
     [2, 'unsupported_model'],
     [1, 'unsupported_model'],
-  ]);
+  ];
+  /** Says of a worker that it has the model open. */
+  const confirm = (worker: string) =>
+    confirmModels(test.records.db, worker, 'predictions', [
+      { ...model, state: 'ready', lanes: 1, own: false },
+    ]);
+  beforeEach(() => test.records.sql`truncate model_confirmations, model_workers`);
+
+  it('is tried again, and is each picture’s problem where nobody else has it open', async () => {
+    const call = put('b', 4, 5);
+    // Its own word, which it gave before the lane died.
+    await confirm('a/1 predictions');
+    for (const nth of [1, 2, 3])
+      await expect(attempt(nth, call, closed)).rejects.toMatchObject({ code: 'unsupported_model' });
+    expect(await results()).toEqual([]);
+    await attempt(4, call, closed);
+    expect(await results()).toEqual(refused);
+  });
+
+  it('is left to another worker that has it open, however many attempts have come here', async () => {
+    const call = put('b', 4, 5);
+    await confirm('b/1 predictions');
+    for (const nth of [1, 4, 5])
+      await expect(attempt(nth, call, closed)).rejects.toMatchObject({ code: 'unsupported_model' });
+    expect(await results()).toEqual([]);
+    // Nobody tries it again after that: whoever waits is to read why.
+    await attempt(6, call, closed);
+    expect(await results()).toEqual(refused);
+  });
 });

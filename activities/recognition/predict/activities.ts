@@ -1,6 +1,12 @@
 /** The activity of predictions: a micro-batch out of the store, through a lane, into the records. */
-import { predictBatch as batchCall, ProblemError, type ProblemRecord } from '@darkroom/contract';
+import {
+  predictBatch as batchCall,
+  ProblemError,
+  type ProblemRecord,
+  predictAttempts,
+} from '@darkroom/contract';
 import { unitAttempt } from '@darkroom/frame';
+import { isOpenElsewhere } from '@darkroom/models';
 import { failpoint } from '@darkroom/platform';
 import { type BatchItem, predictionsAt, recordPredictions, unpackBatch } from '@darkroom/prediction';
 import { countUnitAttempt, forgetUnitAttempts, type Records } from '@darkroom/records';
@@ -17,7 +23,7 @@ const widthOfLane = 3;
  */
 const attemptsTogether = 2;
 const attemptsAlone = 2;
-/** Attempts before a version that could not be opened is each picture's problem: until then another worker may have it. */
+/** Attempts before a version that no other worker has open is each picture's problem: the lane of this one may have died, and be back. */
 const attemptsToOpen = 4;
 
 export interface PredictionDeps {
@@ -26,6 +32,8 @@ export interface PredictionDeps {
   readonly spent: SpentObjects;
   /** How many there are to predict in. */
   readonly lanes: number;
+  /** Under which this one says what it has open. */
+  readonly worker: string;
 }
 
 /** Milliseconds that attempts before this one have taken, by the engine's clock alone. */
@@ -39,7 +47,7 @@ const aloneId = (batch: string, id: number): string => `predict/${batch}/${id}`;
 export type PredictionActivities = ReturnType<typeof predictionActivities>;
 
 export function predictionActivities(
-  { records, storage, spent, lanes }: PredictionDeps,
+  { records, storage, spent, lanes, worker }: PredictionDeps,
   predict: PredictOne<BatchItem>,
 ) {
   return {
@@ -56,8 +64,12 @@ export function predictionActivities(
       const packed = unpackBatch(object);
       const fetchedAt = Date.now();
       const attempt = unitAttempt();
-      const settles = ({ code }: ProblemRecord): boolean =>
-        attempt >= attemptsToOpen && code === 'unsupported_model';
+      // Attempts say nothing of who was asked: they may all have come to this worker, while another has it open. The last one leaves rows.
+      const settles = async ({ code }: ProblemRecord): Promise<boolean> =>
+        code === 'unsupported_model' &&
+        attempt >= attemptsToOpen &&
+        (attempt >= predictAttempts ||
+          !(await isOpenElsewhere(records.db, worker, 'predictions', packed.header.model)));
       const common = { predict, signal, begunAt, fetchedAt, settles, now: Date.now, waitedMs: earlierMs() };
       if (attempt <= attemptsTogether) {
         const made = await predictBatch(packed, { ...common, width: widthOfLane * lanes });

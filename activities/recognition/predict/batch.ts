@@ -53,7 +53,7 @@ export interface PredictBatchOptions {
   /** Before one is begun; what it throws is what becomes of that one. */
   readonly before?: (item: BatchItem) => Promise<void>;
   /** Whether what is no picture's fault is said of it all the same: nobody else is asked any more. */
-  readonly settles?: (problem: ProblemRecord) => boolean;
+  readonly settles?: (problem: ProblemRecord) => Promise<boolean>;
   /** As each has come to its end. */
   readonly done?: (record: PredictionRecord) => Promise<void>;
 }
@@ -109,7 +109,7 @@ async function outcomeOf(
     signal.throwIfAborted();
     if (error instanceof ProblemError) {
       const { problem } = error;
-      if (problem.fault !== 'ours' || options.settles?.(problem) === true) return { problem };
+      if (problem.fault !== 'ours' || (await options.settles?.(problem)) === true) return { problem };
       throw error;
     }
     // A fault that nobody foresaw, at this picture: those beside it are answered.

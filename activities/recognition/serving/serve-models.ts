@@ -5,14 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ModelService, modelsChannel, type ProblemRecord } from '@darkroom/contract';
 import type { FrameDeps } from '@darkroom/frame';
-import {
-  confirmModels,
-  forgetWorker,
-  type RegisteredVersion,
-  seenWorker,
-  tellModel,
-  versionsToOpen,
-} from '@darkroom/models';
+import { confirmModels, forgetWorker, type ListedVersion, tellModel, versionsToOpen } from '@darkroom/models';
 import type { ModelLanes } from '../lane/lanes.ts';
 import type { OwnFile } from '../lane/own-model.ts';
 import { noDetector } from '../model/understanding/understand.ts';
@@ -64,7 +57,7 @@ class ServedModels {
   #running: Promise<void> | undefined;
   #listening: Promise<{ unlisten(): Promise<void> }> | undefined;
   /** As the records had it last. */
-  #rows: readonly RegisteredVersion[] = [];
+  #rows: readonly ListedVersion[] = [];
   #own: { readonly file: OwnFile } | { readonly problem: ProblemRecord } | undefined;
   /** Digest of the own file that is registered, or cannot be. */
   #registered: string | undefined;
@@ -181,7 +174,7 @@ class ServedModels {
     }
   }
 
-  #try(row: RegisteredVersion): void {
+  #try(row: ListedVersion): void {
     const { digest } = row;
     if (this.#trying.has(digest)) return;
     const trying = this.#tried(row).finally(() => this.#trying.delete(digest));
@@ -189,7 +182,7 @@ class ServedModels {
   }
 
   /** Settles when it may be tried again. */
-  async #tried(row: RegisteredVersion): Promise<void> {
+  async #tried(row: ListedVersion): Promise<void> {
     const { logger, models } = this.#deps;
     const { signal } = this.#stop;
     const model = { name: row.name, version: row.version, digest: row.digest };

@@ -1,7 +1,14 @@
 /** The trial of a candidate, which is what opening it does: in a lane of its own, it runs once on an empty picture. */
 import { type OpenedModel, ProblemError, type ProblemRecord } from '@darkroom/contract';
 import { LaneDied, LaneEnded, LaneLate, LaneStalled, unlessAborted } from '@darkroom/lane';
-import { claimTrial, extendTrial, type RegisteredVersion, recordTrial, releaseTrial } from '@darkroom/models';
+import {
+  claimTrial,
+  extendTrial,
+  getVersion,
+  type ListedVersion,
+  recordTrial,
+  releaseTrial,
+} from '@darkroom/models';
 import type { ModelLanes } from '../lane/lanes.ts';
 import { type FetchDeps, placeVersion } from './fetch-version.ts';
 import { openedModelOf } from './opened-model.ts';
@@ -17,12 +24,15 @@ export type Tried = { readonly opened: OpenedModel } | { readonly problem: Probl
  */
 export async function tryCandidate(
   deps: FetchDeps & { readonly models: Pick<ModelLanes, 'learn'> },
-  row: RegisteredVersion,
+  candidate: ListedVersion,
   signal: AbortSignal,
 ): Promise<Tried | undefined> {
+  const { db } = deps.records;
+  const row = await getVersion(db, candidate);
+  // It was removed meanwhile, or replaced.
+  if (row?.digest !== candidate.digest) return undefined;
   // Before it is claimed: a worker that cannot have the file takes it from no other.
   await unlessAborted(placeVersion(deps, row), signal);
-  const { db } = deps.records;
   const claimed = await claimTrial(db, row);
   if (claimed === undefined) return undefined;
   const { name, version, digest } = row;

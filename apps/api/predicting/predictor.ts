@@ -1,6 +1,6 @@
 /** The predictor of an API process, bound to its connections. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ProblemCode, predictActivity, queues } from '@darkroom/contract';
+import { type ProblemCode, predictActivity, predictAttempts, queues } from '@darkroom/contract';
 import { type Dispatch, fairnessKeyOf } from '@darkroom/dispatch';
 import type { Config } from '@darkroom/platform';
 import { Predictor } from '@darkroom/prediction/predictor/predictor.ts';
@@ -23,8 +23,6 @@ export interface PredictingDeps {
   readonly dispatch: Pick<Dispatch, 'units'>;
 }
 
-/** Deaths of a worker included; the batch's items are worked on one by one before the last. */
-const attempts = 6;
 /** Longest time of an attempt, and its longest silence: how late another worker takes over from one that died. */
 const attemptSeconds = 60;
 const silenceSeconds = 3;
@@ -73,7 +71,7 @@ export function createPredicting({ config, records, storage, dispatch }: Predict
         args: [batch],
         // What somebody waits for goes before every job.
         priority: { priorityKey: 1, fairnessKey: fairnessKeyOf(owner) },
-        attempts,
+        attempts: predictAttempts,
         attemptSeconds,
         silenceSeconds,
       }),
