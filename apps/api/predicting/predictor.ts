@@ -49,7 +49,12 @@ export interface Predicting {
 /** Nothing is sent before the first request. */
 export function createPredicting({ config, records, storage, dispatch }: PredictingDeps): Predicting {
   const served = new ServedModels(records);
-  const statistics = new PredictionStatistics(measures(() => predictor.loads));
+  const statistics = new PredictionStatistics(
+    measures(
+      () => predictor.loads,
+      (version) => served.isKnown(version),
+    ),
+  );
   const unitOf = (batch: string): string => `predict/${batch}`;
   const predictor = new Predictor({
     records,

@@ -43,6 +43,11 @@ export class ServedModels {
     return found?.open[serves]?.lanes ?? 0;
   }
 
+  /** Whether a version was registered, or open at a worker, when that was last asked for. */
+  isKnown(of: Pick<ModelIdentity, 'name' | 'version'>): boolean {
+    return this.#now.versions.some(({ name, version }) => name === of.name && version === of.version);
+  }
+
   /**
    * What a request's `model` means: `default`, `NAME`, `NAME@ALIAS` or `NAME@VERSION`; `draw` as {@link resolveModel} has it. Throws
    * `unknown_model`, `model_not_ready`, and `no_prediction_model` with why where nobody has it open.
