@@ -59,6 +59,7 @@ export const doomUnmade = write(async (db: Db, before: Date): Promise<boolean> =
         predictions.id is not null and not coalesce((predictions.problem->>'retryable')::boolean, false) as made
       from old
       left join predictions on predictions.id = old.prediction_id and predictions.accepted_at = old.accepted_at
+        and predictions.owner <> ''
     )
     update ${predictionPictures} as picture
     set made = seen.made, doomed_at = case when seen.made then null else now() end

@@ -3,12 +3,15 @@ import { openRecords } from '@darkroom/records';
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PredictionIds } from './ids.ts';
+import { takeOutputs } from './outputs.ts';
 import {
   claimPredictionKey,
   deletePrediction,
+  forgetDeletedBefore,
   getPrediction,
   listPredictions,
   listResults,
+  madeAt,
   predictionsAt,
   recordPredictions,
   toPredictionDetail,
@@ -86,6 +89,51 @@ describe('rows', () => {
       [2, 4],
       [1, 4],
     ]);
+  });
+
+  it('that were deleted are not made again by an attempt that comes late, and are forgotten later', async () => {
+    const { db } = test.records;
+    const outputs = [{ name: 'logits', datatype: 'FP32', shape: [1], data: new Uint8Array(4) }];
+    await recordPredictions(db, 'b', [record(1), record(2)]);
+    await deletePrediction(db, (await getPrediction(db, 1))!);
+    // Of a worker that died before its completion was told, the next attempt writes all of them again.
+    await recordPredictions(db, 'b', [record(1, { outputs }), record(2), record(3)]);
+    const places = [1, 2, 3, 4].map((id) => ({ id, acceptedAt }));
+    expect(await getPrediction(db, 1)).toBeUndefined();
+    expect((await predictionsAt(db, places)).map(({ id }) => id).sort()).toEqual([2, 3]);
+    for (const owner of ['ada', undefined]) {
+      const filter = { owner, limit: 9 };
+      expect((await listPredictions(db, filter)).map(({ id }) => id)).toEqual([3, 2]);
+      expect((await listResults(db, filter)).map(({ id }) => id)).toEqual([3, 2]);
+    }
+    expect(await takeOutputs(db, 1)).toEqual([]);
+    // Whoever works on the rest of a batch leaves it, too.
+    expect(await madeAt(db, places)).toEqual(new Set([1, 2, 3]));
+    // Nothing is left of what it was.
+    const [left] = await test.records.sql`select row_to_json(p)::text as row from predictions p where id = 1`;
+    for (const word of ['ada', 'cat', 'Straße', 'lite0']) expect(left?.row).not.toContain(word);
+    await forgetDeletedBefore(db, new Date(Date.now() - 60_000));
+    expect(await madeAt(db, places)).toEqual(new Set([1, 2, 3]));
+    await forgetDeletedBefore(db, new Date(Date.now() + 60_000));
+    expect(await madeAt(db, places)).toEqual(new Set([2, 3]));
+  });
+
+  it('that are deleted while a late attempt writes them are not made again', async () => {
+    const { db } = test.records;
+    await recordPredictions(db, 'b', [record(1)]);
+    const row = (await getPrediction(db, 1))!;
+    let late: Promise<void> | undefined;
+    await db.transaction(async (tx) => {
+      await deletePrediction(tx, row);
+      // It began before the delete was to be seen: it finds the row as it was, or waits for what becomes of it.
+      late = recordPredictions(db, 'b', [record(1)]);
+      const waits = vi.waitFor(async () =>
+        expect(await test.records.sql`select 1 from pg_locks where not granted`).not.toEqual([]),
+      );
+      await Promise.race([late, waits.catch(() => {})]);
+    });
+    await late;
+    expect(await getPrediction(db, 1)).toBeUndefined();
   });
 
   it('are told of on the channel when they are to be seen', async () => {

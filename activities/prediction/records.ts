@@ -12,6 +12,31 @@ import { predictionKeys, predictionOutputs, predictionPictures, predictions } fr
 
 export type PredictionRow = typeof predictions.$inferSelect;
 
+/**
+ * What is left of a prediction that was deleted: its id, for a day, with no word of what it was. Its row is what keeps an attempt at its batch that comes
+ * late from writing it anew: by the primary key, which two statements at once do not pass either. No index of an owner has it.
+ */
+const left = {
+  owner: '',
+  state: 'failed',
+  result: null,
+  label: null,
+  score: null,
+  output: null,
+  problem: null,
+  modelName: '',
+  modelVersion: '',
+  modelDigest: '',
+  alias: null,
+  canary: false,
+  filename: '',
+  bytes: 0,
+  timings: {},
+  traceId: null,
+} as const;
+// In the text, not as a value, as a page's query has to have one plan.
+const isThere = sql`${predictions.owner} <> ''`;
+
 /** Those that are written, by name: a column of a later version has its default. */
 const columns = sql.join(
   Object.values(getTableColumns(predictions)).map(({ name }) => sql.identifier(name)),
@@ -20,7 +45,8 @@ const columns = sql.join(
 
 /**
  * Writes the rows of a micro-batch, in one statement, and tells the channel of the batch when they are to be seen. A row that is there
- * already stays as it is: of two attempts at a batch the first to write decides, whatever the other one came to.
+ * already stays as it is: of two attempts at a batch the first to write decides, whatever the other one came to; so does what is left of one that was
+ * deleted.
  */
 export const recordPredictions = write(
   async (db: Db, batch: string, records: readonly PredictionRecord[]): Promise<void> => {
@@ -53,28 +79,42 @@ export interface PredictionPlace {
 
 /** The rows of those that are there. */
 export const predictionsAt = read(
-  async (db: Db, places: readonly PredictionPlace[]): Promise<PredictionRow[]> => {
-    if (places.length === 0) return [];
-    const times = places.map(({ acceptedAt }) => acceptedAt).sort();
-    return await db
-      .select()
-      .from(predictions)
-      .where(
-        and(
-          inArray(
-            predictions.id,
-            places.map(({ id }) => id),
-          ),
-          gte(predictions.acceptedAt, new Date(times[0] ?? 0)),
-          lte(predictions.acceptedAt, new Date(times.at(-1) ?? 0)),
-        ),
-      );
+  async (db: Db, places: readonly PredictionPlace[]): Promise<PredictionRow[]> =>
+    places.length === 0
+      ? []
+      : await db
+          .select()
+          .from(predictions)
+          .where(and(at(places), isThere)),
+);
+
+/** Ids of those that were made, those that were deleted since among them. */
+export const madeAt = read(
+  async (db: Db, places: readonly PredictionPlace[]): Promise<ReadonlySet<number>> => {
+    if (places.length === 0) return new Set();
+    const rows = await db.select({ id: predictions.id }).from(predictions).where(at(places));
+    return new Set(rows.map(({ id }) => id));
   },
 );
 
+function at(places: readonly PredictionPlace[]): SQL | undefined {
+  const times = places.map(({ acceptedAt }) => acceptedAt).sort();
+  return and(
+    inArray(
+      predictions.id,
+      places.map(({ id }) => id),
+    ),
+    gte(predictions.acceptedAt, new Date(times[0] ?? 0)),
+    lte(predictions.acceptedAt, new Date(times.at(-1) ?? 0)),
+  );
+}
+
 /** A prediction, whoever's it is. */
 export const getPrediction = read(async (db: Db, id: number): Promise<PredictionRow | undefined> => {
-  const [row] = await db.select().from(predictions).where(eq(predictions.id, id));
+  const [row] = await db
+    .select()
+    .from(predictions)
+    .where(and(eq(predictions.id, id), isThere));
   return row;
 });
 
@@ -109,7 +149,7 @@ function rowsOfPage(db: Db, { owner, state, before = Number.MAX_SAFE_INTEGER, li
   const { id, owner: by } = predictions;
   const place =
     owner === undefined
-      ? lt(id, before)
+      ? and(lt(id, before), isThere)
       : sql`(${by}, ${id}) <= (${owner}, ${before - 1}) and (${by}, ${id}) >= (${owner}, 0)`;
   const order = owner === undefined ? sql`${id} desc` : sql`${by} desc, ${id} desc`;
   const most = 4 ** Math.ceil(Math.log2(Math.max(limit, 1)) / 2);
@@ -153,7 +193,7 @@ export const listResults = read(async (db: Db, filter: PredictionFilter): Promis
     .limit(filter.limit);
 });
 
-/** Removes a prediction, and has its picture go; one that is gone is fine. Its Idempotency-Key stands for it still: a repetition is told that it was deleted. */
+/** Removes a prediction, but for its bare id ({@link forgetDeletedBefore}), and has its picture go; one that is gone is fine. Its Idempotency-Key stands for it still: a repetition is told that it was deleted. */
 export const deletePrediction = write(async (db: Db, { id, acceptedAt }: PredictionRow): Promise<void> => {
   await db.transaction(async (tx) => {
     await tx.update(predictionKeys).set({ deletedAt: sql`now()` }).where(eq(predictionKeys.predictionId, id));
@@ -161,9 +201,25 @@ export const deletePrediction = write(async (db: Db, { id, acceptedAt }: Predict
       .update(predictionPictures)
       .set({ doomedAt: sql`now()` })
       .where(and(eq(predictionPictures.predictionId, id), isNull(predictionPictures.doomedAt)));
-    await tx.delete(predictions).where(and(eq(predictions.id, id), eq(predictions.acceptedAt, acceptedAt)));
+    await tx
+      .update(predictions)
+      .set({ ...left, finishedAt: sql`now()` })
+      .where(and(eq(predictions.id, id), eq(predictions.acceptedAt, acceptedAt), isThere));
     await tx.delete(predictionOutputs).where(eq(predictionOutputs.predictionId, id));
   });
+});
+
+/** Rows that go by one statement. */
+const rowsAtOnce = 5000;
+
+/** Forgets the ids of predictions that were deleted before `before`, some thousand a call. Returns whether there may be more. */
+export const forgetDeletedBefore = write(async (db: Db, before: Date): Promise<boolean> => {
+  // By the index of those that failed.
+  const { rowCount } = await db.execute(sql`
+    delete from predictions where (id, accepted_at) in (
+      select id, accepted_at from predictions
+      where owner = ${left.owner} and state = 'failed' and finished_at < ${before.toISOString()} limit ${rowsAtOnce})`);
+  return (rowCount ?? 0) >= rowsAtOnce;
 });
 
 export interface PredictionKey extends PredictionPlace {

@@ -6,6 +6,7 @@ import {
   doomPicturesBefore,
   doomUnmade,
   ensureMonths,
+  forgetDeletedBefore,
   forgetKeysBefore,
   forgetOutputsBefore,
   forgetPictures,
@@ -19,6 +20,8 @@ import type { Storage } from '@darkroom/storage';
 const hourMs = 3_600_000;
 /** No attempt at a batch is that old. */
 const spentMs = hourMs;
+/** Nor one that stood still meanwhile, and goes on: what is left of predictions that were deleted is remembered for so long. */
+const deletedMs = 24 * hourMs;
 /** Nobody is putting a picture any more that was to go so long ago. */
 const putMs = 60_000;
 /** Outputs that nobody has taken by then: nobody waits for a prediction for longer than a minute. */
@@ -71,6 +74,7 @@ export function predictionUpkeep({
           await untilDone(() => doomPicturesBefore(db, before));
           await removePredictionsBefore(db, before);
         },
+        () => untilDone(() => forgetDeletedBefore(db, new Date(now - deletedMs))),
         () => untilDone(() => doomUnmade(db, new Date(now - spentMs))),
         () => untilDone(removePictures),
         () => untilDone(() => forgetOutputsBefore(db, new Date(now - untakenMs))),

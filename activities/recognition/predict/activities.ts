@@ -8,7 +8,7 @@ import {
 import { unitAttempt } from '@darkroom/frame';
 import { isOpenElsewhere } from '@darkroom/models';
 import { failpoint } from '@darkroom/platform';
-import { type BatchItem, predictionsAt, recordPredictions, unpackBatch } from '@darkroom/prediction';
+import { type BatchItem, madeAt, recordPredictions, unpackBatch } from '@darkroom/prediction';
 import { countUnitAttempt, forgetUnitAttempts, type Records } from '@darkroom/records';
 import { type Storage, StorageError } from '@darkroom/storage';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
@@ -76,8 +76,8 @@ export function predictionActivities(
         await failpoint('prediction.before-record', batch);
         await recordPredictions(records.db, batch, made);
       } else {
-        const there = await predictionsAt(records.db, packed.header.items);
-        const missing = packed.header.items.map(({ id }) => !there.some((row) => row.id === id));
+        const made = await madeAt(records.db, packed.header.items);
+        const missing = packed.header.items.map(({ id }) => !made.has(id));
         const rest = {
           header: { ...packed.header, items: packed.header.items.filter((_, i) => missing[i]) },
           bodies: packed.bodies.filter((_, i) => missing[i]),

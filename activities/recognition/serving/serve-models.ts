@@ -5,7 +5,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ModelService, modelsChannel, type ProblemRecord } from '@darkroom/contract';
 import type { FrameDeps } from '@darkroom/frame';
-import { confirmModels, forgetWorker, type ListedVersion, tellModel, versionsToOpen } from '@darkroom/models';
+import {
+  confirmModels,
+  forgetWorker,
+  type ListedVersion,
+  seenWorker,
+  tellModel,
+  versionsToOpen,
+} from '@darkroom/models';
 import type { ModelLanes } from '../lane/lanes.ts';
 import type { OwnFile } from '../lane/own-model.ts';
 import { noDetector } from '../model/understanding/understand.ts';
