@@ -37,6 +37,18 @@ export function message(field: number, fields: readonly Uint8Array[]): Uint8Arra
   return bytes(field, Buffer.concat(fields));
 }
 
+/** The integer that begins at `at`, and where it ends; undefined where the buffer ends before. Throws RangeError for what is none. */
+export function readVarint(buffer: Buffer, at: number): { value: number; end: number } | undefined {
+  let value = 0;
+  for (let i = 0; i < 10; i++) {
+    const byte = buffer[at + i];
+    if (byte === undefined) return undefined;
+    value += (byte & 0x7f) * 2 ** (7 * i);
+    if (byte < 0x80) return { value, end: at + i + 1 };
+  }
+  throw new RangeError('a varint is longer than ten bytes');
+}
+
 /**
  * The top-level fields of a message: number and, for length-delimited ones, content. Throws RangeError on damage. `cut`: the buffer is the
  * beginning of a message, and the last field may be there in part.
@@ -46,25 +58,22 @@ export function* fieldsOf(
   { cut = false }: { readonly cut?: boolean } = {},
 ): Generator<{ field: number; content: Buffer | undefined }> {
   let at = 0;
-  const readVarint = (): number => {
-    let value = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
-      const byte = buffer.readUInt8(at++);
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value;
-    }
-    throw new RangeError('a varint is longer than ten bytes');
+  const next = (): number => {
+    const read = readVarint(buffer, at);
+    if (read === undefined) throw new RangeError('the message ends inside a field');
+    at = read.end;
+    return read.value;
   };
   while (at < buffer.length) {
-    const key = readVarint();
+    const key = next();
     const field = Math.floor(key / 8);
     const wireType = key % 8;
     let content: Buffer | undefined;
-    if (wireType === VARINT) readVarint();
+    if (wireType === VARINT) next();
     else if (wireType === FIXED64) at += 8;
     else if (wireType === FIXED32) at += 4;
     else if (wireType === LENGTH_DELIMITED) {
-      const length = readVarint();
+      const length = next();
       if (at + length > buffer.length && !cut) throw new RangeError('a field is longer than the message');
       content = buffer.subarray(at, at + length);
       at += length;

@@ -10,6 +10,7 @@ import {
 import type { ModelCard } from '@darkroom/recognition/model/card/card.ts';
 import { digestOfBoth } from '@darkroom/recognition/model/digest.ts';
 import { refuseForeignModel } from '@darkroom/recognition/model/foreign.ts';
+import { ExternalDataScan } from '@darkroom/recognition/model/onnx/external-data.ts';
 import { beginsAsOnnx } from '@darkroom/recognition/model/onnx/onnx.ts';
 import type { Records } from '@darkroom/records';
 import { type Storage, StorageError } from '@darkroom/storage';
@@ -34,7 +35,7 @@ export interface IncomingModel {
 
 /**
  * Stores a file under a name of its own as it comes in. Throws before anything is stored `empty_file` and `invalid_model`, with the way to convert
- * what is of another framework; `too_large` beyond `mostBytes`.
+ * what is of another framework; as it comes in, `invalid_model` for one whose weights lie beside it, and `too_large` beyond `mostBytes`.
  */
 export async function receiveModel(
   { storage }: ModelStore,
@@ -57,7 +58,7 @@ export async function receiveModel(
   try {
     const { uri, sha256, size } = await storage.uploadStream(
       `${incomingModelsPrefix}${uuid7()}`,
-      joined(head, chunks),
+      wholeOnly(filename, joined(head, chunks)),
       { contentType: 'application/octet-stream', maxBytes: mostBytes, signal },
     );
     return { uri, sha256, bytes: size };
@@ -116,6 +117,20 @@ function requireOnnx(filename: string, head: Buffer): void {
     throw new ProblemError('invalid_model', error.message);
   }
   if (!beginsAsOnnx(head)) throw new ProblemError('invalid_model', `${filename} is not an ONNX model.`);
+}
+
+/** A file passes, unless weights of it lie in another one: no worker would have that. */
+async function* wholeOnly(filename: string, content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const scan = new ExternalDataScan();
+  for await (const chunk of content) {
+    scan.push(chunk);
+    if (scan.found !== undefined)
+      throw new ProblemError(
+        'invalid_model',
+        `${filename} has weights in a file beside it (${scan.found.slice(0, 100)}), and a version is one file. Save it as one: python -c "import onnx; onnx.save(onnx.load('model.onnx'), 'whole.onnx')"`,
+      );
+    yield chunk;
+  }
 }
 
 async function* joined(

@@ -3,6 +3,7 @@ import type { ModelVersionDetail } from '@darkroom/contract';
 import { confirmModels, forgetWorker, loadVersion, recordTrial, registerVersion } from '@darkroom/models';
 import { opened } from '@darkroom/models/testing.ts';
 import { encodeOnnx } from '@darkroom/recognition/model/onnx/onnx.ts';
+import { bytes, integer, message } from '@darkroom/recognition/model/onnx/protobuf.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
 
@@ -113,6 +114,23 @@ describe('a registration', () => {
       status: 200,
       digest: first.digest,
     });
+  });
+
+  it('is refused where weights lie in another file, which no worker would have, however late that is told', async () => {
+    const weights = message(5, [message(13, [bytes(1, 'location'), bytes(2, 'birds.data')]), integer(14, 1)]);
+    const file = Buffer.concat([onnx('a', 200_000), message(7, [weights])]);
+    const refused = {
+      status: 422,
+      code: 'invalid_model',
+      detail: expect.stringContaining('(birds.data)'),
+    };
+    expect(await form(birds('1'), file)).toMatchObject(refused);
+    await api.storage.putBytes('shared/outside.onnx', file, { contentType: 'application/octet-stream' });
+    const source = 's3://darkroom-test/shared/outside.onnx';
+    const given = { name: 'birds', version: '1', card: classifier, source };
+    expect(await send('POST', '/v1/models', given)).toMatchObject(refused);
+    expect(await listed('model-uploads/')).toEqual([]);
+    expect(await send('GET', '/v1/models/birds')).toMatchObject({ status: 404 });
   });
 
   it('may be of an upload, or of what lies in S3', async () => {
