@@ -38,7 +38,7 @@ describe('readImports', () => {
 
 describe('packageOf', () => {
   it.each([
-    ['workflows/contract/job.ts', 'contract'],
+    ['workflows/contract/jobs/job.ts', 'contract'],
     ['workflows/job.ts', 'workflows'],
     ['activities/frame/items.ts', 'frame'],
     ['apps/api/main.ts', 'api'],
@@ -58,7 +58,7 @@ describe('judge', () => {
     ['activities/recognition/jobs/activities.ts', value('@darkroom/frame')],
     ['activities/raster/activities.ts', value('@darkroom/program')],
     ['workflows/photo.ts', type('@darkroom/recognition')],
-    ['workflows/photo.ts', type('./contract/analysis.ts')],
+    ['workflows/photo.ts', type('./contract/kinds/analysis.ts')],
     ['workflows/photo.ts', value('./job.ts')],
     ['workflows/photo.ts', value('@temporalio/workflow')],
     ['activities/dispatch/engine.ts', value('@temporalio/client')],
@@ -78,10 +78,10 @@ describe('judge', () => {
     ['apps/api/main.ts', value('../local/layout.ts')],
     ['apps/api/main.ts', value('@temporalio/client')],
     ['workflows/photo.ts', value('@darkroom/contract')],
-    ['workflows/photo.ts', value('./contract/analysis.ts')],
+    ['workflows/photo.ts', value('./contract/kinds/analysis.ts')],
     ['workflows/photo.ts', value('node:fs')],
     ['workflows/photo.ts', value('zod')],
-    ['workflows/contract/job.ts', value('@darkroom/platform')],
+    ['workflows/contract/jobs/job.ts', value('@darkroom/platform')],
     ['activities/unknown/index.ts', value('@darkroom/platform')],
   ])('%s must not import $specifier', (path, one) => {
     expect(judge(path, one)).toEqual(expect.any(String));

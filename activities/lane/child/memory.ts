@@ -1,5 +1,5 @@
 /** The end of a lane's memory, as the libraries in it tell it. */
-import { ProblemError } from '@darkroom/contract/problem.ts';
+import { ProblemError } from '@darkroom/contract/problems/problem.ts';
 
 /** What libvips, its codecs and V8 say when the process gets no more memory. */
 const NO_MEMORY = /insufficient memory|out of memory|cannot allocate memory|bad_alloc|allocation failed/i;

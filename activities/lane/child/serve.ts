@@ -1,7 +1,7 @@
 /** The child's side of a lane. */
 import fs from 'node:fs';
 import { Socket } from 'node:net';
-import { ProblemError } from '@darkroom/contract/problem.ts';
+import { ProblemError } from '@darkroom/contract/problems/problem.ts';
 import type { ToParent } from '../parent/said.ts';
 import { held } from '../sandbox/held.ts';
 import type {

@@ -1,5 +1,5 @@
 /** A lane as its parent holds it: opened, given tasks, watched, ended. */
-import { ProblemError } from '@darkroom/contract/problem.ts';
+import { ProblemError } from '@darkroom/contract/problems/problem.ts';
 import { type SandboxReport, sandboxLacks } from '@darkroom/contract/sandbox.ts';
 import { LaneEnded, LaneLate, LaneStalled } from '../errors.ts';
 import { SandboxLacking } from '../sandbox/report.ts';

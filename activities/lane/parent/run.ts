@@ -1,5 +1,5 @@
 /** One list of items in a lane: what was given, what is answered by now, how long it may take. */
-import { ProblemError } from '@darkroom/contract/problem.ts';
+import { ProblemError } from '@darkroom/contract/problems/problem.ts';
 import type { EventTaken, Params, Result, StageName, TaskShape } from '../shape.ts';
 import { AnswerQueue } from './answers.ts';
 import type { ToParent } from './said.ts';

@@ -1,5 +1,5 @@
 /** What a child says, as its parent takes it. */
-import { problemCode } from '@darkroom/contract/problem.ts';
+import { problemCode } from '@darkroom/contract/problems/problem.ts';
 import { sandboxReport } from '@darkroom/contract/sandbox.ts';
 import { z } from 'zod';
 

@@ -1,5 +1,5 @@
 /** What is said of an item that ended a lane in which it was alone. */
-import { ProblemError } from '@darkroom/contract/problem.ts';
+import { ProblemError } from '@darkroom/contract/problems/problem.ts';
 import { LaneStalled } from '../errors.ts';
 
 /** The problem of an item called `name`, told by how its lane ended. */

@@ -2,7 +2,7 @@
  * Warm lanes of one build, shared by whoever asks. A lane that ends under what it has in hand costs nobody but the item that ended it: each
  * is done again by itself, in a lane where nothing else is, and what ends that one too is named.
  */
-import { ProblemError } from '@darkroom/contract/problem.ts';
+import { ProblemError } from '@darkroom/contract/problems/problem.ts';
 import { LaneDied, LaneEnded } from '../errors.ts';
 import type { LaneAnswer, LaneItem } from '../parent/run.ts';
 import type { LaneShape, StageName, TaskName, Told } from '../shape.ts';

@@ -1,6 +1,6 @@
 /** The child of `trial.ts`. */
 import fs from 'node:fs';
-import { ProblemError } from '@darkroom/contract/problem.ts';
+import { ProblemError } from '@darkroom/contract/problems/problem.ts';
 import { each, serve } from '../child/serve.ts';
 import { TALK } from '../wire.ts';
 import type { trialShape } from './trial.ts';

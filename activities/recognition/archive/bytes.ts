@@ -1,5 +1,5 @@
 /** The bytes of an archive. */
-import { ProblemError } from '@darkroom/contract/problem.ts';
+import { ProblemError } from '@darkroom/contract/problems/problem.ts';
 
 /** An archive by ranges. */
 export interface ArchiveBytes {

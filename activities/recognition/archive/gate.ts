@@ -1,6 +1,6 @@
 /** What of an archive is taken: each member is judged by its name, kind and size before a byte of it is read, and all together by what they come to. */
 import { hash } from 'node:crypto';
-import { ProblemError, type ProblemRecord, problemOf } from '@darkroom/contract/problem.ts';
+import { ProblemError, type ProblemRecord, problemOf } from '@darkroom/contract/problems/problem.ts';
 
 export interface ArchiveLimits {
   /** Members, those included that are passed over. */

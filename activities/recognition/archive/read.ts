@@ -2,8 +2,8 @@
 
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import type { ArchiveFormat } from '@darkroom/contract/list.ts';
-import { ProblemError, type ProblemRecord, problemOf } from '@darkroom/contract/problem.ts';
+import type { ArchiveFormat } from '@darkroom/contract/jobs/list.ts';
+import { ProblemError, type ProblemRecord, problemOf } from '@darkroom/contract/problems/problem.ts';
 import { type ArchiveBytes, blocks, damaged } from './bytes.ts';
 import { type ArchiveLimits, Gate, type Passed } from './gate.ts';
 import { type TarBytes, tarAsItComes, tarByRanges, tarMembers } from './tar.ts';

@@ -1,6 +1,6 @@
 /** What the process that unpacks archives is asked and answers. */
-import { archiveFormats } from '@darkroom/contract/list.ts';
-import { problemRecord } from '@darkroom/contract/problem.ts';
+import { archiveFormats } from '@darkroom/contract/jobs/list.ts';
+import { problemRecord } from '@darkroom/contract/problems/problem.ts';
 import { type LaneShape, laneShape } from '@darkroom/lane/shape.ts';
 import { z } from 'zod';
 import type { ArchiveLimits } from './gate.ts';

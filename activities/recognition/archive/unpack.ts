@@ -3,7 +3,7 @@
  * pictures in it. Their bytes are strangers', and so is what says where they lie and how they are packed.
  */
 import { ProblemError } from '@darkroom/contract';
-import type { ArchiveFormat } from '@darkroom/contract/list.ts';
+import type { ArchiveFormat } from '@darkroom/contract/jobs/list.ts';
 import { LaneEnded, laneBuild, openLane, type RangeSource } from '@darkroom/lane';
 import { blamed } from '@darkroom/lane/pool/blame.ts';
 import type { Config } from '@darkroom/platform';

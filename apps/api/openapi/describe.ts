@@ -20,6 +20,15 @@ const everywhere: readonly ProblemCode[] = [
   'internal',
 ];
 
+/** What may be wrong with a body of JSON, whatever it is for: for the `problems` of each route that takes one. */
+export const jsonBodyProblems = [
+  'invalid_request',
+  'validation_failed',
+  'payload_too_large',
+  'request_timeout',
+  'unsupported_content_type',
+] as const satisfies readonly ProblemCode[];
+
 /**
  * The error responses of a route, for `responses: {202: …, ...problems('not_found')}`: one entry a status with an example per
  * code. Those that any route can give are added. Handlers throw problems, so their type is hidden from the handler's.

@@ -10,7 +10,7 @@ import {
 } from '@darkroom/dispatch';
 import { z } from 'zod';
 import type { ApiContext } from '../context.ts';
-import { idempotencyHeader, unvalidated, unvalidatedQuery } from '../openapi/describe.ts';
+import { idempotencyHeader, jsonBodyProblems, unvalidated, unvalidatedQuery } from '../openapi/describe.ts';
 import { discardBody, jsonOf } from './body.ts';
 import { requireGranted } from './granted.ts';
 import { listForm, listReader, requireNoQuery } from './list-body.ts';
@@ -83,14 +83,10 @@ export const listRequest = ({
 
 /** What may be wrong with such a request. */
 export const listProblems = [
-  'invalid_request',
-  'validation_failed',
+  ...jsonBodyProblems,
   'idempotency_key_reused',
   'idempotency_key_deleted',
   'outcome_unknown',
-  'unsupported_content_type',
-  'payload_too_large',
-  'request_timeout',
   'empty_file',
   'too_large',
   'too_many_items',

@@ -15,7 +15,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { v7 as uuid7 } from 'uuid';
 import { authorize } from '../authorize.ts';
 import type { Api, ApiContext, ApiDeps } from '../context.ts';
-import { problems } from '../openapi/describe.ts';
+import { jsonBodyProblems, problems } from '../openapi/describe.ts';
 
 /** Links to parts in one answer. */
 const linksPerPage = 100;
@@ -88,16 +88,7 @@ const openRoute = createRoute({
   },
   responses: {
     201: { ...answer('It is open.'), headers: z.object({ location: z.string() }) },
-    ...problems(
-      'invalid_request',
-      'request_timeout',
-      'validation_failed',
-      'too_large',
-      'payload_too_large',
-      'unsupported_content_type',
-      'too_many_open',
-      'storage_unavailable',
-    ),
+    ...problems(...jsonBodyProblems, 'too_large', 'too_many_open', 'storage_unavailable'),
   },
 });
 

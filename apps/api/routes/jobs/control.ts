@@ -4,18 +4,17 @@ import { getJob, getJobRow } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
 import { authorize } from '../../authorize.ts';
 import type { Api, ApiContext } from '../../context.ts';
-import { idempotencyHeader, jobIdParam, plainText, problems } from '../../openapi/describe.ts';
+import {
+  idempotencyHeader,
+  jobIdParam,
+  jsonBodyProblems,
+  plainText,
+  problems,
+} from '../../openapi/describe.ts';
 import { exampleJob } from '../../openapi/examples.ts';
 import { linkedDocument, loadJob, requireJobId } from './shared.ts';
 
 const shared = { tags: ['Jobs'] };
-const badBody = [
-  'invalid_request',
-  'validation_failed',
-  'payload_too_large',
-  'unsupported_content_type',
-  'request_timeout',
-] as const;
 const accepted = (description: string) => ({
   description,
   headers: z.object({ location: z.string().meta({ description: 'Where to follow the job.' }) }),
@@ -47,7 +46,7 @@ const cancelRoute = createRoute({
       },
     },
   },
-  responses: { 202: accepted('It is being cancelled.'), ...problems('not_found', ...badBody) },
+  responses: { 202: accepted('It is being cancelled.'), ...problems('not_found', ...jsonBodyProblems) },
 });
 
 const resumeRoute = createRoute({
@@ -95,7 +94,7 @@ const rerunRoute = createRoute({
       'idempotency_key_reused',
       'idempotency_key_deleted',
       'outcome_unknown',
-      ...badBody,
+      ...jsonBodyProblems,
     ),
   },
 });

@@ -11,7 +11,7 @@ import {
 import { createRoute, z } from '@hono/zod-openapi';
 import { requireOperator } from '../../authorize.ts';
 import type { Api } from '../../context.ts';
-import { plainText, problems } from '../../openapi/describe.ts';
+import { jsonBodyProblems, plainText, problems } from '../../openapi/describe.ts';
 import { aliasDocument, nameParam, withCanary } from './documents.ts';
 
 /** Changes that are told of. */
@@ -91,16 +91,7 @@ const putRoute = createRoute({
   request: { params, body: { required: true, content: { 'application/json': { schema: aliasTarget } } } },
   responses: {
     200: answer('The alias as it stands now.'),
-    ...problems(
-      'invalid_request',
-      'validation_failed',
-      'forbidden',
-      'not_found',
-      'model_not_ready',
-      'payload_too_large',
-      'request_timeout',
-      'unsupported_content_type',
-    ),
+    ...problems(...jsonBodyProblems, 'forbidden', 'not_found', 'model_not_ready'),
   },
 });
 
@@ -117,17 +108,7 @@ const rollBackRoute = createRoute({
   request: { params, body: { required: false, content: { 'application/json': { schema: rollBack } } } },
   responses: {
     200: answer('The alias as it stands now.'),
-    ...problems(
-      'invalid_request',
-      'validation_failed',
-      'forbidden',
-      'not_found',
-      'conflict',
-      'model_not_ready',
-      'payload_too_large',
-      'request_timeout',
-      'unsupported_content_type',
-    ),
+    ...problems(...jsonBodyProblems, 'forbidden', 'not_found', 'conflict', 'model_not_ready'),
   },
 });
 

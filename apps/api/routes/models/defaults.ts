@@ -5,7 +5,7 @@ import type { Db } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
 import { requireOperator } from '../../authorize.ts';
 import type { Api } from '../../context.ts';
-import { plainText, problems } from '../../openapi/describe.ts';
+import { jsonBodyProblems, plainText, problems } from '../../openapi/describe.ts';
 
 const tags = ['Models'];
 const path = '/v1/models/default';
@@ -51,16 +51,7 @@ const putRoute = createRoute({
   },
   responses: {
     200: answer('Their names, as they are now.'),
-    ...problems(
-      'invalid_request',
-      'validation_failed',
-      'forbidden',
-      'not_found',
-      'model_not_ready',
-      'payload_too_large',
-      'request_timeout',
-      'unsupported_content_type',
-    ),
+    ...problems(...jsonBodyProblems, 'forbidden', 'not_found', 'model_not_ready'),
   },
 });
 

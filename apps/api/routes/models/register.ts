@@ -6,7 +6,7 @@ import { getUpload } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
 import { requireOperator } from '../../authorize.ts';
 import type { Api, ApiContext } from '../../context.ts';
-import { problems, unvalidated } from '../../openapi/describe.ts';
+import { jsonBodyProblems, problems, unvalidated } from '../../openapi/describe.ts';
 import { discardBody, jsonOf } from '../../requests/body.ts';
 import { requireGranted } from '../../requests/granted.ts';
 import { versionDetail } from './documents.ts';
@@ -78,17 +78,13 @@ const registerRoute = createRoute({
       content: { 'application/json': { schema: modelVersionDetail } },
     },
     ...problems(
-      'invalid_request',
-      'validation_failed',
+      ...jsonBodyProblems,
       'forbidden',
       'invalid_model',
       'model_version_exists',
       'empty_file',
       'too_large',
       'too_many_items',
-      'payload_too_large',
-      'request_timeout',
-      'unsupported_content_type',
       'not_found',
       'upload_incomplete',
       'upload_used',

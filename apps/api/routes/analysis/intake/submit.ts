@@ -4,7 +4,7 @@ import type { Accepted } from '@darkroom/dispatch';
 import { getJobRow } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from '../../../context.ts';
-import { idempotencyHeader, problems, unvalidated } from '../../../openapi/describe.ts';
+import { idempotencyHeader, jsonBodyProblems, problems, unvalidated } from '../../../openapi/describe.ts';
 import { discardBody, jsonOf, requestBody } from '../../../requests/body.ts';
 import { type MultipartLimits, readParts } from '../../../requests/multipart.ts';
 import { linksOf } from '../links.ts';
@@ -75,22 +75,18 @@ const submitAt = (base: Base) =>
         content: { 'application/json': { schema: accepted } },
       },
       ...problems(
-        'invalid_request',
-        'validation_failed',
+        ...jsonBodyProblems,
         'idempotency_key_reused',
         'idempotency_key_deleted',
         'outcome_unknown',
         'unknown_model',
         'model_not_ready',
         'unknown_label',
-        'unsupported_content_type',
         'unsupported_media',
         'unsupported_video',
         'video_among_photos',
         'empty_file',
         'too_large',
-        'payload_too_large',
-        'request_timeout',
         'too_many_items',
         'source_not_granted',
         'source_not_found',

@@ -1,6 +1,6 @@
 /** A list in the store whose rows become the items of a job. */
 import { z } from 'zod';
-import { ProblemError } from './problem.ts';
+import { ProblemError } from '../problems/problem.ts';
 
 export const listFormats = ['csv', 'ndjson'] as const;
 export type ListFormat = (typeof listFormats)[number];

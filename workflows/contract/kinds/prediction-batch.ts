@@ -1,11 +1,11 @@
 /** Batch prediction: what a model says of each of many pictures. */
 import { z } from 'zod';
-import type { KindDefinition } from './kind.ts';
-import { uriOfList } from './list.ts';
-import { modelOptionLength } from './models.ts';
+import type { KindDefinition } from '../jobs/kind.ts';
+import { uriOfList } from '../jobs/list.ts';
+import { modelOptionLength } from '../models/models.ts';
+import { problemRecord } from '../problems/problem.ts';
 import { modelIdentity, storableText } from './photo.ts';
 import { predictionOutput, predictionState, topClasses } from './prediction.ts';
-import { problemRecord } from './problem.ts';
 
 export const batchFormats = ['ndjson', 'csv'] as const;
 

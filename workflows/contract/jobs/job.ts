@@ -1,8 +1,8 @@
 /** The shape of a job, the same for every kind. */
 import { z } from 'zod';
+import { problemRecord } from '../problems/problem.ts';
 import type { OpenPage, StageCounts } from './call.ts';
 import type { Longest } from './kind.ts';
-import { problemRecord } from './problem.ts';
 
 export const jobStates = [
   'receiving',

@@ -1,8 +1,8 @@
 /** Photo recognition: options, what is found, results. */
 import { z } from 'zod';
-import type { KindDefinition } from './kind.ts';
-import { modelOptionLength } from './models.ts';
-import { storable } from './problem.ts';
+import type { KindDefinition } from '../jobs/kind.ts';
+import { modelOptionLength } from '../models/models.ts';
+import { storable } from '../problems/problem.ts';
 
 /** Text that goes into rows: up to `most` characters of well-formed Unicode. */
 export const storableText = (most: number) =>

@@ -1,7 +1,7 @@
 /** The models as the API tells of them: names, each with its versions, and aliases that stand for some of these. */
 import { z } from 'zod';
+import { problemRecord } from '../problems/problem.ts';
 import { modelService, openedModel } from './models.ts';
-import { problemRecord } from './problem.ts';
 
 export const versionState = z.enum(['candidate', 'ready', 'failed']).meta({
   description:

@@ -1,7 +1,7 @@
 /** Predictions: one picture, one answer, in the records before it is given. */
 import { z } from 'zod';
+import { problemRecord } from '../problems/problem.ts';
 import { detection, modelIdentity } from './photo.ts';
-import { problemRecord } from './problem.ts';
 
 /** Channel on which Postgres tells that the rows of a micro-batch are there; the payload is the batch's id. */
 export const predictionsChannel = 'darkroom_predictions';

@@ -1,8 +1,8 @@
 /** Recognition in photos and videos alike: request, segments, the task. */
 import { z } from 'zod';
-import { itemState, jobState, progress } from './job.ts';
+import { itemState, jobState, progress } from '../jobs/job.ts';
+import { problemRecord } from '../problems/problem.ts';
 import { analysisOptions, detection, modelIdentity, storableText } from './photo.ts';
-import { problemRecord } from './problem.ts';
 import { labelOverTime, scene, videoInfo, videoOptions } from './video.ts';
 
 /**
