@@ -128,8 +128,8 @@ it('refuses what would not be done in time, by how fast the last ones went while
   await end(0);
   await vi.advanceTimersByTimeAsync(500);
   await end(1);
-  // Two in half a second, eight in two seconds; with two under way there is room for four more that have a quarter to spare.
-  for (const work of ['f', 'g', 'h', 'i']) add(work);
+  // Two in half a second, eight in two seconds; with two under way there is room for three more that have half as much again to spare.
+  for (const work of ['f', 'g', 'h']) add(work);
   expect(() => add('l', { forMs: 2000 })).toThrow(
     expect.objectContaining({ code: 'overloaded', retryAfterSeconds: 2 }),
   );
@@ -149,8 +149,8 @@ it('takes what came too late to be worked on for no sign of how fast it goes', a
   await vi.advanceTimersByTimeAsync(100);
   await end(2);
   // The time of both counts: two in 200 ms, and two are ahead.
-  add('h', { forMs: 400 });
-  expect(() => add('i', { forMs: 400 })).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  add('h', { forMs: 480 });
+  expect(() => add('i', { forMs: 480 })).toThrow(expect.objectContaining({ code: 'overloaded' }));
 });
 
 it.each([0, 1])('sends again after a stall that only %i of a batch outlived', async (outlived) => {
