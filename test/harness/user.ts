@@ -78,7 +78,7 @@ export class ApiUser {
       const now = await this.job(id);
       if (now.finishedAt !== null) return now;
       if (Date.now() > until) throw new Error(`Job ${id} did not end: ${JSON.stringify(now)}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await new Promise((resolve) => setTimeout(resolve, 150));
     }
   }
 }
