@@ -52,7 +52,7 @@ it('gathers beside what is under way, for as long as the first one may wait', as
 });
 
 it('sends what is enough for a batch, by items and by bytes, without a wait', async () => {
-  const { sent, add, settle } = gathering({ underWay: () => 3 });
+  const { sent, add, settle } = gathering({ underWay: () => 6 });
   add('a');
   for (const work of ['b', 'c', 'd', 'e']) add(work);
   await settle();
@@ -73,6 +73,37 @@ it('has so many under way and no more, and sends the next as one ends', async ()
   await end(1);
   expect(sent[2]).toEqual(['f']);
   await settle();
+});
+
+it.each([
+  [64, [16, 16, 16, 16]],
+  [16, [8, 8]],
+  [6, [5, 1]],
+])('has %i who ask again when they are answered in batches of like sizes: %j', async (clients, sizes) => {
+  const { sent, add, end } = gathering({
+    underWay: () => 4,
+    batch: { items: 32, bytes: 1000, waitMs: 10, mostMs: 60_000 },
+    queue: { items: 100, bytes: 1000 },
+  });
+  for (let i = 0; i < clients; i++) add(`${i}`, { forMs: 1e6 });
+  await vi.advanceTimersByTimeAsync(10);
+  expect(sent[0]).toHaveLength(1);
+  const ended = new Set<number>();
+  const open = () => [...sent.keys().filter((nth) => !ended.has(nth))];
+  const sizeOf = (nth: number) => sent[nth]?.length ?? 0;
+  // Each batch takes as long as it is large.
+  for (let turn = 0; turn < 40; turn++) {
+    const [nth = 0] = open().toSorted((a, b) => sizeOf(a) - sizeOf(b));
+    ended.add(nth);
+    await end(nth);
+    for (const work of sent[nth] ?? []) add(work, { forMs: 1e6 });
+    await vi.advanceTimersByTimeAsync(10);
+  }
+  expect(
+    open()
+      .map(sizeOf)
+      .toSorted((a, b) => b - a),
+  ).toEqual(sizes);
 });
 
 it('goes on after a batch whose sending threw', async () => {

@@ -46,12 +46,19 @@ type Entry<Work> = Wanted<Work> & Queued;
  */
 const caution = 1.5;
 
+/** Items for which another batch goes on its way. */
+const itemsOfPlace = 16;
+/** A batch of no more items is not made smaller. */
+const leastShare = 8;
+
 export class Gatherer<Work> {
   readonly #options: GatherOptions<Work>;
   readonly #queue = new FairQueue<Entry<Work>>();
   readonly #pace = new Pace();
   #underWay = 0;
   #itemsUnderWay = 0;
+  /** When the last batch came to its end. */
+  #endedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #idle = Promise.withResolvers<void>();
 
@@ -115,17 +122,32 @@ export class Gatherer<Work> {
     return Math.min(items, this.#pace.itemsWithin(mostMs));
   }
 
+  /** Batches that may be under way: half of the most, so that nobody rests, or two, of which one is on its way; more where there are items for them. */
+  #places(): number {
+    const most = this.#options.underWay();
+    const wanted = Math.ceil((this.#queue.items + this.#itemsUnderWay) / itemsOfPlace);
+    return Math.max(1, Math.min(most, Math.max(2, Math.ceil(most / 2), wanted)));
+  }
+
+  /**
+   * What one place takes of all that there is. Whoever asks again when it is answered comes with those of its batch: small batches beside large
+   * ones would stay so, and one of few items costs as much as one of many.
+   */
+  #shareOfPlace(): number {
+    return Math.max(leastShare, Math.ceil((this.#queue.items + this.#itemsUnderWay) / this.#places()));
+  }
+
   #isIdle(): boolean {
     return this.#queue.items === 0 && this.#underWay === 0;
   }
 
   /** Which entry makes way for one more, of whoever has most; undefined where there is room, the problem where there is none. */
   #roomFor(wanted: Omit<Wanted<Work>, 'work'>, now: number): Entry<Work> | ProblemError | undefined {
-    const { queue, underWay } = this.#options;
+    const { queue } = this.#options;
     const [items, all] = [this.#queue.items, this.#queue.bytes];
     const expectedMs = this.#pace.expectedMs(this.#queue.ahead(wanted) + this.#itemsUnderWay);
     // What is sent as soon as it comes is no later than it would be anywhere.
-    const hasPlace = this.#underWay < Math.max(1, underWay()) && items < this.#mostItems();
+    const hasPlace = this.#underWay < this.#places() && items < this.#mostItems();
     const hasRoom = items < queue.items && (items === 0 || all + wanted.bytes <= queue.bytes);
     if (hasPlace || now + caution * expectedMs <= wanted.until) {
       if (hasRoom) return undefined;
@@ -140,21 +162,23 @@ export class Gatherer<Work> {
   }
 
   #sendWhatIsDue(): void {
-    const { batch, underWay, now } = this.#options;
+    const { batch, now } = this.#options;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    while (this.#queue.items > 0 && this.#underWay < Math.max(1, underWay())) {
-      const waitedMs = now() - this.#queue.oldest;
+    while (this.#queue.items > 0 && this.#underWay < this.#places()) {
+      const most = Math.min(this.#mostItems(), this.#shareOfPlace());
+      // Whoever was answered just now may ask again, and goes with those who wait.
+      const waitedMs = now() - Math.max(this.#queue.oldest, this.#endedAt);
       const isDue =
         this.#underWay === 0 ||
-        this.#queue.items >= this.#mostItems() ||
+        this.#queue.items >= most ||
         this.#queue.bytes >= batch.bytes ||
         waitedMs >= batch.waitMs;
       if (!isDue) {
         this.#timer = setTimeout(() => this.#sendWhatIsDue(), batch.waitMs - waitedMs);
         return;
       }
-      const inTime = this.#inTime(this.#queue.take(this.#mostItems(), batch.bytes));
+      const inTime = this.#inTime(this.#queue.take(most, batch.bytes));
       if (inTime.length > 0) void this.#send(inTime);
     }
     if (this.#isIdle()) this.#idle.resolve();
@@ -170,15 +194,16 @@ export class Gatherer<Work> {
   }
 
   async #send(entries: readonly Entry<Work>[]): Promise<void> {
-    const { now, send, underWay } = this.#options;
+    const { now, send } = this.#options;
     const began = now();
     this.#underWay++;
     this.#itemsUnderWay += entries.length;
     // `send` has answered those who wait; whatever became of this batch, the next one is sent.
     const done = await send(entries.map(({ work }) => work)).catch(() => undefined);
+    const saturated = this.#queue.items > 0 && this.#underWay >= this.#places();
     this.#underWay--;
     this.#itemsUnderWay -= entries.length;
-    const saturated = this.#queue.items > 0 && this.#underWay + 1 >= underWay();
+    this.#endedAt = now();
     if (done !== undefined) this.#pace.ended(now(), done, now() - began, saturated);
     this.#sendWhatIsDue();
   }
