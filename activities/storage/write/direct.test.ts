@@ -88,7 +88,7 @@ describe('a small object', () => {
   });
 
   it('that is larger, or is not to replace another, is put by the SDK', async () => {
-    await storage.putBytes('direct/large', randomBytes(70_000), stamp);
+    await storage.putBytes('direct/large', randomBytes(1_100_000), stamp);
     await storage.putBytes('direct/new', small, { ...stamp, ifNoneMatch: '*' });
     expect(bySdk()).toEqual([true, true]);
   });
