@@ -23,6 +23,8 @@ export interface DecoderLimits extends VideoLimits {
   readonly sandbox?: SandboxMode;
   /** Where its compiled code is kept; nowhere when absent. */
   readonly codeFolder?: string;
+  /** As of `LaneBuild`. */
+  readonly nice?: number;
 }
 
 export interface ChildOptions {
@@ -110,7 +112,7 @@ const fileOf = (
 ) => ({ size, limits: { pixels, seconds, memoryBytes, keptBytes } });
 
 async function openDecoder({ limits, signal, onChild, now }: ChildOptions): Promise<DecoderLane> {
-  const { memoryBytes, stallSeconds, sandbox = 'auto', codeFolder } = limits;
+  const { memoryBytes, stallSeconds, sandbox = 'auto', codeFolder, nice = 0 } = limits;
   const build = laneBuild({
     name: 'decoding',
     shape: decoderShape,
@@ -118,6 +120,7 @@ async function openDecoder({ limits, signal, onChild, now }: ChildOptions): Prom
     memoryBytes,
     stallSeconds,
     sandbox,
+    nice,
     ...(codeFolder !== undefined && { codeFolder }),
     messageBytes: messageBytes(limits),
     environment,

@@ -37,6 +37,15 @@ describe('what is absent', () => {
     expect(config.recognition.threads).toBeGreaterThanOrEqual(1);
   });
 
+  test.each([
+    [{}, 5, 15],
+    [{ LANE_NICE: '0', BATCH_NICE: '4' }, 0, 4],
+    [{ LANE_NICE: '12' }, 12, 19],
+  ])('batches make way for the other work on pictures, %o', (env, nice, batchNice) => {
+    const { lane, predictions } = loadConfig({ DATABASE_URL, ...env });
+    expect([lane.nice, predictions.batchNice]).toEqual([nice, batchNice]);
+  });
+
   test('an S3 server of one’s own is addressed by path, and is where links lead', () => {
     const { s3 } = loadConfig({ DATABASE_URL, S3_ENDPOINT: 'http://127.0.0.1:7070' });
     expect(s3.forcePathStyle).toBe(true);

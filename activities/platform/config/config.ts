@@ -242,7 +242,8 @@ function configOf(env: Environment) {
         mostMs: 500 * env.PREDICTION_DEADLINE_SECONDS,
       },
       /** Of the processes of batches. */
-      batchNice: env.BATCH_NICE,
+      /** In all. */
+      batchNice: Math.min(19, env.LANE_NICE + env.BATCH_NICE),
       keyHours: env.PREDICTION_KEY_HOURS,
       /** Undefined: kept until deleted. */
       retentionDays: env.RETENTION_PREDICTION_DAYS,
@@ -274,6 +275,7 @@ function configOf(env: Environment) {
     },
     lane: {
       sandbox: env.SANDBOX,
+      nice: env.LANE_NICE,
       /** Where compiled code of lanes is kept. */
       codeFolder: join(home, 'compiled'),
     },

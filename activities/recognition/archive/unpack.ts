@@ -66,8 +66,8 @@ async function* inLane(
     memoryBytes: besideBytes + picturesHeld * limits.memberBytes,
     messageBytes: Math.max(limits.memberBytes, names.length) + (1 << 20),
     stallSeconds,
-    ...(nice !== undefined && { nice }),
     ...how,
+    ...(nice !== undefined && { nice }),
     // glibc gives what is large and free back, and keeps no heap for each thread.
     environment: { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576' },
   });

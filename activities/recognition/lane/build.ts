@@ -11,11 +11,7 @@ type OfModels = 'sharedPath' | 'lanesTogether';
 export interface RecogniserConfig {
   readonly recognition: Omit<Config['recognition'], OfModels> &
     Partial<Pick<Config['recognition'], OfModels>>;
-  readonly lane: Pick<Config['lane'], 'sandbox'> &
-    Partial<Config['lane']> & {
-      /** As of `LaneBuild`. */
-      readonly nice?: number;
-    };
+  readonly lane: Pick<Config['lane'], 'sandbox'> & Partial<Config['lane']>;
 }
 
 /**

@@ -124,6 +124,11 @@ export const lane = {
       'The processes that decode, recognise and draw are held by the system (Landlock, seccomp, no capabilities, no network). auto: as far as it can, the worker’s log and /status/ready say what is missing; required: workers refuse to start without; off: for looking for faults.',
     example: 'required',
   }),
+  LANE_NICE: whole(0, 19).default(5).meta({
+    description:
+      'How much the system prefers others to these processes, as `nice` has it: what answers requests and tells that work is alive is not to wait for a core while pictures have them all.',
+    example: '0',
+  }),
 };
 
 export const program = {
