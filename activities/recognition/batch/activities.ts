@@ -22,6 +22,7 @@ import {
   publishJob,
   workPage,
 } from '@darkroom/frame';
+import { unlessAborted } from '@darkroom/lane';
 import { modelsNow } from '@darkroom/models';
 import { failpoint } from '@darkroom/platform';
 import { recordJobPrediction } from '@darkroom/prediction';
@@ -102,7 +103,8 @@ async function predictPicture(
   const { uri, etag } = picture;
   const filename = nameOf(picture);
   const bytes = await storage.getBytes(uri, { ifMatch: etag, maxBytes: config.predictions.bytes, signal });
-  await failpoint('batch.predict', filename);
+  // It stands for a picture that takes long, which a cancel does not wait for.
+  await unlessAborted(Promise.resolve(failpoint('batch.predict', filename)), signal);
   const asked = { filename, owner, topK, threshold };
   const { result, label, score, output } = await predictor.predict(asked, bytes, { model, signal });
   if (output === null) throw new Error(`${filename} was given no output.`);
