@@ -51,6 +51,18 @@ it('gathers beside what is under way, for as long as the first one may wait', as
   expect(sent).toEqual([['a'], ['b', 'c']]);
 });
 
+it('waits no longer where batches end beside it all the time and there was a place', async () => {
+  const { sent, add, end } = gathering({ underWay: () => 6 });
+  add('a');
+  add('b');
+  await vi.advanceTimersByTimeAsync(10);
+  add('c');
+  await vi.advanceTimersByTimeAsync(9);
+  await end(0);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(sent).toEqual([['a'], ['b'], ['c']]);
+});
+
 it('sends what is enough for a batch, by items and by bytes, without a wait', async () => {
   const { sent, add, settle } = gathering({ underWay: () => 6 });
   add('a');

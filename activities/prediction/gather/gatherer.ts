@@ -57,8 +57,8 @@ export class Gatherer<Work> {
   readonly #pace = new Pace();
   #underWay = 0;
   #itemsUnderWay = 0;
-  /** When the last batch came to its end. */
-  #endedAt = Number.NEGATIVE_INFINITY;
+  /** When a place came free where there was none. */
+  #freeAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #idle = Promise.withResolvers<void>();
 
@@ -116,6 +116,10 @@ export class Gatherer<Work> {
     return this.#idle.promise;
   }
 
+  get #allItems(): number {
+    return this.#queue.items + this.#itemsUnderWay;
+  }
+
   /** Items of a batch at most: fewer where so many would take too long. */
   #mostItems(): number {
     const { items, mostMs } = this.#options.batch;
@@ -125,7 +129,7 @@ export class Gatherer<Work> {
   /** Batches that may be under way: half of the most, so that nobody rests, or two, of which one is on its way; more where there are items for them. */
   #places(): number {
     const most = this.#options.underWay();
-    const wanted = Math.ceil((this.#queue.items + this.#itemsUnderWay) / itemsOfPlace);
+    const wanted = Math.ceil(this.#allItems / itemsOfPlace);
     return Math.max(1, Math.min(most, Math.max(2, Math.ceil(most / 2), wanted)));
   }
 
@@ -134,7 +138,7 @@ export class Gatherer<Work> {
    * ones would stay so, and one of few items costs as much as one of many.
    */
   #shareOfPlace(): number {
-    return Math.max(leastShare, Math.ceil((this.#queue.items + this.#itemsUnderWay) / this.#places()));
+    return Math.max(leastShare, Math.ceil(this.#allItems / this.#places()));
   }
 
   #isIdle(): boolean {
@@ -168,7 +172,7 @@ export class Gatherer<Work> {
     while (this.#queue.items > 0 && this.#underWay < this.#places()) {
       const most = Math.min(this.#mostItems(), this.#shareOfPlace());
       // Whoever was answered just now may ask again, and goes with those who wait.
-      const waitedMs = now() - Math.max(this.#queue.oldest, this.#endedAt);
+      const waitedMs = now() - Math.max(this.#queue.oldest, this.#freeAt);
       const isDue =
         this.#underWay === 0 ||
         this.#queue.items >= most ||
@@ -200,11 +204,11 @@ export class Gatherer<Work> {
     this.#itemsUnderWay += entries.length;
     // `send` has answered those who wait; whatever became of this batch, the next one is sent.
     const done = await send(entries.map(({ work }) => work)).catch(() => undefined);
-    const saturated = this.#queue.items > 0 && this.#underWay >= this.#places();
+    const wasFull = this.#underWay >= this.#places();
     this.#underWay--;
     this.#itemsUnderWay -= entries.length;
-    this.#endedAt = now();
-    if (done !== undefined) this.#pace.ended(now(), done, now() - began, saturated);
+    if (wasFull) this.#freeAt = now();
+    if (done !== undefined) this.#pace.ended(now(), done, now() - began, wasFull && this.#queue.items > 0);
     this.#sendWhatIsDue();
   }
 }
