@@ -1,7 +1,8 @@
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { archiveSource, listSource, modelOptionLength, type OpenedModel } from '@darkroom/contract';
+import { archiveSource, listSource, modelOptionLength } from '@darkroom/contract';
 import { registerVersion, tellModel } from '@darkroom/models';
+import { opened } from '@darkroom/models/testing.ts';
 import { getStage } from '@darkroom/records';
 import type { Grant } from '@darkroom/storage';
 import { keysUnder } from '@darkroom/storage/testing.ts';
@@ -133,27 +134,7 @@ async function answeredUnfinished(query: string, type: string, beginning: string
 
 test('a model that no worker has, or has not open yet, is refused before the list or archive is read', async () => {
   const { db } = api.records;
-  const birds: OpenedModel = {
-    name: 'birds',
-    version: '7',
-    digest: 'd'.repeat(64),
-    family: 'classifier',
-    guessed: false,
-    understood: 'as its card says',
-    labels: [{ classId: 0, label: 'robin' }],
-    input: {
-      width: 224,
-      height: 224,
-      layout: 'nchw',
-      colour: 'rgb',
-      dtype: 'float32',
-      scale: 1,
-      mean: [0, 0, 0],
-      std: [1, 1, 1],
-      fit: 'crop',
-      pad: 0,
-    },
-  };
+  const birds = opened({ version: '7', digest: 'd'.repeat(64), family: 'classifier' });
   await tellModel(db, 'a/1', { opened: birds, serves: 'predictions' });
   const candidate = {
     name: 'birds',
