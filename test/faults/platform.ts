@@ -195,8 +195,9 @@ export async function childrenOf(parent: number): Promise<ChildProcess[]> {
 /** Whether a process runs no more; one that has ended and that nobody has asked about has no command line. */
 export const isGone = async (pid: number): Promise<boolean> => (await readProc(`${pid}/cmdline`)) === '';
 
-const warmLane = /(recognition\/lane|media\/previews)\/main\.ts/;
+/** Of processes that have no file of anybody's: warm lanes, and what compiles their code beside all else. */
+const idle = /(recognition\/lane|media\/previews)\/main\.ts|"compileOnly":true/;
 
-/** Command lines of the processes that a process has started and that still run, but for warm lanes. */
+/** Command lines of the processes that a process has started and that still run on what somebody sent. */
 export const busyChildren = async (pid: number): Promise<string[]> =>
-  (await childrenOf(pid)).flatMap(({ command }) => (warmLane.test(command) ? [] : command));
+  (await childrenOf(pid)).flatMap(({ command }) => (idle.test(command) ? [] : command));
