@@ -8,6 +8,7 @@
  * - `fits_too_large`: what the header promises is beyond a limit (`FitsLimits`).
  * - `source_changed`: the file is no longer the one that was opened.
  * - `no_coverage`: nothing of what was asked for lies on the image.
+ * - `incompatible_tiles`: tiles that cannot be joined into one image: units, zero points, types of pixels or frames differ.
  * - `invalid_cutout`: what was asked for cannot be (size 0, RA 361, NaN).
  */
 export type SkyErrorCode =
@@ -19,6 +20,7 @@ export type SkyErrorCode =
   | 'fits_too_large'
   | 'source_changed'
   | 'no_coverage'
+  | 'incompatible_tiles'
   | 'invalid_cutout';
 
 /** Why no pixels come out. `message` is for whoever asked: it names the file, HDU, keyword or tile. */
