@@ -1,7 +1,17 @@
 /** Cutouts of sky surveys: FITS, WCS, cuts, pictures and mosaics, usable alone. */
+export * from './bytes/counting.ts';
+export * from './bytes/file.ts';
+export * from './bytes/memory.ts';
+export * from './bytes/object.ts';
 export * from './bytes/source.ts';
 export * from './errors.ts';
 export * from './fits/card.ts';
+export * from './fits/header/header.ts';
+export * from './fits/limits.ts';
+export * from './fits/read/cache.ts';
+export * from './fits/read/file.ts';
+export * from './fits/read/open.ts';
+export * from './fits/read/physical.ts';
 export * from './image/plane.ts';
 export * from './sphere/area.ts';
 export * from './sphere/healpix.ts';
