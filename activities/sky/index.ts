@@ -17,4 +17,5 @@ export * from './sphere/area.ts';
 export * from './sphere/healpix.ts';
 export * from './sphere/polygon.ts';
 export * from './sphere/vector.ts';
+export { parseWcs } from './wcs/parse.ts';
 export * from './wcs/wcs.ts';

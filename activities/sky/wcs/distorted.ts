@@ -1,0 +1,95 @@
+/** The distortions of a header: SIP, TPV; lookup tables are refused. */
+import { SkyError } from '../errors.ts';
+import { Distortion, type Polynomial } from './distortion.ts';
+import type { WcsHeader } from './header.ts';
+
+/** Of the convention; TPV has 7. */
+const HIGHEST_SIP = 9;
+
+/** Corrections by tables in other HDUs (Hubble's, and the fourth paper's) and plate solutions: what comes out without them is wrong by pixels. */
+export function refuseUnread(header: WcsHeader): void {
+  const found = (keyword: string) => {
+    const value = header.value(keyword);
+    return value === undefined || value === '' ? undefined : `${keyword} = ${String(value)}`;
+  };
+  const plate = header.alternate === '' && found('AMDX1');
+  if (plate) throw new SkyError('unsupported_wcs', `A plate solution is not read: ${plate}.`);
+  for (const keyword of ['CPDIS1', 'CPDIS2', 'CQDIS1', 'CQDIS2', 'D2IMDIS1', 'D2IMDIS2', 'AXISCORR']) {
+    const table = found(keyword);
+    if (table) throw new SkyError('unsupported_wcs', `Distortion by a lookup table is not read: ${table}.`);
+  }
+}
+
+/** Whether there is a distortion by SIP, whatever CTYPE says. */
+export function hasSip(header: WcsHeader): boolean {
+  return (header.bare('A_ORDER') ?? 0) > 1 || (header.bare('B_ORDER') ?? 0) > 1;
+}
+
+/** Of pixels from CRPIX (Shupe et al. 2005); undefined where CTYPE promises one that is not there. */
+export function sipDistortion(header: WcsHeader): Distortion | undefined {
+  const [a, b] = [sipPolynomial(header, 'A', 0), sipPolynomial(header, 'B', 1)];
+  if (!a && !b) return undefined;
+  if (!a || !b)
+    throw new SkyError(
+      'invalid_fits',
+      `The header has ${a ? 'A' : 'B'}_ORDER without ${a ? 'B' : 'A'}_ORDER.`,
+    );
+  const [ap, bp] = [sipPolynomial(header, 'AP', 0), sipPolynomial(header, 'BP', 1)];
+  return new Distortion(a, b, 1, ap && bp && new Distortion(ap, bp, 1));
+}
+
+/** u + A(u, v) for the axis 0, v + B(u, v) for the axis 1. */
+function sipPolynomial(header: WcsHeader, letters: string, axis: 0 | 1): Polynomial | undefined {
+  const order = header.bare(`${letters}_ORDER`);
+  if (order === undefined) return undefined;
+  if (!Number.isInteger(order) || order < 0 || order > HIGHEST_SIP) {
+    throw new SkyError(
+      'invalid_fits',
+      `${letters}_ORDER is ${order}: 0 to ${HIGHEST_SIP} is an order of SIP.`,
+    );
+  }
+  const terms = Math.max(order, 1);
+  const coefficients = new Float64Array((terms + 1) ** 2);
+  for (let p = 0; p <= order; p++) {
+    for (let q = 0; p + q <= order; q++) {
+      coefficients[q * (terms + 1) + p] = header.bare(`${letters}_${p}_${q}`) ?? 0;
+    }
+  }
+  coefficients[axis === 0 ? 1 : terms + 1]! += 1;
+  return { order: terms, coefficients, radial: undefined };
+}
+
+/** Of degrees from CRVAL (the TPV of wcslib and SCAMP). `pixel`: degrees of one. */
+export function tpvDistortion(header: WcsHeader, lon: number, lat: number, pixel: number): Distortion {
+  return new Distortion(tpvPolynomial(header, lon, false), tpvPolynomial(header, lat, true), pixel);
+}
+
+/** Terms of its own coordinate and the other's; of the axis of latitude the other way round. Missing: PV_1 is 1, all else 0. */
+function tpvPolynomial(header: WcsHeader, axis: number, swapped: boolean): Polynomial {
+  const values = Array.from(TPV_TERMS, (_, k) => header.number(`PV${axis}_${k}`) ?? (k === 1 ? 1 : 0));
+  const order = Math.max(...TPV_TERMS.map((term, k) => (values[k] !== 0 && term ? term[0] + term[1] : 1)));
+  const coefficients = new Float64Array((order + 1) ** 2);
+  const radial = new Float64Array(4);
+  let cone = 0;
+  TPV_TERMS.forEach((term, k) => {
+    if (values[k] === 0) return;
+    if (term)
+      coefficients[swapped ? term[0] * (order + 1) + term[1] : term[1] * (order + 1) + term[0]] = values[k]!;
+    else radial[TPV_RADIAL.indexOf(k)] = values[k]!;
+    if (!term) cone++;
+  });
+  return { order, coefficients, radial: cone > 0 ? radial : undefined };
+}
+
+/** PV of r, r³, r⁵, r⁷. */
+const TPV_RADIAL = [3, 11, 23, 39];
+
+/** Powers of the two coordinates of each PV: degree by degree, and after each odd one (the first, third, …) the power of r. */
+const TPV_TERMS: readonly (readonly [number, number] | undefined)[] = [0, 1, 2, 3, 4, 5, 6, 7].flatMap(
+  (degree) => {
+    const terms: (readonly [number, number] | undefined)[] = [];
+    for (let other = 0; other <= degree; other++) terms.push([degree - other, other]);
+    if (degree % 2 === 1) terms.push(undefined);
+    return terms;
+  },
+);
