@@ -18,10 +18,12 @@ const contract = ['contract'];
 const servers = 'servers';
 const platform = [...contract, 'platform'];
 const storage = [...platform, 'storage'];
-const frame = [...storage, 'records', 'frame'];
+/** What work will take, by what others took. */
+const estimates = [...platform, 'records'];
+const frame = [...storage, 'records', 'estimates', 'frame'];
 /** And what has work done outside the process. */
 const program = [...frame, 'program', 'lane'];
-const dispatch = [...storage, 'records', 'dispatch'];
+const dispatch = [...storage, 'records', 'estimates', 'dispatch'];
 /** What models there are, and who has them open: workers tell it, and the API decides by it. */
 const models = [...contract, 'records'];
 /** What analysis found, of photos and videos alike: two capabilities write it, and the API reads it. */
@@ -52,10 +54,11 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   platform: contract,
   storage: platform,
   records: platform,
-  frame: [...storage, 'records'],
+  estimates,
+  frame: [...storage, 'records', 'estimates'],
   program: frame,
   lane: platform,
-  dispatch: [...storage, 'records'],
+  dispatch: [...storage, 'records', 'estimates'],
   models,
   analysis,
   prediction,
@@ -143,7 +146,7 @@ function targetOf(path: string, specifier: string): string | undefined {
 }
 
 /** Packages that carry jobs of any kind; what they know of one comes in by its definition. */
-const kindless = ['frame', 'dispatch', 'records'];
+const kindless = ['frame', 'dispatch', 'records', 'estimates'];
 /** What only jobs of some kinds have. `task queue` is Temporal's word. */
 const ofSomeKinds = /photo|video|segment|\btask(?!.?queue)/i;
 

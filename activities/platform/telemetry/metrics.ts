@@ -33,6 +33,13 @@ export const metrics = {
     buckets: stageBuckets,
     registers,
   }),
+  estimateRatio: new Histogram({
+    name: 'darkroom_estimate_ratio',
+    help: 'Seconds that something took over those it had been estimated at (p50).',
+    labelNames: ['kind'],
+    buckets: [0.1, 0.25, 0.5, 0.67, 0.8, 0.9, 1.1, 1.25, 1.5, 2, 4, 10],
+    registers,
+  }),
   httpSeconds: new Histogram({
     name: 'darkroom_http_seconds',
     help: 'Requests, until the answer was complete.',
