@@ -13,6 +13,14 @@ export * from './fits/read/file.ts';
 export * from './fits/read/open.ts';
 export * from './fits/read/physical.ts';
 export * from './image/plane.ts';
+export {
+  type Mosaic,
+  type MosaicRequest,
+  type MosaicSummary,
+  mosaic,
+  mosaicStrips,
+} from './mosaic/mosaic.ts';
+export type { MosaicStrip, MosaicTile, PixelType, PlaneReader } from './mosaic/tile.ts';
 export * from './sphere/area.ts';
 export * from './sphere/healpix.ts';
 export * from './sphere/polygon.ts';
