@@ -16,12 +16,13 @@ export async function checkSandbox(
   served: readonly Pick<QueueDefinition, 'lanes'>[],
   logger: Record<'info' | 'warn', (about: { sandbox: SandboxReport }, message: string) => void>,
 ): Promise<SandboxReport | undefined> {
+  const holdings = await Promise.all(served.flatMap(({ lanes }) => lanes?.(config) ?? []));
   const reports: SandboxReport[] = [];
-  for (const { lanes } of served) {
-    const holding = await lanes?.(config);
-    if (holding === undefined) continue;
-    const report = await probeSandbox(holding);
-    const unasked = holding.sandbox === 'off' && config.lane.sandbox !== 'off';
+  // One that reads what any of them reads is held as the least of them; a probe is two starts of a process.
+  for (const [mode, alike] of Map.groupBy(holdings, ({ sandbox }) => sandbox)) {
+    const reads = new Set(alike.flatMap((holding) => holding.reads ?? []));
+    const report = await probeSandbox({ ...(mode && { sandbox: mode }), reads: [...reads] });
+    const unasked = mode === 'off' && config.lane.sandbox !== 'off';
     reports.push(unasked ? { ...report, missing: [withoutAsking] } : report);
   }
   const [sandbox] = reports.sort((a, b) => lackOf(b) - lackOf(a) || b.missing.length - a.missing.length);
