@@ -196,7 +196,7 @@ export async function childrenOf(parent: number): Promise<ChildProcess[]> {
 export const isGone = async (pid: number): Promise<boolean> => (await readProc(`${pid}/cmdline`)) === '';
 
 /** Of processes that have no file of anybody's: warm lanes, and what compiles their code beside all else. */
-const idle = /(recognition\/lane|media\/previews)\/main\.ts|"compileOnly":true/;
+const idle = /(recognition\/lane|media\/previews)\/main\.ts|"compileOnly":"/;
 
 /** Command lines of the processes that a process has started and that still run on what somebody sent. */
 export const busyChildren = async (pid: number): Promise<string[]> =>

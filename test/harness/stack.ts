@@ -1,9 +1,9 @@
 /** The real stack in a folder of its own, with API and workers that a test starts, kills and restarts as it likes. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 
 import { join } from 'node:path';
 import { freePort } from '@darkroom/servers/run/ports.ts';
-import { compiledForTests, testHomes } from '../../apps/local/home/forsaken.ts';
+import { compiledForTests, lanesCodeForTests, testHomes } from '../../apps/local/home/forsaken.ts';
 import { type Layout, layoutOf, prepareFolders } from '../../apps/local/home/layout.ts';
 import { ensureSecrets } from '../../apps/local/home/secrets.ts';
 import { writePrivate } from '../../apps/local/home/stackfile.ts';
@@ -49,6 +49,7 @@ export async function startTestStack(
   await mkdir(parent, { recursive: true });
   // A space in the path: what breaks on it breaks here first.
   const home = await mkdtemp(join(parent, `${name} `));
+  await shareCode(home);
   await putPostgres(layoutOf(home));
   const processes = new Set<TestProcess>();
   const lines: string[] = [];
@@ -113,6 +114,14 @@ export async function startTestStack(
       await rm(home, { recursive: true, force: true });
     },
   };
+}
+
+/** Lanes of all stacks have their compiled code in one folder, which those with a user of their own may pass through to. */
+async function shareCode(home: string): Promise<void> {
+  await chmod(home, 0o711);
+  const shared = lanesCodeForTests();
+  await mkdir(shared, { recursive: true });
+  await symlink(shared, join(home, 'compiled'));
 }
 
 /** Gives the stack to be the files of its database, and their password for a secret. */

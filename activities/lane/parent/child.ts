@@ -46,7 +46,10 @@ export class Child {
   }
 
   /** Throws LaneEnded where the system starts no process. */
-  static async start(build: LaneBuild<LaneShape>, { compileOnly = false } = {}): Promise<Child> {
+  static async start(
+    build: LaneBuild<LaneShape>,
+    { compileOnly }: Partial<Pick<LaunchPlan, 'compileOnly'>> = {},
+  ): Promise<Child> {
     const { main, reads = [], memoryBytes, sandbox = 'auto', nice = 0, environment, codeFolder } = build;
     const wrapper = sandbox === 'off' ? [] : await networkWrapper();
     const plan: LaunchPlan = {
@@ -57,7 +60,7 @@ export class Child {
       parent: process.pid,
       nice,
       network: wrapper.length > 0,
-      compileOnly,
+      ...(compileOnly !== undefined && { compileOnly }),
     };
     const [file = process.execPath, ...args] = [
       ...wrapper,

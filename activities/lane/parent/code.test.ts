@@ -1,8 +1,18 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { pathToFileURL } from 'node:url';
+import { afterAll, expect, it, vi } from 'vitest';
 import { laneBuild, openLane } from '../index.ts';
 import { openKernel } from '../sandbox/kernel.ts';
 import { landlockVersion } from '../sandbox/landlock.ts';
@@ -68,6 +78,29 @@ it.runIf(isHeld)(
     await expect.poll(contents).toEqual(kept);
   },
 );
+
+it('code is compiled anew when a source has changed, not by every process that opens lanes', async () => {
+  const main = join(codeFolder, 'main.mjs');
+  const own = { ...build, codeFolder: join(codeFolder, 'own'), main: pathToFileURL(main) };
+  /** As another process does it, which knows of none before it. */
+  const compileAgain = async () => {
+    vi.resetModules();
+    await (await import('./code.ts')).compileCode(own);
+  };
+  const code = () =>
+    readdirSync(own.codeFolder, { recursive: true, withFileTypes: true })
+      .filter((file) => file.isFile() && !file.name.endsWith('.compiled'))
+      .map(({ parentPath, name }) => join(parentPath, name));
+  writeFileSync(main, 'export const first = 1;');
+  await compileAgain();
+  const [one = ''] = code();
+  unlinkSync(one);
+  await compileAgain();
+  expect(existsSync(one)).toBe(false);
+  writeFileSync(main, 'export const another = 22;');
+  await compileAgain();
+  expect(existsSync(one)).toBe(true);
+});
 
 const AT_FDCWD = -100;
 const O_RDWR = 2;

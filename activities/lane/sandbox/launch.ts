@@ -31,9 +31,9 @@ const { execve } = process;
 const kernel = execve === undefined ? { reason: 'Node 22.15 or later is needed' } : openKernel();
 const enter = new URL('enter.ts', import.meta.url);
 if (plan.nice > 0) makeWay(plan.nice);
-if (plan.compileOnly) {
+if (plan.compileOnly !== undefined) {
   await become(nothing('nothing is asked of it'));
-  keepCode();
+  keepCode(plan.compileOnly);
   process.exit(0);
 } else if (execve === undefined || 'reason' in kernel)
   await become(nothing('reason' in kernel ? kernel.reason : ''));
@@ -108,12 +108,18 @@ function giveUp(kernel: Kernel): SandboxReport {
   };
 }
 
-/** Writes what was compiled, readable to lanes with a user of their own as well. */
-function keepCode(): void {
+/** Writes what was compiled, readable to lanes with a user of their own as well, and then the file that tells of it. */
+function keepCode(mark: string): void {
   const kept = module.getCompileCacheDir?.();
   if (kept === undefined) return;
   module.flushCompileCache();
-  for (const name of readdirSync(kept)) chmodSync(join(kept, name), 0o644);
+  for (const name of readdirSync(kept))
+    try {
+      chmodSync(join(kept, name), 0o644);
+    } catch {
+      // A draft of another that writes beside this one, under its own name by now: that one sees to it.
+    }
+  writeFileSync(mark, '');
 }
 
 /** Where compiled code lies, if it is kept. Node looks for it by user: one of its own gets a name for the same folder. */

@@ -15,8 +15,8 @@ export interface LaunchPlan {
   readonly nice: number;
   /** Whether it was started in a network namespace of its own. */
   readonly network: boolean;
-  /** Whether it is only to load its module, for the code to be compiled, and to end: it is held by nothing, as it is given nothing. */
-  readonly compileOnly: boolean;
+  /** Where it is only to load its module, for the code to be compiled, and to end: the file that it makes to tell that it has. It is held by nothing, as it is given nothing. */
+  readonly compileOnly?: string;
 }
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));

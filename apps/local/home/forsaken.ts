@@ -12,6 +12,9 @@ export const testHomes = (): string => join(homeFolder(), 'test');
 /** Where Node keeps what it has compiled: the tests start hundreds of processes over the same sources. */
 export const compiledForTests = (): string => join(testHomes(), 'compiled');
 
+/** Where lanes find what was compiled for them, whatever stack they are of. */
+export const lanesCodeForTests = (): string => join(testHomes(), 'lanes-compiled');
+
 /**
  * Ends and removes the stacks under `parent` whose keeper died before it could, such as a test that was killed.
  * A stack that somebody keeps is left alone. Returns how many there were.
