@@ -13,14 +13,11 @@ export * from './fits/read/file.ts';
 export * from './fits/read/open.ts';
 export * from './fits/read/physical.ts';
 export * from './image/plane.ts';
-export {
-  type Mosaic,
-  type MosaicRequest,
-  type MosaicSummary,
-  mosaic,
-  mosaicStrips,
-} from './mosaic/mosaic.ts';
-export type { MosaicStrip, MosaicTile, PixelType, PlaneReader } from './mosaic/tile.ts';
+export * from './picture/draw.ts';
+export * from './picture/encode.ts';
+export * from './picture/levels.ts';
+export * from './picture/orientation.ts';
+export * from './picture/raster.ts';
 export * from './sphere/area.ts';
 export * from './sphere/healpix.ts';
 export * from './sphere/polygon.ts';

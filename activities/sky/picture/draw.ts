@@ -1,0 +1,298 @@
+/** From bands to counts: which levels are used, which algorithm, and where there is nothing to see. */
+import { SkyError } from '../errors.ts';
+import { type BandLevels, type Level, resolveLevels } from './levels.ts';
+import { type Clipped, luptonRgb, usedQ } from './lupton.ts';
+import { type Depth, type FloatPlane, type Raster, whiteOf } from './raster.ts';
+import { greyLevelMinimum, stiffPicture } from './stiff.ts';
+import { stretchedPicture } from './stretches.ts';
+import { zscale } from './zscale.ts';
+
+export interface PictureBand {
+  readonly name: string;
+  readonly plane: FloatPlane;
+}
+
+/** One for all bands, or one for each. */
+export type PerBand<T> = T | readonly T[];
+
+/** STIFF's GREYLEVEL: so that the sky is shown as this part of white, before the gamma of the screen. */
+export interface GreyLevel {
+  readonly type: 'greylevel';
+  readonly grey: number;
+}
+
+/**
+ * How bands become a picture. Three bands are red, green and blue; of two, the first is red, the second blue, and green the mean of both (of what is
+ * there), with the means of their levels; one is grey.
+ */
+export type Look =
+  | {
+      /** `lupton`: as astropy 8; `lupton-paper`: with the function as it is printed. Grey for one band, by the same function. */
+      readonly algorithm: 'lupton' | 'lupton-paper';
+      /** Manual 0 unless given. */
+      readonly minimum?: PerBand<Level>;
+      /** The range shown linearly, in the bands' unit: 5. */
+      readonly stretch?: number;
+      /** 8. */
+      readonly q?: number;
+    }
+  | {
+      readonly algorithm: 'stiff';
+      /** Grey level 0.001 unless given. */
+      readonly minimum?: PerBand<Level | GreyLevel>;
+      /** Quantile 0.999 unless given. */
+      readonly maximum?: PerBand<Level>;
+      /** For grey levels: the median unless given. */
+      readonly sky?: PerBand<Level>;
+      /** 2.2. */
+      readonly gamma?: number;
+      /** 1. */
+      readonly gammaFactor?: number;
+      /** 1. */
+      readonly saturation?: number;
+    }
+  | {
+      readonly algorithm: 'zscale';
+      /** 0.25. */
+      readonly contrast?: number;
+    }
+  | {
+      readonly algorithm: 'asinh';
+      /** Quantile 0.0025 and 0.9975 unless given. */
+      readonly minimum?: PerBand<Level>;
+      readonly maximum?: PerBand<Level>;
+      /** Where the function turns from linear to logarithmic, as a part of the range: 0.1. */
+      readonly softening?: number;
+    };
+
+/** What a picture was made with: JSON, enough to make it again by hand. */
+export interface PictureLevels {
+  readonly algorithm: Look['algorithm'];
+  readonly bands: readonly BandLevels[];
+  /** The other settings of the algorithm, as they were used. */
+  readonly settings: Readonly<Record<string, number>>;
+  /** Pixels without a value in any band: transparent. */
+  readonly noData: number;
+}
+
+interface Drawn {
+  readonly raster: Raster;
+  readonly clipped: Clipped;
+  readonly minimum: readonly number[];
+  readonly maximum?: readonly number[];
+  readonly settings: Readonly<Record<string, number>>;
+}
+
+/**
+ * A picture whose rows are in the order of the file, with an alpha only if there are pixels without a value in any band. A value that is missing in
+ * one band alone counts as that band's minimum there.
+ *
+ * @throws SkyError `invalid_cutout`: not one to three bands of one size, or settings out of their range.
+ */
+export function drawPicture(
+  bands: readonly PictureBand[],
+  look: Look,
+  depth: Depth = 8,
+): { raster: Raster; levels: PictureLevels } {
+  const [first] = bands;
+  if (!first || bands.length > 3)
+    throw new SkyError('invalid_cutout', `A picture is made of one to three bands, not of ${bands.length}.`);
+  for (const { name, plane } of bands)
+    if (plane.width !== first.plane.width || plane.height !== first.plane.height)
+      throw new SkyError(
+        'invalid_cutout',
+        `The bands of a picture are of one size; ${name} is ${plane.width} × ${plane.height} pixels, ${first.name} ${first.plane.width} × ${first.plane.height}.`,
+      );
+  const drawn = drawBands(
+    bands.map(({ plane }) => plane),
+    look,
+    depth,
+  );
+  const names = bands.map(({ name }) => name);
+  if (names.length === 2) names.splice(1, 0, 'mean');
+  const { raster, noData } = withTransparency(bands, drawn.raster, depth);
+  return {
+    raster,
+    levels: {
+      algorithm: look.algorithm,
+      bands: names.map((band, n) => ({
+        band,
+        minimum: drawn.minimum[n]!,
+        ...(drawn.maximum && { maximum: drawn.maximum[n]! }),
+        below: drawn.clipped.below[n]!,
+        above: drawn.clipped.above[n]!,
+      })),
+      settings: drawn.settings,
+      noData,
+    },
+  };
+}
+
+function drawBands(given: readonly FloatPlane[], look: Look, depth: Depth): Drawn {
+  const planes = given.length === 2 ? [given[0]!, meanPlane(given[0]!, given[1]!), given[1]!] : given;
+  switch (look.algorithm) {
+    case 'lupton':
+    case 'lupton-paper': {
+      const { stretch = 5, q = 8 } = look;
+      inRange('stretch', stretch, stretch > 0);
+      inRange('Q', q, q >= 0);
+      const minimum = withMean(
+        each(given, look.minimum ?? manual(0)).map(([p, level]) => resolved(p, level)),
+      );
+      const variant = look.algorithm === 'lupton' ? 'astropy' : 'paper';
+      const options = { variant, stretch, q, depth } as const;
+      const settings = { stretch, q: usedQ(q) };
+      if (planes.length === 1) {
+        const [grey] = planes as [FloatPlane];
+        const { raster, clipped } = luptonRgb([grey, grey, grey], {
+          ...options,
+          minimum: [minimum[0]!, minimum[0]!, minimum[0]!],
+        });
+        return { raster: onlyRed(raster, depth), clipped, minimum, settings };
+      }
+      const rgb = planes as [FloatPlane, FloatPlane, FloatPlane];
+      return {
+        ...luptonRgb(rgb, { ...options, minimum: minimum as [number, number, number] }),
+        minimum,
+        settings,
+      };
+    }
+    case 'stiff': {
+      const { gamma = 2.2, gammaFactor = 1, saturation = 1 } = look;
+      inRange('gamma', gamma, gamma > 0);
+      inRange('gammaFactor', gammaFactor, gammaFactor > 0);
+      inRange('saturation', saturation, saturation >= 0);
+      const sky = each(given, look.sky ?? quantile(0.5));
+      const maximum = each(given, look.maximum ?? quantile(0.999)).map(([p, level]) => resolved(p, level));
+      const minimum = each(given, look.minimum ?? greyLevel(0.001)).map(([p, level], n) => {
+        if (level.type !== 'greylevel') return resolved(p, level);
+        inRange('grey', level.grey, level.grey > 0 && level.grey < 1);
+        const [, skyLevel] = sky[n]!;
+        return greyLevelMinimum(level.grey, resolved(p, skyLevel), maximum[n]!, gammaFactor);
+      });
+      const range = withMeans(apart(minimum, maximum));
+      return {
+        ...stiffPicture(planes, { ...range, gamma, gammaFactor, saturation, depth }),
+        ...range,
+        settings: { gamma, gammaFactor, saturation },
+      };
+    }
+    case 'zscale': {
+      const { contrast = 0.25 } = look;
+      inRange('contrast', contrast, contrast > 0);
+      const levels = given.map((plane) => zscale(plane, { contrast }));
+      const range = withMeans(
+        apart(
+          levels.map(([low]) => low),
+          levels.map(([, high]) => high),
+        ),
+      );
+      return {
+        ...stretchedPicture(planes, { ...range, softening: undefined, depth }),
+        ...range,
+        settings: { contrast },
+      };
+    }
+    case 'asinh': {
+      const { softening = 0.1 } = look;
+      inRange('softening', softening, softening > 0);
+      const levels = each(given, look.minimum ?? quantile(0.0025)).map(([plane, low], n) =>
+        resolveLevels(plane, [low, each(given, look.maximum ?? quantile(0.9975))[n]![1]]),
+      );
+      const range = withMeans(
+        apart(
+          levels.map(([low]) => low!),
+          levels.map(([, high]) => high!),
+        ),
+      );
+      return {
+        ...stretchedPicture(planes, { ...range, softening, depth }),
+        ...range,
+        settings: { softening },
+      };
+    }
+  }
+}
+
+const manual = (value: number): Level => ({ type: 'manual', value });
+const quantile = (value: number): Level => ({ type: 'quantile', quantile: value });
+const greyLevel = (grey: number): GreyLevel => ({ type: 'greylevel', grey });
+const resolved = (plane: FloatPlane, level: Level): number => resolveLevels(plane, [level])[0]!;
+
+function inRange(name: string, value: number, fits: boolean): void {
+  if (!fits || !Number.isFinite(value))
+    throw new SkyError('invalid_cutout', `A picture cannot be made with ${name} ${value}.`);
+}
+
+function each<T>(planes: readonly FloatPlane[], given: PerBand<T>): [FloatPlane, T][] {
+  const several = (Array.isArray as (value: unknown) => value is readonly T[])(given);
+  if (several && given.length !== planes.length)
+    throw new SkyError(
+      'invalid_cutout',
+      `There are ${given.length} levels for ${planes.length} bands: give one for all, or one for each.`,
+    );
+  return planes.map((plane, n) => [plane, several ? given[n]! : given]);
+}
+
+/** Where black and white coincide, as in a picture of one value, white is moved: the picture is black. */
+function apart(minimum: readonly number[], maximum: readonly number[]) {
+  return {
+    minimum,
+    maximum: maximum.map((high, n) => {
+      const low = minimum[n]!;
+      if (high < low) throw new SkyError('invalid_cutout', `White (${high}) is below black (${low}).`);
+      return Math.fround(high) > Math.fround(low) ? high : low + Math.max(1, Math.abs(low) * 2 ** -20);
+    }),
+  };
+}
+
+/** Of two bands: the green between them has the mean of what theirs have. */
+const withMean = (values: readonly number[]): readonly number[] =>
+  values.length === 2 ? [values[0]!, (values[0]! + values[1]!) / 2, values[1]!] : values;
+const withMeans = (range: { minimum: readonly number[]; maximum: readonly number[] }) => ({
+  minimum: withMean(range.minimum),
+  maximum: withMean(range.maximum),
+});
+
+function meanPlane(one: FloatPlane, other: FloatPlane): FloatPlane {
+  const data = one.data.slice();
+  for (let i = 0; i < data.length; i++) {
+    const a = data[i]!;
+    const b = other.data[i]!;
+    if (a - a !== 0) data[i] = b;
+    else if (b - b === 0) data[i] = (a + b) / 2;
+  }
+  return { ...one, data };
+}
+
+function onlyRed(raster: Raster, depth: Depth): Raster {
+  const { width, height } = raster;
+  const data = depth === 8 ? new Uint8Array(width * height) : new Uint16Array(width * height);
+  for (let i = 0; i < data.length; i++) data[i] = raster.data[i * 3]!;
+  return { width, height, channels: 1, data };
+}
+
+/** Adds an alpha if no band has a value somewhere. */
+function withTransparency(bands: readonly PictureBand[], raster: Raster, depth: Depth) {
+  const { width, height, channels } = raster;
+  const pixels = width * height;
+  const seen = new Uint8Array(pixels);
+  for (const { plane } of bands) markFinite(plane.data, seen);
+  let noData = pixels;
+  for (let i = 0; i < pixels; i++) noData -= seen[i]!;
+  if (noData === 0) return { raster, noData };
+  const wider = channels === 1 ? 2 : 4;
+  const data = depth === 8 ? new Uint8Array(pixels * wider) : new Uint16Array(pixels * wider);
+  const white = whiteOf(depth);
+  for (let i = 0; i < pixels; i++) {
+    if (!seen[i]) continue;
+    for (let channel = 0; channel < channels; channel++)
+      data[i * wider + channel] = raster.data[i * channels + channel]!;
+    data[i * wider + channels] = white;
+  }
+  return { raster: { width, height, channels: wider, data } satisfies Raster, noData };
+}
+
+function markFinite(data: Float32Array | Float64Array, seen: Uint8Array): void {
+  for (let i = 0; i < data.length; i++) if (data[i]! - data[i]! === 0) seen[i] = 1;
+}
