@@ -1,17 +1,269 @@
+import { coalesce, type Range } from '../../bytes/ranges.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 import { SkyError } from '../../errors.ts';
+import type { PixelBox, Pixels, Plane } from '../../image/plane.ts';
 import type { FitsLimits } from '../limits.ts';
-import type { FitsCache } from '../read/cache.ts';
+import { readPieces } from '../read/fetch.ts';
 import type { FitsImage, Hdu } from '../read/file.ts';
+import { makePixels, requireInside } from '../read/plain.ts';
 import type { Window } from '../read/walk.ts';
+import { type Column, descriptorAt, numberAt } from './columns.ts';
+import { type Stored, TileDecoder, type TileValues } from './decode.ts';
+import { dequantise, type Placement, type Quantisation } from './dither.ts';
+import { type Layout, layoutOf, type PerTile } from './layout.ts';
+import { blankOf, restoreHeader } from './restore.ts';
+import { type TileRows, TileTable } from './table.ts';
 
-/** A tile-compressed image. */
+/** What is known of a compressed image, whoever opens it. */
+export interface Compressed {
+  readonly layout: Layout;
+  readonly header: FitsImage['header'];
+  readonly table: TileTable;
+}
+
+/** Throws SkyError `invalid_fits`, `unsupported_fits`, `fits_too_large`. */
+export function describe(hdu: Hdu, window: Window, limits: FitsLimits): Compressed {
+  const layout = layoutOf(hdu, limits);
+  return { layout, header: restoreHeader(hdu.header, layout), table: new TileTable(layout, window) };
+}
+
+/** One tile that a box touches. */
+interface Tile extends Range {
+  /** Row of the table, from 0. */
+  readonly row: number;
+  readonly stored: Stored;
+  readonly scale: number;
+  readonly zero: number;
+  readonly blank: number;
+}
+
+/** Of which descriptors are in memory at a time. */
+const TILES_AT_ONCE = 16_384;
+/** More than any algorithm makes of a pixel, and of a tile: what is longer is damaged. */
+const MAX_PIXEL_BYTES = 16;
+const SPARE_BYTES = 4096;
+
+/** A tile-compressed image. `grown` is told the bytes of memory that its table takes from now on. */
 export function compressedImage(
-  _source: ByteSource,
+  source: ByteSource,
   hdu: Hdu,
-  _window: Window,
-  _limits: FitsLimits,
-  _cache: FitsCache,
+  { layout, header, table }: Compressed,
+  limits: FitsLimits,
+  grown: (bytes: number) => void,
 ): FitsImage {
-  throw new SkyError('unsupported_fits', `${hdu.header.where} is compressed, which is not read yet.`);
+  const { width, height, bitpix } = layout;
+  const extname = header.value('EXTNAME');
+  const image: FitsImage = {
+    name: typeof extname === 'string' ? extname : '',
+    index: hdu.index,
+    header,
+    bitpix,
+    width,
+    height,
+    compression: layout.algorithm,
+    async read(box: PixelBox, signal?: AbortSignal): Promise<Plane> {
+      requireInside(image, box, header.where, limits);
+      const data = makePixels(bitpix, box.width * box.height);
+      const reader = new BoxReader(layout, box, data, blankOf(hdu.header, layout), header.where, limits);
+      for (const runs of reader.batches()) {
+        const rows = await table.load(source, runs, signal, grown);
+        const tiles = reader.tiles(rows, runs);
+        const ranges = coalesce(tiles);
+        const byRange = assign(tiles, ranges);
+        await readPieces(source, ranges, signal, (range, bytes) => {
+          for (const tile of byRange.get(range) ?? []) {
+            reader.place(tile, bytes.subarray(tile.start - range.start, tile.end - range.start));
+          }
+        });
+      }
+      return { width: box.width, height: box.height, data };
+    },
+  };
+  return image;
+}
+
+/** Which tiles each range has; both are sorted by their start. */
+function assign(tiles: readonly Tile[], ranges: readonly Range[]): Map<Range, Tile[]> {
+  const byRange = new Map<Range, Tile[]>(ranges.map((range) => [range, []]));
+  let i = 0;
+  for (const tile of tiles) {
+    while (tile.start < ranges[i]!.start || tile.end > ranges[i]!.end) i++;
+    byRange.get(ranges[i]!)!.push(tile);
+  }
+  return byRange;
+}
+
+/** Reads one box: which rows of the table it needs, which bytes these name, and where the pixels of each tile go. */
+class BoxReader {
+  private readonly layout: Layout;
+  private readonly box: PixelBox;
+  private readonly data: Pixels;
+  private readonly blank: number | undefined;
+  private readonly where: string;
+  private readonly limits: FitsLimits;
+  private readonly decoder: TileDecoder;
+
+  /** @param blank BLANK of an integer image whose tiles have their own */
+  constructor(
+    layout: Layout,
+    box: PixelBox,
+    data: Pixels,
+    blank: number | undefined,
+    where: string,
+    limits: FitsLimits,
+  ) {
+    this.layout = layout;
+    this.box = box;
+    this.data = data;
+    this.blank = typeof layout.blank === 'object' ? blank : undefined;
+    this.where = where;
+    this.limits = limits;
+    this.decoder = new TileDecoder(layout);
+  }
+
+  /** Runs of table rows, of so many tiles at a time that a list of them is small. */
+  *batches(): Generator<Range[]> {
+    const { tileWidth, tileHeight, across } = this.layout;
+    const { x0, y0, width, height } = this.box;
+    const first = Math.floor(x0 / tileWidth);
+    const last = Math.floor((x0 + width - 1) / tileWidth);
+    let runs: { start: number; end: number }[] = [];
+    let tiles = 0;
+    for (let y = Math.floor(y0 / tileHeight); y <= Math.floor((y0 + height - 1) / tileHeight); y++) {
+      const end = y * across + last + 1;
+      for (let start = y * across + first; start < end; ) {
+        const some = Math.min(end - start, TILES_AT_ONCE - tiles);
+        const before = runs.at(-1);
+        if (before?.end === start) before.end += some;
+        else runs.push({ start, end: start + some });
+        start += some;
+        tiles += some;
+        if (tiles === TILES_AT_ONCE) {
+          yield runs;
+          runs = [];
+          tiles = 0;
+        }
+      }
+    }
+    if (tiles > 0) yield runs;
+  }
+
+  /** Tiles of those rows, sorted by where their bytes begin. Throws SkyError `corrupt_tile`. */
+  tiles(rows: TileRows, runs: readonly Range[]): Tile[] {
+    const tiles: Tile[] = [];
+    for (const { start, end } of runs)
+      for (let row = start; row < end; row++) tiles.push(this.tile(rows, row));
+    return tiles.sort((a, b) => a.start - b.start || a.end - b.end);
+  }
+
+  private tile(rows: TileRows, row: number): Tile {
+    const { layout } = this;
+    const { view, at } = rows.at(row);
+    const piece =
+      this.piece(view, at, row, 'compressed', layout.compressed) ??
+      this.piece(view, at, row, 'gzipped', layout.gzipped) ??
+      this.piece(view, at, row, 'uncompressed', layout.uncompressed);
+    if (piece === undefined) throw this.corrupt(row, 'it has no data');
+    const value = (per: PerTile, otherwise: number): number =>
+      typeof per === 'object' ? numberAt(view, at, per) : (per ?? otherwise);
+    return {
+      ...piece,
+      row,
+      scale: value(layout.quantised?.scale, 1),
+      zero: value(layout.quantised?.zero, 0),
+      blank: value(layout.blank, Number.NaN),
+    };
+  }
+
+  private piece(
+    view: DataView,
+    at: number,
+    row: number,
+    stored: Stored,
+    column: Column | undefined,
+  ): (Range & { stored: Stored }) | undefined {
+    if (column === undefined) return undefined;
+    const { count, start } = descriptorAt(view, at, column);
+    if (count === 0) return undefined;
+    const { heapOffset, heapBytes, tileWidth, tileHeight } = this.layout;
+    const bytes = count * column.heapBytes;
+    if (!(count > 0 && start >= 0 && start + bytes <= heapBytes)) {
+      throw this.corrupt(row, `its ${bytes} bytes at ${start} lie outside the heap of ${heapBytes}`);
+    }
+    if (bytes > this.limits.tileBytes || bytes > tileWidth * tileHeight * MAX_PIXEL_BYTES + SPARE_BYTES) {
+      throw this.corrupt(row, `its ${bytes} bytes are more than its pixels take`);
+    }
+    return { start: heapOffset + start, end: heapOffset + start + bytes, stored };
+  }
+
+  private corrupt(row: number, why: string): SkyError {
+    return new SkyError('corrupt_tile', `${this.name(row)} cannot be read: ${why}.`);
+  }
+
+  private name(row: number): string {
+    const { across, tileWidth, tileHeight } = this.layout;
+    const x = (row % across) * tileWidth;
+    const y = Math.floor(row / across) * tileHeight;
+    return `Tile ${row + 1} of ${this.where} (at ${x}, ${y})`;
+  }
+
+  /** Decodes a tile and puts what of it lies in the box there. Throws SkyError `corrupt_tile`. */
+  place(tile: Tile, bytes: Uint8Array): void {
+    const { layout, box } = this;
+    const left = (tile.row % layout.across) * layout.tileWidth;
+    const top = Math.floor(tile.row / layout.across) * layout.tileHeight;
+    const width = Math.min(layout.tileWidth, layout.width - left);
+    const height = Math.min(layout.tileHeight, layout.height - top);
+    const x0 = Math.max(left, box.x0);
+    const y0 = Math.max(top, box.y0);
+    const x1 = Math.min(left + width, box.x0 + box.width);
+    const y1 = Math.min(top + height, box.y0 + box.height);
+    const needed = (y1 - 1 - top) * width + x1 - left;
+    const values = this.decoder.decode(bytes, tile.stored, { width, height, needed }, this.name(tile.row));
+    this.put(tile, values, {
+      tileWidth: width,
+      outWidth: box.width,
+      x0: x0 - left,
+      y0: y0 - top,
+      width: x1 - x0,
+      height: y1 - y0,
+      outStart: (y0 - box.y0) * box.width + x0 - box.x0,
+    });
+  }
+
+  private put(tile: Tile, { values, quantised }: TileValues, place: Placement): void {
+    const { layout, data } = this;
+    if (quantised) {
+      const { scale, zero, blank } = tile;
+      const quantisation: Quantisation = { scale, zero, blank, dither: layout.quantised!.dither };
+      dequantise(
+        values as Int32Array,
+        place,
+        quantisation,
+        tile.row + layout.ditherSeed - 1,
+        data as Float32Array,
+      );
+      return;
+    }
+    for (let y = 0; y < place.height; y++) {
+      const from = (place.y0 + y) * place.tileWidth + place.x0;
+      const to = place.outStart + y * place.outWidth;
+      copyRow(values, from, data, to, place.width);
+      if (this.blank !== undefined) blankRow(data, to, place.width, tile.blank, this.blank);
+    }
+  }
+}
+
+/** Integers may be wider in the tile than in the image. */
+function copyRow(values: TileValues['values'], from: number, data: Pixels, to: number, count: number): void {
+  if (data instanceof BigInt64Array) {
+    if (values instanceof BigInt64Array) data.set(values.subarray(from, from + count), to);
+    else for (let i = 0; i < count; i++) data[to + i] = BigInt(values[from + i]!);
+  } else if (!(values instanceof BigInt64Array)) data.set(values.subarray(from, from + count), to);
+}
+
+/** Pixels that the tile has no value for have the image's BLANK. */
+function blankRow(data: Pixels, from: number, count: number, old: number, blank: number): void {
+  if (old === blank || data instanceof BigInt64Array) return;
+  for (let i = from; i < from + count; i++) if (data[i] === old) data[i] = blank;
 }

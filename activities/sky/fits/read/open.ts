@@ -1,6 +1,6 @@
 import type { ByteSource } from '../../bytes/source.ts';
 import { SkyError } from '../../errors.ts';
-import { compressedImage } from '../compression/image.ts';
+import { type Compressed, compressedImage, describe } from '../compression/image.ts';
 import { DEFAULT_LIMITS, type FitsLimits } from '../limits.ts';
 import { FitsCache } from './cache.ts';
 import type { FitsFile, FitsImage, Hdu } from './file.ts';
@@ -18,7 +18,7 @@ export interface OpenOptions {
 
 /** What all opens of one file share. HDUs are only ever added. */
 interface Known {
-  readonly found: Found[];
+  readonly found: (Found & { compressed?: Compressed })[];
   whole: boolean;
 }
 
@@ -106,7 +106,10 @@ async function open(
       }
       const { hdu, window } = one;
       if (hdu.kind === 'image') return plainImage(source, hdu, limits);
-      if (hdu.kind === 'compressed') return compressedImage(source, hdu, window, limits, cache);
+      if (hdu.kind === 'compressed') {
+        one.compressed ??= describe(hdu, window, limits);
+        return compressedImage(source, hdu, one.compressed, limits, (bytes) => cache.grow(source, bytes));
+      }
       throw new SkyError('unsupported_fits', `${hdu.header.where} has no image.`);
     },
   };
