@@ -1,0 +1,70 @@
+/** Header units: what an HDU must begin with, the cards that describe it, and checksums over all of it. */
+import type { Card, CardValue } from '../card.ts';
+import { cardLength, formatCard } from './cards.ts';
+import { ChecksumSum, encodeChecksum } from './checksum.ts';
+
+/** Bytes: headers and data fill whole blocks. */
+export const blockLength = 2880;
+
+/** What the writer says itself: it never comes from the cards it is given. */
+const structural = new RegExp(
+  `^(?:${[
+    'SIMPLE|XTENSION|EXTEND|BLOCKED|BITPIX|NAXIS\\d*|PCOUNT|GCOUNT|GROUPS|END|CHECKSUM|DATASUM',
+    'TFIELDS|THEAP|T(?:TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM|BCOL)\\d+',
+    'ZIMAGE|ZSIMPLE|ZTENSION|ZEXTEND|ZBLOCKED|ZBITPIX|ZNAXIS\\d*|ZPCOUNT|ZGCOUNT|ZHECKSUM|ZDATASUM',
+    'ZTILE\\d+|ZCMPTYPE|ZNAME\\d+|ZVAL\\d+|ZQUANTIZ|ZDITHER0|ZBLANK|ZSCALE|ZZERO|ZMASKCMP',
+  ].join('|')})$`,
+);
+
+/** Whether `keyword` says how an HDU is laid out, compressed or summed: an image written anew has its own. */
+export function isStructural(keyword: string): boolean {
+  return structural.test(keyword);
+}
+
+/** A card as it is made: keyword, value, comment. */
+export function card(keyword: string, value: CardValue, comment = ''): Card {
+  return { keyword, value, comment };
+}
+
+/** The header unit of one HDU, whose length is known before its data are. */
+export class HeaderUnit {
+  readonly #given: string;
+  readonly #count: number;
+
+  /** `structuralCount` cards will lead, then those of `cards` that are not structural. Throws as `formatCard` does. */
+  constructor(structuralCount: number, cards: Iterable<Card>) {
+    let given = '';
+    for (const one of cards) if (!structural.test(one.keyword)) given += formatCard(one);
+    // Asked for where strings go on in CONTINUE cards, by the convention that these came from.
+    if (given.includes('CONTINUE  ') && !given.includes('LONGSTRN= ')) {
+      given = formatCard(card('LONGSTRN', 'OGIP 1.0', 'strings may go on in CONTINUE cards')) + given;
+    }
+    this.#given = given;
+    // With CHECKSUM, DATASUM and END.
+    this.#count = structuralCount + given.length / cardLength + 3;
+  }
+
+  /** Bytes. */
+  get length(): number {
+    return Math.ceil((this.#count * cardLength) / blockLength) * blockLength;
+  }
+
+  /** The bytes, for data that sum to `dataSum`: the HDU as a whole sums to −0. */
+  bytes(structuralCards: readonly Card[], dataSum: number): Uint8Array {
+    const lead = structuralCards.map(formatCard).join('') + this.#given;
+    const text =
+      lead +
+      formatCard(card('CHECKSUM', '0'.repeat(16), 'HDU checksum')) +
+      formatCard(card('DATASUM', String(dataSum), 'data unit checksum')) +
+      'END';
+    const bytes = Buffer.alloc(this.length, ' ', 'latin1');
+    bytes.write(text, 'latin1');
+    // Of cards copied from a file that is not as it should be.
+    for (let i = 0; i < text.length; i++) if (bytes[i]! < 0x20 || bytes[i]! > 0x7e) bytes[i] = 0x3f;
+    const sum = new ChecksumSum();
+    sum.add(bytes);
+    sum.addSum(dataSum);
+    bytes.write(encodeChecksum(sum.sum), lead.length + 11, 'latin1');
+    return bytes;
+  }
+}

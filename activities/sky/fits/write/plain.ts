@@ -1,0 +1,69 @@
+/** An image HDU that is not compressed. */
+import type { Pixels } from '../../image/plane.ts';
+import type { Card } from '../card.ts';
+import { ChecksumSum } from './checksum.ts';
+import type { ImageSpec } from './file.ts';
+import { blockLength, card, HeaderUnit } from './header.ts';
+import { type ImageWriter, type Place, RowCount, toBigEndian } from './image.ts';
+
+/** Bytes turned to the order of FITS at a time. */
+const pieceLength = 1 << 20;
+
+export class PlainImage implements ImageWriter {
+  readonly #place: Place;
+  readonly #count: RowCount;
+  readonly #lead: readonly Card[];
+  readonly #header: HeaderUnit;
+  readonly #sum = new ChecksumSum();
+  #position: number;
+
+  constructor({ width, height, bitpix, cards }: ImageSpec, place: Place) {
+    this.#place = place;
+    this.#count = new RowCount(width, height, bitpix);
+    const first = place.position === 0;
+    this.#lead = [
+      first
+        ? card('SIMPLE', true, 'conforms to FITS standard')
+        : card('XTENSION', 'IMAGE', 'image extension'),
+      card('BITPIX', bitpix, 'bits of a pixel'),
+      card('NAXIS', 2),
+      card('NAXIS1', width),
+      card('NAXIS2', height),
+      ...(first ? [card('EXTEND', true)] : [card('PCOUNT', 0), card('GCOUNT', 1)]),
+    ];
+    this.#header = new HeaderUnit(this.#lead.length, writable(cards, bitpix));
+    this.#position = place.position + this.#header.length;
+  }
+
+  rows(pixels: Pixels): void {
+    this.#count.add(pixels);
+    const step = Math.floor(pieceLength / pixels.BYTES_PER_ELEMENT);
+    for (let from = 0; from < pixels.length; from += step) {
+      const part = pixels.length <= step ? pixels : pixels.subarray(from, from + step);
+      this.#write(toBigEndian(part, piece));
+    }
+  }
+
+  end(): void {
+    this.#count.end();
+    const { sink, position, ended } = this.#place;
+    const over = (this.#position - position) % blockLength;
+    if (over > 0) this.#write(new Uint8Array(blockLength - over));
+    sink.write(position, this.#header.bytes(this.#lead, this.#sum.sum));
+    ended(this.#position - position);
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#place.sink.write(this.#position, bytes);
+    this.#sum.add(bytes);
+    this.#position += bytes.length;
+  }
+}
+
+// Shared: what is written in one call is done with when it returns.
+const piece = Buffer.alloc(pieceLength);
+
+/** BLANK is for integers alone. */
+export function* writable(cards: Iterable<Card>, bitpix: number): Iterable<Card> {
+  for (const one of cards) if (bitpix > 0 || one.keyword !== 'BLANK') yield one;
+}
