@@ -18,6 +18,14 @@ export type { Bitpix, ImageWriter } from './fits/write/image.ts';
 export { FileSink, type FitsSink, MemorySink } from './fits/write/sink.ts';
 export type { RiceOptions } from './fits/write/tiles/compressed.ts';
 export * from './image/plane.ts';
+export {
+  type Mosaic,
+  type MosaicRequest,
+  type MosaicSummary,
+  mosaic,
+  mosaicStrips,
+} from './mosaic/mosaic.ts';
+export type { MosaicStrip, MosaicTile, PixelType, PlaneReader } from './mosaic/tile.ts';
 export * from './picture/draw.ts';
 export * from './picture/encode.ts';
 export * from './picture/levels.ts';

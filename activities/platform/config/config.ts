@@ -273,6 +273,7 @@ function configOf(env: Environment) {
       stallSeconds: env.DECODER_STALL_SECONDS,
       candidateBytes: env.CANDIDATE_BYTES,
     },
+    sky: { surveysDir: resolve(env.SURVEYS_PATH ?? join(home, 'surveys')) },
     lane: {
       sandbox: env.SANDBOX,
       nice: env.LANE_NICE,

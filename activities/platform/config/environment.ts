@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import { api } from './variables/api.ts';
-import { lane, limits, media, program, recognition } from './variables/imaging.ts';
+import { lane, limits, media, program, recognition, sky } from './variables/imaging.ts';
 import { jobs } from './variables/jobs.ts';
 import { predictions } from './variables/predictions.ts';
 import { observation, processes, testing } from './variables/processes.ts';
@@ -23,6 +23,7 @@ export const sections = {
   Predictions: predictions,
   Recognition: recognition,
   'Videos and what FFmpeg reads': media,
+  'Sky surveys': sky,
   'Processes that hold what strangers sent': lane,
   'External programs': program,
   'Workers and jobs': jobs,
@@ -41,6 +42,7 @@ export const environment = z.object({
   ...predictions,
   ...recognition,
   ...media,
+  ...sky,
   ...lane,
   ...program,
   ...jobs,

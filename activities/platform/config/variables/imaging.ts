@@ -174,3 +174,12 @@ export const media = {
       example: '268435456',
     }),
 };
+
+export const sky = {
+  SURVEYS_PATH: text.optional().meta({
+    description:
+      'Folder of the YAML files of sky surveys, which `npm run survey -- index NAME` looks for NAME in; docs/surveys.md says what they hold.',
+    example: '/etc/darkroom/surveys',
+    absent: 'DARKROOM_HOME/surveys, where set-up puts those of the samples',
+  }),
+};
