@@ -6,11 +6,10 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { migrate } from '@darkroom/records';
 import { freePort } from '@darkroom/servers/run/ports.ts';
 import { embeddedPostgres, postgresUrl } from '@darkroom/servers/run/postgres.ts';
 import pg from 'pg';
-import { putEmptyDatabase } from './postgres-files.ts';
+import { migrated, putDatabase } from './postgres-files.ts';
 
 /** A running Postgres of its own. */
 export interface TestPostgres {
@@ -32,7 +31,7 @@ export async function startPostgres(): Promise<TestPostgres> {
   const home = await mkdtemp(join(tmpdir(), 'darkroom-postgres-'));
   await chmod(home, 0o755); // as root, the server is another user
   const folder = join(home, 'data');
-  const [port, password] = await Promise.all([freePort(), putEmptyDatabase(folder)]);
+  const [port, password] = await Promise.all([freePort(), putDatabase(folder)]);
   const logFile = join(home, 'log');
   const spec = await embeddedPostgres({
     folder,
@@ -130,12 +129,11 @@ export async function freshDatabase(url: string): Promise<string> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(`create database ${name}`);
+    await client.query(`create database ${name} template ${migrated}`);
   } finally {
     await client.end();
   }
   const fresh = new URL(url);
   fresh.pathname = `/${name}`;
-  await migrate(fresh.href);
   return fresh.href;
 }

@@ -10,7 +10,7 @@ import { writePrivate } from '../../apps/local/home/stackfile.ts';
 import { workerMemory } from '../../apps/local/stack/environment.ts';
 import { type RunningStack, startStack } from '../../apps/local/stack/supervisor.ts';
 import { createTerminal } from '../../apps/local/terminal.ts';
-import { putEmptyDatabase } from './postgres-files.ts';
+import { putDatabase } from './postgres-files.ts';
 import { run, type TestProcess } from './process.ts';
 
 /** Limits for tests and benchmarks, where one key stands for many users, and polls. */
@@ -128,7 +128,7 @@ async function shareCode(home: string): Promise<void> {
 async function putPostgres(layout: Layout): Promise<void> {
   await prepareFolders(layout);
   const secrets = await ensureSecrets(layout.secrets);
-  const postgresPassword = await putEmptyDatabase(layout.postgres);
+  const postgresPassword = await putDatabase(layout.postgres);
   await writePrivate(layout.secrets, JSON.stringify({ ...secrets, postgresPassword }));
 }
 
