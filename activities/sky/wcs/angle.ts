@@ -42,7 +42,8 @@ export function longitude(x: number, y: number): number {
   const degrees = Math.atan2(y, x) / DEGREE;
   if (degrees >= 0) return degrees + 0;
   const positive = degrees + 360;
-  return positive < 360 ? positive : 0;
+  // A hair below 0 is 360 by rounding; NaN stays what it is.
+  return positive >= 360 ? 0 : positive;
 }
 
 /** Latitude of a vector of any length. By its tangent: an arcsine loses half of the digits beside the poles. */

@@ -2,11 +2,12 @@
 import { SkyError } from '../errors.ts';
 import type { HeaderValues } from '../fits/card.ts';
 import { CelestialWcs } from './celestial.ts';
-import { hasSip, refuseUnread, sipDistortion, tpvDistortion } from './distorted.ts';
-import { celestialFrame } from './equinox.ts';
-import { WcsHeader } from './header.ts';
-import { linearTerms } from './linear.ts';
-import type { Projection, Wcs } from './wcs.ts';
+import { refuseUnread, sipDistortion, tpvDistortion } from './header/distorted.ts';
+import { celestialFrame } from './header/equinox.ts';
+import { linearTerms } from './header/linear.ts';
+import { projectionOf } from './header/projection.ts';
+import { WcsHeader } from './header/values.ts';
+import type { Wcs } from './wcs.ts';
 
 /** Coordinates of sky surveys have two axes, a cube's others stand beside them. */
 const LONGITUDES = ['RA', 'GLON'];
@@ -17,10 +18,10 @@ const MOST_AXES = 9;
  * Reads TAN, TAN-SIP, TPV and SIN (its slant, and NCP as a SIN with one), with CD, PC and CDELT or CROTA2, RA and Dec or galactic, in
  * either order, as axes 1 and 2.
  *
- * What stands beside it decides as follows: CTYPE with -SIP: distortion by PV is not used. Plain TAN with PV of index 5 and more, or with
- * any of the axis of latitude: SCAMP's, read as TPV. TPV: SIP is not used. Plain TAN with A_ORDER: SIP is used, as astropy does. A plate
- * solution (AMDX1, of the Digitized Sky Survey) is refused even beside a whole TAN: wcslib reads it before the TAN, so that a cut which moves CRPIX alone would be
- * another place to others.
+ * What stands beside it decides as follows. CTYPE with -SIP: distortion by PV is not used. Plain TAN with PV of index 5 and more: SCAMP's, read
+ * as TPV. TPV: SIP is not used. Plain TAN with A_ORDER: SIP is used, as astropy does. A plate solution (AMDX1, of the Digitized Sky Survey) is
+ * refused even beside a whole TAN: wcslib reads it before the TAN, so that a cut which moves CRPIX alone would be another place to others.
+ * For their like TPV without CD, and with declination first, are refused: SCAMP and wcslib read them differently.
  *
  * @param options.alternate the letter of another coordinate system of the same image.
  * @throws SkyError `unsupported_wcs`: no celestial coordinates, another projection, lookup tables, another equinox; `invalid_fits`: a matrix
@@ -40,8 +41,7 @@ export function parseWcs(values: HeaderValues, options: { readonly alternate?: s
     throw new SkyError('invalid_fits', `CRVAL${lat} is ${centre[1]}°: no latitude.`);
   const linear = linearTerms(header, lon, lat, units);
   const pixel = Math.sqrt(Math.abs(linear[0] * linear[3] - linear[1] * linear[2]));
-  const { projection, tpv, slant, lonPole } = projectionOf(header, code, axes, centre);
-  const before = projection.endsWith('SIP') ? sipDistortion(header) : undefined;
+  const { projection, slant, lonPole } = projectionOf(header, code, axes, centre);
   return new CelestialWcs({
     frame: celestialFrame(header, galactic),
     projection,
@@ -50,8 +50,8 @@ export function parseWcs(values: HeaderValues, options: { readonly alternate?: s
     centre,
     lonPole,
     slant,
-    before,
-    after: tpv ? tpvDistortion(header, lon, lat, pixel) : undefined,
+    before: projection === 'TAN-SIP' ? sipDistortion(header) : undefined,
+    after: projection === 'TPV' ? tpvDistortion(header, pixel) : undefined,
   });
 }
 
@@ -108,70 +108,3 @@ const UNITS: ReadonlyMap<string, number> = new Map([
   ['MAS', 1 / 3_600_000],
   ['RAD', 180 / Math.PI],
 ]);
-
-/** Which projection and distortion, of CTYPE and of the PV beside it. */
-function projectionOf(
-  header: WcsHeader,
-  code: string,
-  [lon, lat]: readonly [number, number],
-  centre: readonly [number, number],
-): { projection: Projection; tpv: boolean; slant: [number, number]; lonPole: number } {
-  const pv = (axis: number, index: number) => header.number(`PV${axis}_${index}`);
-  // The standard's default: the celestial pole is above CRVAL, unless CRVAL is the pole.
-  const lonPole = header.number('LONPOLE') ?? (centre[1] >= 90 ? 0 : 180);
-  const plain = (projection: Projection, slant: [number, number] = [0, 0]) => {
-    // PV of the axis of longitude moves the native origin; of zenithal projections nobody does.
-    for (const [index, usual] of [
-      [0, 0],
-      [1, 0],
-      [2, 90],
-    ] as const) {
-      const value = pv(lon, index) ?? usual;
-      if (value !== usual)
-        throw new SkyError('unsupported_wcs', `PV${lon}_${index} = ${value} beside ${code} is not read.`);
-    }
-    return { projection, tpv: false, slant, lonPole: pv(lon, 3) ?? lonPole };
-  };
-  switch (code) {
-    case 'TPV':
-      return { projection: 'TPV', tpv: true, slant: [0, 0], lonPole };
-    case 'TAN-SIP':
-      if (scamp(header, lon, lat)) return { projection: 'TAN-SIP', tpv: false, slant: [0, 0], lonPole };
-      return plain('TAN-SIP');
-    case 'TAN':
-      if (header.alternate === '' && hasSip(header)) {
-        if (scamp(header, lon, lat)) {
-          throw new SkyError(
-            'unsupported_wcs',
-            'Plain TAN beside both A_ORDER and PV: whose distortion is meant cannot be told.',
-          );
-        }
-        return plain('TAN-SIP');
-      }
-      if (scamp(header, lon, lat)) return { projection: 'TPV', tpv: true, slant: [0, 0], lonPole };
-      return plain('TAN');
-    case 'SIN':
-      if (hasSip(header)) throw new SkyError('unsupported_wcs', 'SIP beside SIN is not read.');
-      return plain('SIN', [pv(lat, 1) ?? 0, pv(lat, 2) ?? 0]);
-    case 'NCP': {
-      if (centre[1] === 0) throw new SkyError('invalid_fits', 'NCP has no sky at the equator.');
-      const around = (centre[1] * Math.PI) / 180;
-      return plain('SIN', [0, Math.cos(around) / Math.sin(around)]);
-    }
-    default:
-      throw new SkyError(
-        'unsupported_wcs',
-        `The projection ${code} is not read: TAN, TAN-SIP, TPV and SIN are.`,
-      );
-  }
-}
-
-/** Whether PV is a distortion: TAN itself has none on the axis of latitude, and none beyond 4 on that of longitude. */
-function scamp(header: WcsHeader, lon: number, lat: number): boolean {
-  for (let index = 5; index < 40; index++) {
-    if (header.number(`PV${lon}_${index}`) !== undefined || header.number(`PV${lat}_${index}`) !== undefined)
-      return true;
-  }
-  for (let index = 0; index < 5; index++) if ((header.number(`PV${lat}_${index}`) ?? 0) !== 0) return true;
-  return false;
-}

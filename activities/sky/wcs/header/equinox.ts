@@ -1,7 +1,7 @@
 /** The frame of equatorial coordinates: RADESYS, EQUINOX and their forerunners. */
-import { SkyError } from '../errors.ts';
-import type { WcsHeader } from './header.ts';
-import type { CelestialFrame } from './wcs.ts';
+import { SkyError } from '../../errors.ts';
+import type { CelestialFrame } from '../wcs.ts';
+import type { WcsHeader } from './values.ts';
 
 /**
  * RADESYS (RADECSYS before), and where it is missing by the equinox: before 1984 FK4, after it FK5, none ICRS (FITS Standard 4.0, section 8.3).

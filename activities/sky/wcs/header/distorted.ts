@@ -1,7 +1,7 @@
 /** The distortions of a header: SIP, TPV; lookup tables are refused. */
-import { SkyError } from '../errors.ts';
-import { Distortion, type Polynomial } from './distortion.ts';
-import type { WcsHeader } from './header.ts';
+import { SkyError } from '../../errors.ts';
+import { Distortion, type Polynomial } from '../distortion.ts';
+import type { WcsHeader } from './values.ts';
 
 /** Of the convention; TPV has 7. */
 const HIGHEST_SIP = 9;
@@ -59,26 +59,29 @@ function sipPolynomial(header: WcsHeader, letters: string, axis: 0 | 1): Polynom
   return { order: terms, coefficients, radial: undefined };
 }
 
-/** Of degrees from CRVAL (the TPV of wcslib and SCAMP). `pixel`: degrees of one. */
-export function tpvDistortion(header: WcsHeader, lon: number, lat: number, pixel: number): Distortion {
-  return new Distortion(tpvPolynomial(header, lon, false), tpvPolynomial(header, lat, true), pixel);
+/**
+ * Of degrees from CRVAL, right ascension as axis 1 (the registered convention TPV). `pixel`: degrees of one.
+ * Missing: PV1_1 and PV2_1 are 1, all else 0; without a PV_1 wcslib has no sky at all.
+ */
+export function tpvDistortion(header: WcsHeader, pixel: number): Distortion {
+  return new Distortion(tpvPolynomial(header, 1), tpvPolynomial(header, 2), pixel);
 }
 
-/** Terms of its own coordinate and the other's; of the axis of latitude the other way round. Missing: PV_1 is 1, all else 0. */
-function tpvPolynomial(header: WcsHeader, axis: number, swapped: boolean): Polynomial {
-  const values = Array.from(TPV_TERMS, (_, k) => header.number(`PV${axis}_${k}`) ?? (k === 1 ? 1 : 0));
+/** The terms are of the axis' own coordinate first and of the other then: those of axis 2 change places. */
+function tpvPolynomial(header: WcsHeader, axis: 1 | 2): Polynomial {
+  const values = TPV_TERMS.map((_, k) => header.number(`PV${axis}_${k}`) ?? (k === 1 ? 1 : 0));
   const order = Math.max(...TPV_TERMS.map((term, k) => (values[k] !== 0 && term ? term[0] + term[1] : 1)));
   const coefficients = new Float64Array((order + 1) ** 2);
   const radial = new Float64Array(4);
-  let cone = 0;
   TPV_TERMS.forEach((term, k) => {
-    if (values[k] === 0) return;
-    if (term)
-      coefficients[swapped ? term[0] * (order + 1) + term[1] : term[1] * (order + 1) + term[0]] = values[k]!;
-    else radial[TPV_RADIAL.indexOf(k)] = values[k]!;
-    if (!term) cone++;
+    const value = values[k]!;
+    if (!term) radial[TPV_RADIAL.indexOf(k)] = value;
+    else if (value !== 0) {
+      const [x, y] = axis === 1 ? term : [term[1], term[0]];
+      coefficients[y * (order + 1) + x] = value;
+    }
   });
-  return { order, coefficients, radial: cone > 0 ? radial : undefined };
+  return { order, coefficients, radial: radial.some((value) => value !== 0) ? radial : undefined };
 }
 
 /** PV of r, r³, r⁵, r⁷. */

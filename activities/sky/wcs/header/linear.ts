@@ -1,7 +1,7 @@
 /** CD, PC and CDELT, or CROTA2: one matrix from pixels to degrees. */
-import { SkyError } from '../errors.ts';
-import { cosine, sine } from './angle.ts';
-import type { WcsHeader } from './header.ts';
+import { SkyError } from '../../errors.ts';
+import { cosine, sine } from '../angle.ts';
+import type { WcsHeader } from './values.ts';
 
 const MOST_AXES = 9;
 

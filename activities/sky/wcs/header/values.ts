@@ -1,6 +1,6 @@
 /** What a header says of its WCS: numbers and words by their names, refused where they are not what the standard wants. */
-import { SkyError } from '../errors.ts';
-import type { HeaderValues } from '../fits/card.ts';
+import { SkyError } from '../../errors.ts';
+import type { HeaderValues } from '../../fits/card.ts';
 
 /** Of one coordinate system of a header: `alternate` is '' or a letter. */
 export class WcsHeader {
