@@ -14,7 +14,7 @@ export * from './fits/read/open.ts';
 export * from './fits/read/physical.ts';
 export { realCard } from './fits/write/cards.ts';
 export { FitsWriter, type ImageHdu, type ImageSpec, writeFits } from './fits/write/file.ts';
-export type { Bitpix, ImageWriter } from './fits/write/image.ts';
+export type { ImageWriter } from './fits/write/image.ts';
 export { FileSink, type FitsSink, MemorySink } from './fits/write/sink.ts';
 export type { RiceOptions } from './fits/write/tiles/compressed.ts';
 export * from './image/plane.ts';

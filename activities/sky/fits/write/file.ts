@@ -2,8 +2,9 @@
 
 import type { Plane } from '../../image/plane.ts';
 import type { Card } from '../card.ts';
+import type { Bitpix } from '../read/file.ts';
 import { card, HeaderUnit } from './header.ts';
-import { type Bitpix, bitpixOf, type ImageWriter } from './image.ts';
+import { bitpixOf, type ImageWriter } from './image.ts';
 import { PlainImage } from './plain.ts';
 import { type FitsSink, MemorySink } from './sink.ts';
 import { CompressedImage, type RiceOptions } from './tiles/compressed.ts';

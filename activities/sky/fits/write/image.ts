@@ -1,8 +1,7 @@
 /** What images written as they are and compressed ones have in common. */
 import type { Pixels } from '../../image/plane.ts';
+import type { Bitpix } from '../read/file.ts';
 import type { FitsSink } from './sink.ts';
-
-export type Bitpix = 8 | 16 | 32 | 64 | -32 | -64;
 
 export interface ImageWriter {
   /** The next rows, whole ones, from the first row of the file on. Throws RangeError for too many, TypeError for pixels of another type. */
