@@ -18,8 +18,10 @@ const second = new Float64Array(3);
 const STEPS = 25;
 /** Pixels, of the last step. */
 const TOLERANCE = 1e-10;
+/** So many times the tolerance. */
+const NEARLY = 1e4;
 /** Of the walk to places where Newton's way from afar fails. */
-const WALK = 64;
+const WALK = 16;
 
 export class Distortion {
   readonly #x: Polynomial;
@@ -88,8 +90,10 @@ export class Distortion {
       u += du;
       v += dv;
       const step = Math.max(Math.abs(du), Math.abs(dv));
-      // Far from CRPIX the last digits of u are worth more than the tolerance: there the steps stop to become smaller.
-      if (step <= this.#tolerance || (step <= 1e4 * this.#tolerance && step >= before)) {
+      // A step of 1e-6 pixel leaves less than 1e-10 behind, except beside a fold. Far from CRPIX the last digits of u are worth more than the
+      // tolerance: there the steps stop to become smaller.
+      const small = step <= NEARLY * this.#tolerance;
+      if (step <= this.#tolerance || (small && (determinant > 0.1 || step >= before))) {
         out[0] = u;
         out[1] = v;
         return true;

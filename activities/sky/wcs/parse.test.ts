@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SkyError } from '../errors.ts';
 import { parseWcs } from './parse.ts';
-import { apart, headerOf, tan } from './testing.ts';
+import { apart, headerOf, headerOfText, recordedText, tan } from './testing.ts';
 
 type Changes = Readonly<Record<string, string | number | undefined>>;
 
@@ -157,6 +157,13 @@ describe('refused', () => {
     expect(refused).toBeInstanceOf(SkyError);
     expect((refused as SkyError).message).toMatch(message);
     expect((refused as SkyError).code).toBe(code);
+  });
+
+  it.each([
+    ['dss', /plate solution is not read: AMDX1 = 67\.2/],
+    ['dist_lookup', /lookup table is not read: CPDIS1 = Lookup/],
+  ])('a real header: %s', (name, message) => {
+    expect(() => parseWcs(headerOfText(recordedText(name)))).toThrow(message);
   });
 
   it('a header without anything, and a coordinate system that is not there', () => {
