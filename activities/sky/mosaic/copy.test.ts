@@ -1,12 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import type { CardValue, HeaderValues } from '../fits/card.ts';
-import type { PixelBox, Pixels, Plane } from '../image/plane.ts';
+import type { CardValue } from '../fits/card.ts';
+import type { PixelBox, Plane } from '../image/plane.ts';
 import type { Wcs } from '../wcs/wcs.ts';
 import { type MosaicRequest, mosaic, mosaicStrips } from './mosaic.ts';
 import { gridOffset } from './sharedGrid.ts';
-import { filledPixels, type MosaicTile, type PlaneReader, pixelTypeOf } from './tile.ts';
+import {
+  bits,
+  type Cards,
+  headerOf,
+  partOf as part,
+  planeOf,
+  planeReader,
+  type TestTile,
+  tileOf,
+} from './testing.ts';
+import type { MosaicTile } from './tile.ts';
 
-const CARDS: Record<string, CardValue> = {
+const CARDS: Cards = {
   CTYPE1: 'RA---TAN',
   CTYPE2: 'DEC--TAN',
   CRVAL1: 359.99,
@@ -19,83 +29,6 @@ const CARDS: Record<string, CardValue> = {
   CD2_2: 7.3e-5,
 };
 
-function headerOf(cards: Record<string, CardValue>): HeaderValues {
-  return { value: (keyword) => cards[keyword], keywords: () => Object.keys(cards) };
-}
-
-/** Copies never look at the sky. */
-const wcs = { frame: 'icrs' } as Wcs;
-
-/** What is inside of the box. */
-function crop({ width, data }: Plane, box: PixelBox): Plane {
-  const cut = filledPixels(pixelTypeOf(data), box.width * box.height, 0);
-  for (let y = 0; y < box.height; y++) {
-    for (let x = 0; x < box.width; x++) cut[y * box.width + x] = data[(box.y0 + y) * width + box.x0 + x]!;
-  }
-  return { width: box.width, height: box.height, data: cut };
-}
-
-function planeReader(plane: Plane, boxes: PixelBox[] = []): PlaneReader {
-  return {
-    type: pixelTypeOf(plane.data),
-    read: async (box) => {
-      const inside =
-        box.x0 >= 0 &&
-        box.y0 >= 0 &&
-        box.x0 + box.width <= plane.width &&
-        box.y0 + box.height <= plane.height;
-      if (!inside) throw new Error('a box beyond the tile');
-      boxes.push(box);
-      return crop(plane, box);
-    },
-  };
-}
-
-function planeOf<P extends Pixels>(
-  width: number,
-  height: number,
-  data: P,
-  value: (x: number, y: number) => number,
-): Plane<P> {
-  for (let i = 0; i < data.length; i++) (data as Float64Array)[i] = value(i % width, Math.floor(i / width));
-  return { width, height, data };
-}
-
-/** A part of a tile as a tile of its own. */
-function part(name: string, whole: MosaicTile & { planes: Planes }, box: PixelBox): MosaicTile {
-  const cards = { ...CARDS, CRPIX1: Number(CARDS.CRPIX1) - box.x0, CRPIX2: Number(CARDS.CRPIX2) - box.y0 };
-  return tileOf(
-    name,
-    {
-      image: crop(whole.planes.image, box),
-      weight: crop(whole.planes.weight, box),
-      mask: crop(whole.planes.mask, box),
-    },
-    cards,
-  );
-}
-
-interface Planes {
-  image: Plane;
-  weight: Plane;
-  mask: Plane;
-}
-
-function tileOf(name: string, planes: Planes, cards = CARDS): MosaicTile & { planes: Planes } {
-  const { width, height } = planes.image;
-  return {
-    name,
-    wcs,
-    header: headerOf(cards),
-    width,
-    height,
-    planes,
-    image: planeReader(planes.image),
-    weight: planeReader(planes.weight),
-    mask: planeReader(planes.mask),
-  };
-}
-
 /** A whole field with NaN, negative zero and an infinity in it. */
 function field(width: number, height: number) {
   const image = planeOf(
@@ -107,12 +40,7 @@ function field(width: number, height: number) {
   image.data.set([Number.NaN, -0, Number.POSITIVE_INFINITY], 5 * width + 3);
   const weight = planeOf(width, height, new Float32Array(width * height), (x, y) => 1 + x + y / 7);
   const mask = planeOf(width, height, new Int32Array(width * height), (x, y) => (x * y) % 64);
-  return tileOf('whole', { image, weight, mask });
-}
-
-/** Bits, so that -0 and NaN count. */
-function bits(plane: Plane | undefined): Buffer {
-  return Buffer.from(plane!.data.buffer, plane!.data.byteOffset, plane!.data.byteLength);
+  return tileOf('whole', { image, weight, mask }, CARDS);
 }
 
 describe('a mosaic of tiles that share a grid', () => {
@@ -158,7 +86,7 @@ describe('a mosaic of tiles that share a grid', () => {
 
   it('takes a pixel from the tile in which it lies deepest, and from the other where that one has no value', async () => {
     const constant = (value: number) => planeOf(10, 4, new Float32Array(40), () => value);
-    const tile = (name: string, value: number, shift: number): MosaicTile & { planes: Planes } =>
+    const tile = (name: string, value: number, shift: number): TestTile =>
       tileOf(
         name,
         {
@@ -182,7 +110,7 @@ describe('a mosaic of tiles that share a grid', () => {
 
   it('keeps integers as they are, with BLANK outside, which is refused without one', async () => {
     const image = planeOf(3, 2, new Int16Array(6), (x) => x - 7);
-    const { weight: _, mask: __, ...rest } = tileOf('integers', { image, weight: image, mask: image });
+    const { weight: _, mask: __, ...rest } = tileOf('integers', { image, weight: image, mask: image }, CARDS);
     const request: MosaicRequest = { tiles: [rest], grid: { x0: 1, y0: 0, width: 3, height: 2 } };
     const made = await mosaic({ ...request, blank: -32768 });
     expect(made.image!.data).toEqual(new Int16Array([-6, -5, -32768, -6, -5, -32768]));
@@ -195,8 +123,8 @@ describe('a mosaic of tiles that share a grid', () => {
     const outside = { ...faint, header: headerOf({ ...CARDS, CRPIX1: 500.5 }) };
     const made = await mosaic({ tiles: [outside, bright], grid: { x0: 450, y0: 0, width: 61, height: 47 } });
     expect(made.image!.data[0]).toBe(Math.fround((whole.planes.image.data[0] as number) * 0.1));
-    expect(made.weight!.data[0]).toBeCloseTo((whole.planes.weight.data[0] as number) * 100, 4);
-    expect(made.mask!.data).toEqual(whole.planes.mask.data);
+    expect(made.weight!.data[0]).toBeCloseTo((whole.planes.weight!.data[0] as number) * 100, 4);
+    expect(made.mask!.data).toEqual(whole.planes.mask!.data);
     const box = { x0: 0, y0: 0, width: 5, height: 5 };
     const refused = (other: MosaicTile) => expect(mosaic({ tiles: [faint, other], grid: box })).rejects;
     await refused({ ...faint, name: 'other', unit: 'nJy' }).toMatchObject({
@@ -228,7 +156,7 @@ describe('a mosaic of tiles that share a grid', () => {
     const boxes: PixelBox[] = [];
     const tile: MosaicTile = {
       name: 'far',
-      wcs,
+      wcs: whole.wcs,
       header: headerOf(CARDS),
       width: 61,
       height: 47,
@@ -255,6 +183,7 @@ describe('a mosaic of tiles that share a grid', () => {
 });
 
 describe('the grid of two tiles', () => {
+  const wcs = { frame: 'icrs' } as Wcs;
   const on = (cards: Record<string, CardValue>) => ({ wcs, header: headerOf(cards) });
   const offset = (cards: Record<string, CardValue>) => gridOffset(on(CARDS), on({ ...CARDS, ...cards }));
 

@@ -164,8 +164,7 @@ export async function* copyStrips(request: CopyRequest): AsyncGenerator<MosaicSt
     });
     const read = ({ placed, box }: (typeof jobs)[number]) =>
       readPlanes(placed.tile, { ...box, x0: box.x0 - placed.x, y0: box.y0 - placed.y }, signal);
-    for await (const [{ placed, index, box }, pixels] of readAhead(jobs, read)) {
-      signal?.throwIfAborted();
+    for await (const [{ placed, index, box }, pixels] of readAhead(jobs, read, signal)) {
       layTile(strip, claims, placed, index, box, scaled(pixels, placed), request.blank);
     }
     for (let i = 0; i < size; i++) {

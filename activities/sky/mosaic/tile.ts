@@ -1,4 +1,5 @@
 /** What a mosaic is made of: tiles that can be read by boxes, and the grid that they are laid on. */
+import { setImmediate } from 'node:timers/promises';
 import type { HeaderValues } from '../fits/card.ts';
 import type { PixelBox, Pixels, Plane } from '../image/plane.ts';
 import type { Wcs } from '../wcs/wcs.ts';
@@ -97,10 +98,11 @@ export async function readPlanes(tile: MosaicTile, box: PixelBox, signal?: Abort
   return { ...(image && { image }), ...(weight && { weight }), ...(mask && { mask }) };
 }
 
-/** Work that needs pixels, with those pixels: while one piece is worked on, the next is being read. */
+/** Work that needs pixels, with those pixels: while one piece is worked on, the next is being read. Throws what ended the signal. */
 export async function* readAhead<J, R>(
   jobs: Iterable<J>,
   read: (job: J) => Promise<R>,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<[J, R]> {
   let waiting: { job: J; pixels: Promise<R> } | undefined;
   for (const job of jobs) {
@@ -108,6 +110,9 @@ export async function* readAhead<J, R>(
     // Whoever stops early never awaits it: its failure is nobody's then, and must not end the process.
     pixels.catch(() => {});
     if (waiting) yield [waiting.job, await waiting.pixels];
+    // Readers that have their pixels at hand never let the event loop turn, in which an abort is told.
+    await setImmediate();
+    signal?.throwIfAborted();
     waiting = { job, pixels };
   }
   if (waiting) yield [waiting.job, await waiting.pixels];
