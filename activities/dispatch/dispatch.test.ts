@@ -1,4 +1,5 @@
 import { photoKind } from '@darkroom/contract';
+import { recordRuns } from '@darkroom/estimates';
 import { countItems, getJob, getJobRow, type Records } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';
 import { keysUnder } from '@darkroom/storage/testing.ts';
@@ -31,6 +32,25 @@ describe('submit', () => {
     const jobId = await submit();
     expect(engine.started).toEqual([{ jobId, run: 1, priority: { priorityKey: 2, fairnessKey: 'ada' } }]);
     expect((await getJob(records.db, jobId))?.job).toMatchObject({ state: 'queued', dispatched: true });
+  });
+
+  test('tells what the job is estimated at: what is assumed first, then what others took', async () => {
+    const estimate = async () => (await getJob(records.db, await submit()))?.job.estimate;
+    const cold = await estimate();
+    expect(cold).toMatchObject({ runs: 0, error: null });
+    expect(cold!.seconds.p50).toBeCloseTo(0.65, 2);
+    const like = { kind: 'photo', key: '', features: { photos: 1, bytes: 1 } };
+    const run = { ...like, seconds: 6, estimated: cold!.seconds };
+    await recordRuns(
+      records.db,
+      Array.from({ length: 10 }, () => run),
+    );
+    // A process that has just started has read them before it answers.
+    dispatch = house.over(engine);
+    const learnt = await estimate();
+    expect(learnt).toMatchObject({ runs: 10, error: { runs: 10, withinP90: 0 } });
+    expect(learnt!.seconds.p50).toBeGreaterThan(5);
+    expect(learnt!.seconds.p50).toBeLessThan(7);
   });
 
   test('is acknowledged while the engine is away; the sweep starts the run later, once', async () => {

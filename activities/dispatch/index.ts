@@ -1,5 +1,6 @@
 /** Submit, cancel, resume, remove, sweep: the only code that holds a Temporal client. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { assumedOf, Estimates } from '@darkroom/estimates';
 import type { Config, Logger, Telemetry } from '@darkroom/platform';
 import { type Caller, confirmLostRuns, type Kinds, type Records, type UploadRow } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';
@@ -44,6 +45,7 @@ export interface DispatchDeps {
   readonly logger: Logger;
   readonly engine: Engine;
   readonly kinds: Kinds;
+  readonly estimates: Estimates;
   /** What capabilities keep in order beside jobs: run with each sweep, one after the other. */
   readonly upkeep: readonly Upkeep[];
   readonly launcher: Launcher;
@@ -60,7 +62,7 @@ export interface Upkeep {
 export type Dispatch = ReturnType<typeof createDispatch>;
 
 export type DispatchOptions = Pick<DispatchDeps, 'records' | 'storage' | 'config' | 'logger' | 'kinds'> &
-  Partial<Pick<DispatchDeps, 'upkeep'>> &
+  Partial<Pick<DispatchDeps, 'upkeep' | 'estimates'>> &
   ({ readonly engine: Engine } | { readonly engine?: undefined; readonly telemetry: Telemetry });
 
 /** Less than a process may take to end. */
@@ -76,6 +78,7 @@ export function createDispatch(options: DispatchOptions) {
     logger: options.logger,
     kinds: options.kinds,
     upkeep: options.upkeep ?? [],
+    estimates: options.estimates ?? new Estimates({ ...options, assumed: assumedOf(options.kinds) }),
     launcher: new Launcher(),
     readying: new Launcher(1),
     engine: options.engine ?? connectEngine(options.config, options.logger, options.telemetry),
@@ -89,6 +92,7 @@ export function createDispatch(options: DispatchOptions) {
   return {
     engine: deps.engine,
     units: deps.engine.units,
+    estimates: deps.estimates,
     receive: (kind: string, caller: Caller, received: Received) => receive(deps, kind, caller, received),
     commit: (kind: string, id: string, submission: Submission) => commit(deps, kind, id, submission),
     abandon: (id: string) => abandon(deps, id),

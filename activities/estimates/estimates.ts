@@ -36,6 +36,7 @@ export class Estimates {
   readonly #cold = new Map<string, Model>();
   #readAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
+  #first: Promise<void> | undefined;
   #gathered: KeyedRun[] = [];
   #flushing: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
@@ -46,7 +47,7 @@ export class Estimates {
 
   /**
    * What this will take, by what is known now: seconds and bytes. Of a kind that nothing is assumed of throws TypeError: that is a fault of
-   * the program. Without {@link read} before, the first estimates of a process stand on no run.
+   * the program. Without {@link ready} before, the first estimates of a process stand on no run.
    */
   estimate({ kind, key, features }: Asked): Estimate {
     if (performance.now() - this.#readAt > freshMs)
@@ -56,6 +57,12 @@ export class Estimates {
     if (known === undefined) return this.#coldModel(kind).estimate(features);
     known.model ??= new Model(known.runs, this.#assumed(kind));
     return known.model.estimate(features);
+  }
+
+  /** Resolves when what was noted has been read once, or could not be. */
+  async ready(): Promise<void> {
+    this.#first ??= this.read().catch(() => {});
+    await this.#first;
   }
 
   /** Reads the runs that were noted since; throws `records_unavailable`. */

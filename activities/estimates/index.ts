@@ -10,6 +10,7 @@ export {
   recordRuns,
   removeOldRuns,
 } from './history.ts';
+export { assumedOf, comparableJob, estimateOfJob, type SizedJob } from './jobs.ts';
 export type { Features, Linear } from './model/fit.ts';
 export {
   type Amount,

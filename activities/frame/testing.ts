@@ -1,4 +1,5 @@
 /** What the tests of this package begin with: what activities are given, over a database of their own and, where they need it, an S3. */
+import { assumedOf, Estimates } from '@darkroom/estimates';
 import { createLogger, loadConfig } from '@darkroom/platform';
 import { createStorage, type Storage } from '@darkroom/storage';
 import { startS3, type TestS3 } from '../../test/harness/s3.ts';
@@ -11,15 +12,20 @@ export interface DepsGiven extends Partial<Pick<FrameDeps, 'storage' | 'kinds'>>
 }
 
 /** With the toy kind and a store that nobody may ask for anything, unless others are given. */
-export const depsOver = ({ records, url }: TestRecords, { env, ...given }: DepsGiven = {}): FrameDeps => ({
-  records,
-  storage: {} as Storage,
-  config: loadConfig({ DATABASE_URL: url, ...env }),
-  logger: createLogger({ service: 'test', level: 'fatal' }),
-  worker: 'test',
-  kinds: { toy },
-  ...given,
-});
+export const depsOver = ({ records, url }: TestRecords, { env, ...given }: DepsGiven = {}): FrameDeps => {
+  const { kinds = { toy } } = given;
+  const logger = createLogger({ service: 'test', level: 'fatal' });
+  return {
+    records,
+    storage: {} as Storage,
+    config: loadConfig({ DATABASE_URL: url, ...env }),
+    logger,
+    worker: 'test',
+    kinds,
+    estimates: new Estimates({ records, logger, assumed: assumedOf(kinds) }),
+    ...given,
+  };
+};
 
 export interface TestFrame {
   readonly records: TestRecords;

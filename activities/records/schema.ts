@@ -2,7 +2,7 @@
  * The records. State of a job lives in `jobs` alone; `job_items` is the ledger behind counts, resume,
  * partial success and the manifest.
  */
-import type { ManifestFile, ProblemRecord, Size } from '@darkroom/contract';
+import type { JobEstimate, ManifestFile, ProblemRecord, Size } from '@darkroom/contract';
 import { sql } from 'drizzle-orm';
 import {
   type AnyPgColumn,
@@ -60,6 +60,8 @@ export const jobs = pgTable(
     /** SHA-256 of the canonical request, its files' digests included. */
     fingerprint: text(),
     input: jsonb().notNull().$type<Record<string, unknown>>(),
+    /** What it was estimated at when its size became known; null before, and where its kind is not estimated. */
+    estimate: jsonb().$type<JobEstimate>(),
     /** Version of the model or program, pinned by the first attempt that works on the job. */
     pinned: jsonb().$type<Record<string, unknown>>(),
     /** Job whose input objects this one reads (rerun); null for its own. */

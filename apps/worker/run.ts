@@ -2,7 +2,8 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { createDispatch } from '@darkroom/dispatch';
+import { createDispatch, type Upkeep } from '@darkroom/dispatch';
+import { assumedOf, Estimates, removeOldRuns } from '@darkroom/estimates';
 import { kinds as allKinds } from '@darkroom/kinds';
 import {
   type Config,
@@ -14,7 +15,7 @@ import {
   startTelemetry,
 } from '@darkroom/platform';
 import { clearPrograms } from '@darkroom/program';
-import { type Kinds, openRecords } from '@darkroom/records';
+import { type Kinds, openRecords, type Records } from '@darkroom/records';
 import { createStorage } from '@darkroom/storage';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime } from '@temporalio/worker';
@@ -73,12 +74,18 @@ export async function runWorker({
   const storage = createStorage(config.s3);
   // Before somebody goes on with one that is gone.
   await clearPrograms(config.program.dir);
-  const upkeep = [predictionUpkeep({ records, storage, config }), modelUpkeep({ records, storage })];
-  const dispatch = createDispatch({ records, storage, config, logger, telemetry, kinds, upkeep });
+  const estimates = new Estimates({ records, logger, assumed: assumedOf(kinds) });
+  const upkeep = [
+    predictionUpkeep({ records, storage, config }),
+    modelUpkeep({ records, storage }),
+    estimatesUpkeep(records),
+  ];
+  const dispatch = createDispatch({ records, storage, config, logger, telemetry, kinds, estimates, upkeep });
   const connection = await connect(config, logger);
   const worker = `${hostname()}/${process.pid}`;
   const ends: (() => Promise<void>)[] = [];
   const atEnd = (work: () => Promise<void>): void => void ends.push(work);
+  atEnd(() => estimates.flush());
   if (sandbox) atEnd(tellOfSandbox({ records, logger, worker }, sandbox));
   const workers = await createWorkers(
     {
@@ -89,6 +96,7 @@ export async function runWorker({
       telemetry,
       dispatch,
       kinds,
+      estimates,
       worker,
       atEnd,
     },
@@ -116,6 +124,14 @@ export async function runWorker({
   await telemetry.shutdown();
   logger.info('worker has stopped');
 }
+
+/** Days after which it says little how long something took that has not run since. */
+const estimatesDays = 90;
+
+const estimatesUpkeep = ({ db }: Records): Upkeep => ({
+  name: 'estimates',
+  run: () => removeOldRuns(db, new Date(Date.now() - estimatesDays * 24 * 3_600_000)),
+});
 
 /** Waits for Temporal: a worker that starts first is no error. */
 async function connect(config: Config, logger: Logger): Promise<NativeConnection> {

@@ -103,7 +103,8 @@ export async function startInProcess(name: string, options: InProcessOptions): P
       return new ApiUser(config.api.publicUrl, key);
     },
     async work(names = Object.keys(queues)) {
-      const deps = { records, storage, config, logger, telemetry, dispatch, kinds };
+      const { estimates } = dispatch;
+      const deps = { records, storage, config, logger, telemetry, dispatch, kinds, estimates };
       const worker = `${hostname()}/${process.pid}`;
       const workers = await createWorkers({ ...deps, worker }, names, native, bundle, queues);
       const running = workers.map((each) => each.run());

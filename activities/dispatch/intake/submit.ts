@@ -3,6 +3,7 @@
  * transaction alone. Acknowledged means that the row exists, exactly once; the engine is told afterwards, by us or by the sweep.
  */
 import { type KindDefinition, ProblemError, type Size } from '@darkroom/contract';
+import { estimateOfJob } from '@darkroom/estimates';
 import {
   type Caller,
   type CopiedItems,
@@ -11,6 +12,7 @@ import {
   getJobRow,
   overLimit,
   pagesOfItems,
+  type Submission as Recorded,
   type SubmittedItem,
   sizeOf,
   sizeTogether,
@@ -53,9 +55,9 @@ export async function commit(
   submission: Submission,
 ): Promise<Accepted> {
   const { record, ...fields } = submission;
-  const size = await requireSize(deps, kind, submission);
+  const sized = await measure(deps, kind, submission);
   const outcome = await withFreeKey(deps, () =>
-    commitSubmission(deps.records.db, { id, size, ...fields }, async (tx) => record?.(tx, id)),
+    commitSubmission(deps.records.db, { id, ...sized, ...fields }, async (tx) => record?.(tx, id)),
   );
   if (outcome.outcome === 'accepted') void dispatchRun(deps, id);
   else await abandon(deps, id);
@@ -75,10 +77,10 @@ export async function submit(
   const id = uuid7();
   const trace = traceFields();
   const { record, ...fields } = submission;
-  const size = await requireSize(deps, kind, submission);
+  const sized = await measure(deps, kind, submission);
   const job = { id, kind: kindOf(deps, kind), caller, sourceJobId, rerunOf, ...trace };
   const outcome = await withFreeKey(deps, () =>
-    submitJob(deps.records.db, job, { id, size, ...fields }, async (tx) => record?.(tx, id)),
+    submitJob(deps.records.db, job, { id, ...sized, ...fields }, async (tx) => record?.(tx, id)),
   );
   if (outcome.outcome === 'accepted') {
     const { owner, priority } = caller;
@@ -97,12 +99,12 @@ export async function submit(
   return acceptedAs(deps, id, outcome);
 }
 
-/** The size of a job with these items. Throws `too_many_items` where its kind does not take one as large. */
-async function requireSize(
+/** The size of a job with these items, and what it is estimated at. Throws `too_many_items` where its kind does not take one as large. */
+async function measure(
   deps: DispatchDeps,
   name: string,
-  { stage, items, stageInput }: Pick<Submission, 'stage' | 'items' | 'stageInput'>,
-): Promise<Size | undefined> {
+  { stage, items, stageInput, input }: Pick<Submission, 'stage' | 'items' | 'stageInput' | 'input'>,
+): Promise<Pick<Recorded, 'size' | 'estimate'>> {
   const kind = kindOf(deps, name);
   const size =
     'copyOf' in items
@@ -110,7 +112,8 @@ async function requireSize(
       : sizeOf(kind, stage, stageInput === undefined ? items : [{ input: stageInput }]);
   const refusal = size && overLimit(kind, size, deps.config.limits.jobs);
   if (refusal !== undefined) throw new ProblemError('too_many_items', refusal);
-  return size;
+  await deps.estimates.ready();
+  return { size, estimate: size && estimateOfJob(deps.estimates, kind, { input, size }) };
 }
 
 async function sizeOfCopy(

@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Call } from '@darkroom/contract';
+import type { Estimates } from '@darkroom/estimates';
 import { type Config, currentTraceId, type Logger, metrics } from '@darkroom/platform';
 import {
   closeAttempt,
@@ -41,6 +42,7 @@ export interface FrameDeps {
   /** Names the process in the ledger of attempts. */
   readonly worker: string;
   readonly kinds: Kinds;
+  readonly estimates: Estimates;
   /** Task queue of this worker alone, beside the one whose activities these are: pages of groups it has open may be sent there. */
   readonly ownQueue?: string;
 }

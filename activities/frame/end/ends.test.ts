@@ -6,9 +6,13 @@ import {
   manifest,
   manifestFile,
   manifestIndex,
+  problemOf,
 } from '@darkroom/contract';
+import { assumedOf, Estimates, newRuns } from '@darkroom/estimates';
+import { createLogger } from '@darkroom/platform';
 import {
   beginEnding,
+  closeAttempt,
   type Fence,
   finishJob,
   getJobRow,
@@ -22,7 +26,16 @@ import type { Storage } from '@darkroom/storage';
 import { alone } from '@darkroom/storage/testing.ts';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { attemptAt, claimItem, published, publishItem, submitted, toy } from '../../records/testing.ts';
+import {
+  attemptAt,
+  claimItem,
+  failItem,
+  published,
+  publishItem,
+  submitted,
+  toy,
+  toyKind,
+} from '../../records/testing.ts';
 import type { Attempt, FrameDeps } from '../attempt/attempt.ts';
 import { startFrame, type TestFrame } from '../testing.ts';
 import { frameActivities } from './finish.ts';
@@ -75,6 +88,54 @@ test('an item of an earlier stage that was set back by an attempt that died keep
   // The attempt dies before it has answered; the next one:
   expect(await publish()).toEqual({ missing: 1 });
   expect((await getJobRow(db, jobId))?.finishedAt).toBeNull();
+});
+
+test('what a job took that has ended well is what the next ones are estimated by; what waited or was done before is not in it', async () => {
+  const { db, sql } = deps.records;
+  const kind = {
+    ...toyKind,
+    estimate: {
+      seconds: { base: 1, per: { items: 1 } },
+      key: ({ size }: Record<string, unknown>) => `size ${size}`,
+    },
+  };
+  const logger = createLogger({ service: 'test', level: 'fatal' });
+  const estimates = new Estimates({ records: deps.records, logger, assumed: assumedOf({ toy: kind }) });
+  const end = async (run: number, failed = false) => {
+    const jobId = await submitted(deps.records, { items: 2 });
+    await sql`update job_stages set size = '{"items": 2}' where job_id = ${jobId} and name = 'work'`;
+    await sql`update jobs set run = ${run}, estimate = '{"seconds": {"p50": 10, "p90": 20}}' where id = ${jobId}`;
+    const fence = await attemptAt(deps.records, jobId, { run });
+    for (const ordinal of [1, 2]) await claimItem(db, fence, 'work', ordinal);
+    await publishItem(db, fence, 'work', 1, published);
+    if (failed) await failItem(db, fence, 'work', 2, problemOf('empty_file', 'no bytes'));
+    else await publishItem(db, fence, 'work', 2, published);
+    await closeAttempt(db, fence, { outcome: 'succeeded', workMs: 30_000 });
+    // A minute since its start, half of which nobody was at it.
+    await sql`update jobs set started_at = now() - interval '1 minute' where id = ${jobId}`;
+    const last = await attemptAt(deps.records, jobId, { run, stage: 'pack', activity: 'publish' });
+    const attempt = { ...(await attemptOf(last)), call: { jobId, run, stage: 'pack' }, kind } as Attempt;
+    await publishJob(
+      { ...attempt, deps: { ...deps, estimates } },
+      { stage: 'work', objects: [], result: {} },
+    );
+    await estimates.flush();
+  };
+  await end(1);
+  await end(2);
+  await end(1, true);
+  const noted = await newRuns(db, []);
+  expect(noted).toMatchObject([
+    {
+      kind: 'toy',
+      key: 'size 1',
+      count: 1,
+      runs: [{ features: { items: 2 }, estimated: { p50: 10, p90: 20 } }],
+    },
+  ]);
+  const seconds = noted[0]?.runs[0]?.seconds;
+  expect(seconds).toBeGreaterThanOrEqual(30);
+  expect(seconds).toBeLessThan(40);
 });
 
 test('a job is not published any more when its cancel was answered, however late the engine tells of it', async () => {

@@ -13,6 +13,7 @@ import { expiryOf } from '../kinds.ts';
 import { type ItemObject, putObject, putStream, type StreamedObject } from '../objects.ts';
 import { settle } from './clean-up.ts';
 import { endOf } from './finish.ts';
+import { learnFrom } from './learn.ts';
 import { writeManifest } from './manifest.ts';
 import { redoMissing } from './missing.ts';
 
@@ -74,7 +75,10 @@ export async function publishJob(
   });
   await failpoint('job.finished', jobId);
   if (!finished) await requireEnd(attempt, state);
-  if (finished) metrics.jobsTotal.inc({ kind: attempt.job.kind, state });
+  if (finished) {
+    metrics.jobsTotal.inc({ kind: attempt.job.kind, state });
+    if (state === 'succeeded') await learnFrom(attempt);
+  }
   await settle(attempt.deps, attempt.job.kind, attempt.call, {
     signal: attempt.signal,
     manifestInParts: manifest.objects.length > 1,

@@ -1,4 +1,4 @@
-import { problemOf } from '@darkroom/contract';
+import { problemOf, type Size } from '@darkroom/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   allNeeded,
@@ -162,6 +162,22 @@ describe('a stage that finds items', () => {
       expect(await countItems(db, id, 'work')).toMatchObject({ total: 0 });
       expect(await countItems(db, id, 'pack')).toMatchObject({ total: 1 });
     }
+  });
+
+  it('has the job estimated by its size once that is known, and an estimate that it has stays', async () => {
+    const { db, id, fence } = await begun();
+    const estimateOf = ({ items = 0 }: Size) => ({
+      seconds: { p50: items, p90: 2 * items },
+      runs: 0,
+      error: null,
+    });
+    const estimate = async () => (await getJob(db, id))?.job.estimate;
+    await saveCheckpoint(db, fence, save({ at: 10 }, found(1, 2)), toyKind, estimateOf);
+    expect(await estimate()).toBeNull();
+    await saveCheckpoint(db, fence, save({ at: 20 }, [], true), toyKind, estimateOf);
+    expect(await estimate()).toMatchObject({ seconds: { p50: 2, p90: 4 } });
+    await saveCheckpoint(db, fence, save({ at: 30 }, found(3), true), toyKind, estimateOf);
+    expect(await estimate()).toMatchObject({ seconds: { p50: 2, p90: 4 } });
   });
 
   it('keeps what its items are made of until they have succeeded', async () => {

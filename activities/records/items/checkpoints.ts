@@ -1,5 +1,5 @@
 /** Checkpoints of a stage that finds items, and the items as they are found; both are written together, under the fence. */
-import type { ProblemRecord, Size } from '@darkroom/contract';
+import type { JobEstimate, ProblemRecord, Size } from '@darkroom/contract';
 import { and, asc, eq, gt, inArray, isNotNull, isNull, ne, or, sql } from 'drizzle-orm';
 import { type Fence, lockFence } from '../attempts/fence.ts';
 import { announce, countedAsFailed, counting, countsItemsOf, setTotal } from '../attempts/progress.ts';
@@ -8,7 +8,7 @@ import type { Kind } from '../kind.ts';
 import type { Db } from '../postgres/connection.ts';
 import { read, write } from '../postgres/unavailable.ts';
 import type { CheckpointRow } from '../rows.ts';
-import { jobCheckpoints, jobItems, jobStages } from '../schema.ts';
+import { jobCheckpoints, jobItems, jobStages, jobs } from '../schema.ts';
 
 export const getCheckpoint = read(
   async (db: Db, jobId: string, stage: string): Promise<CheckpointRow | undefined> => {
@@ -110,7 +110,7 @@ export interface FoundItem {
 
 /**
  * Moves the checkpoint on to `cursor`, with the items found up to there, some thousands at most. When `done`, the totals of the stages that count these items are
- * known. What an attempt has written that was cut off is written again, the same. Returns the size of the job so far where items
+ * known, and the job is estimated by its size unless it has been. What an attempt has written that was cut off is written again, the same. Returns the size of the job so far where items
  * add to it. Throws {@link Fenced}.
  */
 export const saveCheckpoint = write(
@@ -127,6 +127,7 @@ export const saveCheckpoint = write(
       readonly done: boolean;
     },
     kind: Kind,
+    estimateOf?: (size: Size) => JobEstimate | undefined,
   ): Promise<Size> =>
     db.transaction(async (tx) => {
       await lockFence(tx, fence);
@@ -148,10 +149,26 @@ export const saveCheckpoint = write(
       if (!done) return size;
       await setTotal(tx, jobId, itemStage, row.found);
       await kind.records?.found?.(tx, { jobId, itemStage, count: row.found });
+      if (estimateOf !== undefined) await setEstimate(tx, jobId, estimateOf);
       await announce(tx, fence);
       return size;
     }),
 );
+
+/** An estimate that the job has stays: how far off it was shows at the end. */
+async function setEstimate(
+  tx: Db,
+  jobId: string,
+  estimateOf: (size: Size) => JobEstimate | undefined,
+): Promise<void> {
+  const stages = await tx.select({ size: jobStages.size }).from(jobStages).where(eq(jobStages.jobId, jobId));
+  const estimate = estimateOf(sizeTogether(stages.map(({ size }) => size)));
+  if (estimate === undefined) return;
+  await tx
+    .update(jobs)
+    .set({ estimate })
+    .where(and(eq(jobs.id, jobId), isNull(jobs.estimate)));
+}
 
 /** Holds, beside what is known of an item, why it cannot be worked on. */
 const unusable = 'foundUnusable';

@@ -147,6 +147,7 @@ export function toJob(
     run: job.run,
     input: job.input,
     size: sizeTogether(stages.map(({ size }) => size)),
+    ...(job.estimate && { estimate: job.estimate }),
     progress: progressOf(stages, job),
     warnings: job.warnings,
     problem: job.problem,

@@ -7,7 +7,7 @@ import { eventOf, wake } from '../feed/events.ts';
 import { insertJobFiles, itemFileCount } from '../items/files.ts';
 import type { Db } from '../postgres/connection.ts';
 import { read, write } from '../postgres/unavailable.ts';
-import { type ItemFile, jobs } from '../schema.ts';
+import { type ItemFile, jobAttempts, jobStages, jobs } from '../schema.ts';
 import { lockJob, stagesEnd } from './lifecycle.ts';
 
 const open = ['queued', 'running', 'cancelling'];
@@ -104,6 +104,25 @@ export const finishJob = write(
         select ${wake} from job`);
       return true;
     }),
+);
+
+/**
+ * Seconds that an ended job of one run worked: from its start to its end, and no more than its attempts worked together, so that what waited for
+ * workers does not count. Undefined where another run has begun, or the job is gone.
+ */
+export const workedSeconds = read(
+  async (db: Db, { jobId, run }: Pick<Ending, 'jobId' | 'run'>): Promise<number | undefined> => {
+    const { rows } = await db.execute<{ seconds: number }>(sql`
+      select least(
+        extract(epoch from job.finished_at - job.started_at),
+        (select sum(work_ms) from ${jobStages} where job_id = job.id) / 1000.0
+          -- Whoever ends the job has not closed its own attempt yet.
+          + (select coalesce(sum(extract(epoch from job.finished_at - started_at)), 0) from ${jobAttempts}
+             where job_id = job.id and run = job.run and finished_at is null))::float8 as seconds
+      from ${jobs} as job
+      where id = ${jobId} and run = ${run} and finished_at is not null and started_at is not null`);
+    return rows[0] && Math.max(0, rows[0].seconds);
+  },
 );
 
 /** Whether the run has ended well and its results are there, and stay. */

@@ -1,5 +1,5 @@
 /** How requests become queued jobs, once per idempotency key. */
-import { ProblemError, type Size } from '@darkroom/contract';
+import { type JobEstimate, ProblemError, type Size } from '@darkroom/contract';
 import { and, eq, isNotNull, isNull, type SQL, sql } from 'drizzle-orm';
 import { countsItemsOf } from '../attempts/progress.ts';
 import { bump, jobsChannel } from '../feed/events.ts';
@@ -26,6 +26,7 @@ export interface Submission {
   readonly resultsExpireAt?: Date | undefined;
   /** What the items add to the size of the job. */
   readonly size?: Size | undefined;
+  readonly estimate?: JobEstimate | undefined;
 }
 
 export interface SubmittedItem {
@@ -164,11 +165,12 @@ async function insertQueued(tx: Db, job: Omit<NewJob, 'input'>, submission: Subm
   await tx.execute(sql`
     with job as (
       insert into ${jobs} (id, kind, state, owner, group_name, role, priority, input, source_job_id, rerun_of, traceparent, trace_id,
-                           idempotency_key, fingerprint, results_expire_at, run, version)
+                           idempotency_key, fingerprint, results_expire_at, estimate, run, version)
       values (${id}, ${kind.kind}, 'queued', ${caller.owner}, ${caller.group}::text, ${caller.role}, ${caller.priority}::smallint,
               ${JSON.stringify(submission.input)}::jsonb, ${job.sourceJobId ?? null}::text, ${job.rerunOf ?? null}::text,
               ${job.traceparent ?? null}::text, ${job.traceId ?? null}::text, ${submission.idempotencyKey ?? null}::text,
-              ${submission.fingerprint}, ${submission.resultsExpireAt?.toISOString() ?? null}::timestamptz, 1, 1)
+              ${submission.fingerprint}, ${submission.resultsExpireAt?.toISOString() ?? null}::timestamptz,
+              ${submission.estimate ? JSON.stringify(submission.estimate) : null}::jsonb, 1, 1)
       returning id
     ), staged as (
       insert into ${jobStages} (job_id, name, unit, weight, ordinal, items_of, size, total, input)
@@ -219,6 +221,7 @@ async function accept(tx: Db, submission: Submission): Promise<void> {
       idempotencyKey: submission.idempotencyKey ?? null,
       fingerprint: submission.fingerprint,
       resultsExpireAt: submission.resultsExpireAt ?? null,
+      estimate: submission.estimate ?? null,
     })
     .where(and(eq(jobs.id, id), eq(jobs.state, 'receiving'), isNull(jobs.deleteRequestedAt)))
     .returning({ id: jobs.id });

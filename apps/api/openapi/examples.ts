@@ -32,6 +32,11 @@ export const exampleJob: Job = {
   run: 1,
   input: { model: 'default', scoreThreshold: 0.4, labels: [], annotate: true },
   size: { photos: 190, bytes: 712_000_000 },
+  estimate: {
+    seconds: { p50: 21.4, p90: 30.9 },
+    runs: 200,
+    error: { runs: 200, ratio: 1.02, withinP90: 0.905 },
+  },
   progress: {
     stage: 'annotate',
     stages: [

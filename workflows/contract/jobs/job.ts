@@ -75,6 +75,30 @@ export const progress = z
   .meta({ id: 'Progress' });
 export type Progress = z.infer<typeof progress>;
 
+export const jobEstimate = z
+  .object({
+    seconds: z.object({ p50: z.number(), p90: z.number() }).meta({
+      description:
+        'From its start to its end without waiting for workers: half of the jobs like it are expected to take `p50` or less, nine in ten `p90`.',
+    }),
+    runs: z.int().min(0).meta({
+      description:
+        'Jobs like it that it is learnt from, 200 at most; 0: it stands on what is assumed of its kind.',
+    }),
+    error: z
+      .object({
+        runs: z.int().meta({ description: 'Of those, the ones that had been estimated themselves.' }),
+        ratio: z
+          .number()
+          .meta({ description: 'In the middle, what they took over their `p50`: above 1 they took longer.' }),
+        withinP90: z.number().min(0).max(1).meta({ description: 'Share that took their `p90` or less.' }),
+      })
+      .nullable()
+      .meta({ description: 'How good earlier estimates were; null while there are none.' }),
+  })
+  .meta({ id: 'JobEstimate', description: 'An estimate, not a promise.' });
+export type JobEstimate = z.infer<typeof jobEstimate>;
+
 export const jobLinks = z
   .object({
     self: z.string(),
@@ -135,6 +159,10 @@ export const job = z
       description:
         'How large the job is, by what its kind measures: of photos `photos` and `bytes`, of a video `bytes` and the `scenes` found so far.',
       example: { photos: 190, bytes: 712_000_000 },
+    }),
+    estimate: jobEstimate.optional().meta({
+      description:
+        'What the job was estimated at when its size became known: with the request, or once a list or archive was read. Absent before that, and of kinds that are not estimated.',
     }),
     progress,
     warnings: z.int().meta({

@@ -20,6 +20,12 @@ export const longestActivity = '10 minutes' satisfies Longest;
 /** Amounts by name, such as photos and bytes. */
 export type Size = Readonly<Record<string, number>>;
 
+/** What is taken to be true of how long something works before it has: a base, and what one of each adds, seconds. */
+export interface AssumedSeconds {
+  readonly base: number;
+  readonly per: Size;
+}
+
 export interface KindDefinition {
   readonly kind: string;
   /** Shown as the summary of the workflow. */
@@ -43,6 +49,13 @@ export interface KindDefinition {
   >;
   /** The most of these that a job may have where JOB_LIMITS does not say; without, any. */
   readonly limits?: Size;
+  /** What jobs of the kind are estimated by; without, they are not. */
+  readonly estimate?: {
+    /** On two cores; by those of its `sizes` that its time goes by and that are known before the work. The jobs that end teach better. */
+    readonly seconds: AssumedSeconds;
+    /** Tells apart, by their options, what takes longer for the same size: one of a few words. */
+    readonly key?: (input: Record<string, unknown>) => string;
+  };
   /** URI of the source that the first stage, or an item of it, is made from, where that may be an object elsewhere that was granted. */
   readonly sourceOf?: (input: object) => string | undefined;
   /** Key prefix in the bucket that holds what was uploaded for the job. Ends with a slash. */

@@ -137,6 +137,7 @@ export const photoKind = {
   sourceOf: sourceUriOf,
   // How many there are at most is LIMIT_PHOTOS_PER_TASK, which the request is held to while it comes in.
   sizes: { photos: () => 1, bytes: ({ input }) => sourceBytesOf(input) },
+  estimate: { seconds: { base: 0.5, per: { photos: 0.15, bytes: 3e-8 } } },
   inputs: (id: string) => `input-files/${id}/`,
   outputs: (id: string): [string, string] => [`recognition-results/${id}/`, `scene-images/${id}/`],
 } as const satisfies KindDefinition;

@@ -106,6 +106,7 @@ export const predictionBatchKind = {
   ],
   sourceOf: uriOfList,
   sizes: { pictures: ({ stage }) => Number(stage === 'predict') },
+  estimate: { seconds: { base: 2, per: { pictures: 0.06 } } },
   inputs: (id: string) => `batch-prediction-inputs/${id}/`,
   // What an archive holds lies in the second until it is predicted.
   outputs: (id: string): [string, string] => [`batch-predictions/${id}/`, `batch-pictures/${id}/`],

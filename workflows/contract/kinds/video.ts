@@ -213,6 +213,11 @@ export const videoKind = {
     // A scene has none: its pictures are made by the job.
     bytes: ({ stage, input }) => (stage === 'probe' ? sourceBytesOf(input) : 0),
   },
+  // How long it is the file tells its first stage; before that its bytes are what is known.
+  estimate: {
+    seconds: { base: 3, per: { bytes: 1e-7 } },
+    key: ({ mode, from, to }) => `${mode}${from !== 0 || to !== null ? ', a part' : ''}`,
+  },
   inputs: (id: string) => `input-files/${id}/`,
   outputs: (id: string): [string, ...string[]] => [
     `recognition-results/${id}/`,

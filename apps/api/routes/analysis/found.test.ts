@@ -1,6 +1,6 @@
 import { insertSegment } from '@darkroom/analysis';
-import { analysis, segment } from '@darkroom/contract';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { analysis, job, segment } from '@darkroom/contract';
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
 
 const photo = new Blob([new Uint8Array([0xff, 0xd8, 0xff, 0xe0, 1, 2, 3])]);
@@ -70,6 +70,14 @@ const get = async (path: string) => {
   return { status: reply.status, headers: reply.headers, text: await reply.text() };
 };
 const getJson = async (path: string) => JSON.parse((await get(path)).text);
+
+test('a task tells as a job what it is estimated at', async () => {
+  const { size, estimate } = job.parse(await getJson(`/v1/jobs/${task}`));
+  expect(size).toMatchObject({ photos: 3 });
+  expect(estimate).toMatchObject({ runs: 0, error: null });
+  expect(estimate!.seconds.p50).toBeCloseTo(0.95, 2);
+  expect(estimate!.seconds.p90).toBeGreaterThan(estimate!.seconds.p50);
+});
 
 describe('what was found', () => {
   it('is summed up in the task', async () => {
