@@ -26,10 +26,14 @@ export {
   mosaicStrips,
 } from './mosaic/mosaic.ts';
 export type { MosaicStrip, MosaicTile, PixelType, PlaneReader } from './mosaic/tile.ts';
-export * from './picture/draw.ts';
-export * from './picture/encode.ts';
-export * from './picture/levels.ts';
+export * from './picture/algorithms/levels.ts';
+export * from './picture/area-average.ts';
+export { drawPicture } from './picture/draw.ts';
+export * from './picture/file/encode.ts';
+export * from './picture/look.ts';
 export * from './picture/orientation.ts';
+export * from './picture/overlay/marks.ts';
+export * from './picture/picture.ts';
 export * from './picture/raster.ts';
 export * from './sphere/area.ts';
 export * from './sphere/healpix.ts';

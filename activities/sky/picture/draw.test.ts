@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { SkyError } from '../errors.ts';
-import { drawPicture, type Look, type PictureBand } from './draw.ts';
-import { luptonRgb } from './lupton.ts';
+import { luptonRgb } from './algorithms/lupton.ts';
+import { drawPicture } from './draw.ts';
+import type { Look, PictureBand } from './look.ts';
 import { inSinglePrecision, scene } from './testing/scene.ts';
 
 const size = { width: 24, height: 18, sky: 0.1, noise: 0.3 };

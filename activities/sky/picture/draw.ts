@@ -1,79 +1,12 @@
 /** From bands to counts: which levels are used, which algorithm, and where there is nothing to see. */
 import { SkyError } from '../errors.ts';
-import { type BandLevels, type Level, resolveLevels } from './levels.ts';
-import { type Clipped, luptonRgb, usedQ } from './lupton.ts';
+import { type Level, resolveLevels } from './algorithms/levels.ts';
+import { type Clipped, luptonRgb, usedQ } from './algorithms/lupton.ts';
+import { greyLevelMinimum, stiffPicture } from './algorithms/stiff.ts';
+import { stretchedPicture } from './algorithms/stretches.ts';
+import { zscale } from './algorithms/zscale.ts';
+import type { GreyLevel, Look, PerBand, PictureBand, PictureLevels } from './look.ts';
 import { type Depth, type FloatPlane, type Raster, whiteOf } from './raster.ts';
-import { greyLevelMinimum, stiffPicture } from './stiff.ts';
-import { stretchedPicture } from './stretches.ts';
-import { zscale } from './zscale.ts';
-
-export interface PictureBand {
-  readonly name: string;
-  readonly plane: FloatPlane;
-}
-
-/** One for all bands, or one for each. */
-export type PerBand<T> = T | readonly T[];
-
-/** STIFF's GREYLEVEL: so that the sky is shown as this part of white, before the gamma of the screen. */
-export interface GreyLevel {
-  readonly type: 'greylevel';
-  readonly grey: number;
-}
-
-/**
- * How bands become a picture. Three bands are red, green and blue; of two, the first is red, the second blue, and green the mean of both (of what is
- * there), with the means of their levels; one is grey.
- */
-export type Look =
-  | {
-      /** `lupton`: as astropy 8; `lupton-paper`: with the function as it is printed. Grey for one band, by the same function. */
-      readonly algorithm: 'lupton' | 'lupton-paper';
-      /** Manual 0 unless given. */
-      readonly minimum?: PerBand<Level>;
-      /** The range shown linearly, in the bands' unit: 5. */
-      readonly stretch?: number;
-      /** 8. */
-      readonly q?: number;
-    }
-  | {
-      readonly algorithm: 'stiff';
-      /** Grey level 0.001 unless given. */
-      readonly minimum?: PerBand<Level | GreyLevel>;
-      /** Quantile 0.999 unless given. */
-      readonly maximum?: PerBand<Level>;
-      /** For grey levels: the median unless given. */
-      readonly sky?: PerBand<Level>;
-      /** 2.2. */
-      readonly gamma?: number;
-      /** 1. */
-      readonly gammaFactor?: number;
-      /** 1. */
-      readonly saturation?: number;
-    }
-  | {
-      readonly algorithm: 'zscale';
-      /** 0.25. */
-      readonly contrast?: number;
-    }
-  | {
-      readonly algorithm: 'asinh';
-      /** Quantile 0.0025 and 0.9975 unless given. */
-      readonly minimum?: PerBand<Level>;
-      readonly maximum?: PerBand<Level>;
-      /** Where the function turns from linear to logarithmic, as a part of the range: 0.1. */
-      readonly softening?: number;
-    };
-
-/** What a picture was made with: JSON, enough to make it again by hand. */
-export interface PictureLevels {
-  readonly algorithm: Look['algorithm'];
-  readonly bands: readonly BandLevels[];
-  /** The other settings of the algorithm, as they were used. */
-  readonly settings: Readonly<Record<string, number>>;
-  /** Pixels without a value in any band: transparent. */
-  readonly noData: number;
-}
 
 interface Drawn {
   readonly raster: Raster;
@@ -94,15 +27,7 @@ export function drawPicture(
   look: Look,
   depth: Depth = 8,
 ): { raster: Raster; levels: PictureLevels } {
-  const [first] = bands;
-  if (!first || bands.length > 3)
-    throw new SkyError('invalid_cutout', `A picture is made of one to three bands, not of ${bands.length}.`);
-  for (const { name, plane } of bands)
-    if (plane.width !== first.plane.width || plane.height !== first.plane.height)
-      throw new SkyError(
-        'invalid_cutout',
-        `The bands of a picture are of one size; ${name} is ${plane.width} × ${plane.height} pixels, ${first.name} ${first.plane.width} × ${first.plane.height}.`,
-      );
+  requireTogether(bands);
   const drawn = drawBands(
     bands.map(({ plane }) => plane),
     look,
@@ -126,6 +51,19 @@ export function drawPicture(
       noData,
     },
   };
+}
+
+/** @throws SkyError `invalid_cutout`: not one to three bands, or not of one size. */
+export function requireTogether(bands: readonly PictureBand[]): void {
+  const [first] = bands;
+  if (!first || bands.length > 3)
+    throw new SkyError('invalid_cutout', `A picture is made of one to three bands, not of ${bands.length}.`);
+  for (const { name, plane } of bands)
+    if (plane.width !== first.plane.width || plane.height !== first.plane.height)
+      throw new SkyError(
+        'invalid_cutout',
+        `The bands of a picture are of one size; ${name} is ${plane.width} × ${plane.height} pixels, ${first.name} ${first.plane.width} × ${first.plane.height}.`,
+      );
 }
 
 function drawBands(given: readonly FloatPlane[], look: Look, depth: Depth): Drawn {

@@ -2,8 +2,9 @@
  * Colours as STIFF 2.4 makes them: each band linear between its levels, the mean as luminance with a gamma of its own, colours as differences from
  * it that can be saturated, and the gamma of the screen last. In single precision, as STIFF computes.
  */
+
+import { type Depth, emptyRaster, type FloatPlane, type Raster, whiteOf } from '../raster.ts';
 import type { Clipped } from './lupton.ts';
-import { type Depth, emptyRaster, type FloatPlane, type Raster, whiteOf } from './raster.ts';
 
 export interface StiffOptions {
   /** Black and white of each band, in its unit; maximum > minimum. */

@@ -2,7 +2,7 @@
  * Colours of Lupton et al. 2004 (PASP 116, 133): the mean of the bands is stretched, and each band follows it by the same factor, so that hues
  * are kept from the faintest to the brightest pixel.
  */
-import { type Depth, emptyRaster, type FloatPlane, type Raster, whiteOf } from './raster.ts';
+import { type Depth, emptyRaster, type FloatPlane, type Raster, whiteOf } from '../raster.ts';
 
 /**
  * - `astropy`: F(I) = asinh(Q I / stretch) × 0.1 / asinh(0.1 Q), as astropy 8's `make_lupton_rgb` computes it.

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import type { FloatPlane, Raster } from '../raster.ts';
+import { inSinglePrecision, scene, sha256OfPixels } from '../testing/scene.ts';
 import { resolveLevels } from './levels.ts';
 import { luptonRgb } from './lupton.ts';
-import type { FloatPlane, Raster } from './raster.ts';
 import { greyLevelMinimum, stiffPicture } from './stiff.ts';
 import { stretchedPicture } from './stretches.ts';
-import { inSinglePrecision, scene, sha256OfPixels } from './testing/scene.ts';
 import { zscale } from './zscale.ts';
 
 const precision = z.enum(['float32', 'float64']);
@@ -73,7 +73,9 @@ const { inputs, values } = z
       ),
     }),
   })
-  .parse(JSON.parse(readFileSync(new URL('../../../test/oracle/sky/colour.json', import.meta.url), 'utf8')));
+  .parse(
+    JSON.parse(readFileSync(new URL('../../../../test/oracle/sky/colour.json', import.meta.url), 'utf8')),
+  );
 
 function plane(name: string, kind: z.infer<typeof precision>): FloatPlane {
   const made = scene(inputs[name]!.scene);

@@ -1,6 +1,7 @@
 /** Bands each for itself between two levels, as astropy's `make_rgb` does it: linear, or by an inverse hyperbolic sine. In double precision. */
+
+import { type Depth, emptyRaster, type FloatPlane, type Raster, whiteOf } from '../raster.ts';
 import type { Clipped } from './lupton.ts';
-import { type Depth, emptyRaster, type FloatPlane, type Raster, whiteOf } from './raster.ts';
 
 export interface StretchOptions {
   /** Black and white of each band, in its unit; maximum > minimum. */

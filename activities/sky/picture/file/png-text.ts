@@ -1,6 +1,6 @@
 /** Texts in PNG files (PNG, third edition, 11.3.3): tEXt where Latin-1 can say it, iTXt in UTF-8 otherwise. */
 import { crc32 } from 'node:zlib';
-import { SkyError } from '../errors.ts';
+import { SkyError } from '../../errors.ts';
 
 /** Of the signature and IHDR, which is always the first chunk and 13 bytes long. */
 const headLength = 8 + 12 + 13;

@@ -1,6 +1,7 @@
 /** IRAF's zscale, as astropy's `ZScaleInterval` computes it: a line through the sorted values says where the sky is and how far it spreads. */
+
+import type { FloatPlane } from '../raster.ts';
 import { finiteSample } from './levels.ts';
-import type { FloatPlane } from './raster.ts';
 
 export interface ZscaleOptions {
   /** The slope is divided by it; smaller shows a wider range. 0.25. */

@@ -1,7 +1,7 @@
 /** Pictures as files. Equal pictures with equal texts are equal bytes: no clock, no host. */
 import sharp from 'sharp';
+import type { Raster } from '../raster.ts';
 import { withTexts } from './png-text.ts';
-import type { Raster } from './raster.ts';
 
 export type PictureFormat = 'png' | 'jpeg' | 'webp';
 

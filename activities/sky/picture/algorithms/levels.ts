@@ -1,6 +1,6 @@
 /** Which values are black and white: given, or taken from a bounded sample of the pixels. */
-import { SkyError } from '../errors.ts';
-import type { FloatPlane } from './raster.ts';
+import { SkyError } from '../../errors.ts';
+import type { FloatPlane } from '../raster.ts';
 
 /** In the plane's unit, or as the fraction of pixels that lie below (linear between neighbours, as numpy's percentile). */
 export type Level =

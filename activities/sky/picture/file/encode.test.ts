@@ -1,8 +1,8 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { type Channels, type Depth, emptyRaster, type Raster } from '../raster.ts';
 import { type EncodeOptions, encodePicture } from './encode.ts';
 import { textsOf } from './png-text.ts';
-import { type Channels, type Depth, emptyRaster, type Raster } from './raster.ts';
 
 function noise(channels: Channels, depth: Depth): Raster {
   const raster = emptyRaster(19, 7, channels, depth);
