@@ -4,7 +4,8 @@
  */
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, statfs, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { migrate } from '@darkroom/records';
@@ -35,6 +36,36 @@ export async function putDatabase(folder: string): Promise<string> {
   const place = await choosePlace(folder, () => {});
   await run('cp', ['-a', `${made.files}/.`, place.folder]);
   return made.password;
+}
+
+const memory = '/dev/shm';
+/** Bytes that must be free: a database of a test grows to some tens of megabytes, and several run at once. */
+const room = 2 << 30;
+
+/**
+ * A new folder for files that nobody needs tomorrow: in memory where the system has room for it, as to write a thousand files to a disk is up to
+ * a second of the kernel's work. Those that tests left there when they were killed are removed. Whoever takes one removes it.
+ */
+export async function passingFolder(): Promise<string> {
+  const { bavail, bsize } = await statfs(memory).catch(() => ({ bavail: 0, bsize: 0 }));
+  if (bavail * bsize < room) return mkdtemp(join(tmpdir(), 'darkroom-postgres-'));
+  // A process is known by its number within its namespace only.
+  const namespace = (await readlink('/proc/self/ns/pid')).replaceAll(/\D/g, '');
+  const prefix = `darkroom-postgres-${namespace}-`;
+  for (const name of await readdir(memory)) {
+    const [, pid] = new RegExp(`^${prefix}(\\d+)-`).exec(name) ?? [];
+    if (pid !== undefined && !isRunning(Number(pid)))
+      await rm(join(memory, name), { recursive: true, force: true });
+  }
+  return mkdtemp(join(memory, `${prefix}${process.pid}-`));
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
+  }
 }
 
 interface Made {
@@ -70,7 +101,9 @@ async function madeOnce(): Promise<Made> {
     env: { PATH: process.env.PATH ?? '' },
     say: () => {},
   });
-  const server = new SupervisedProcess(spec, { changed() {}, say() {} });
+  // What is copied for each test is to be small: no part of the log is kept for what would be written next.
+  const args = [...spec.args, '-c', 'wal_recycle=off', '-c', 'min_wal_size=32MB'];
+  const server = new SupervisedProcess({ ...spec, args }, { changed() {}, say() {} });
   await server.start();
   try {
     await addMigrated(postgresUrl(port, password));
@@ -86,7 +119,7 @@ async function madeOnce(): Promise<Made> {
 async function addMigrated(server: string): Promise<void> {
   const client = new pg.Client({ connectionString: server });
   await client.connect();
-  await client.query(`create database ${migrated}`).finally(() => client.end());
+  await client.query(`create database ${migrated} strategy file_copy`).finally(() => client.end());
   const url = new URL(server);
   url.pathname = `/${migrated}`;
   await migrate(url.href);

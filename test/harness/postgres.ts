@@ -2,14 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@darkroom/servers/run/ports.ts';
 import { embeddedPostgres, postgresUrl } from '@darkroom/servers/run/postgres.ts';
 import pg from 'pg';
-import { migrated, putDatabase } from './postgres-files.ts';
+import { migrated, passingFolder, putDatabase } from './postgres-files.ts';
 
 /** A running Postgres of its own. */
 export interface TestPostgres {
@@ -28,7 +27,7 @@ const careless = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']
 
 /** Starts the embedded Postgres on a free port, over a folder that `stop` removes. */
 export async function startPostgres(): Promise<TestPostgres> {
-  const home = await mkdtemp(join(tmpdir(), 'darkroom-postgres-'));
+  const home = await passingFolder();
   await chmod(home, 0o755); // as root, the server is another user
   const folder = join(home, 'data');
   const [port, password] = await Promise.all([freePort(), putDatabase(folder)]);

@@ -10,7 +10,7 @@ import { writePrivate } from '../../apps/local/home/stackfile.ts';
 import { workerMemory } from '../../apps/local/stack/environment.ts';
 import { type RunningStack, startStack } from '../../apps/local/stack/supervisor.ts';
 import { createTerminal } from '../../apps/local/terminal.ts';
-import { putDatabase } from './postgres-files.ts';
+import { passingFolder, putDatabase } from './postgres-files.ts';
 import { run, type TestProcess } from './process.ts';
 
 /** Limits for tests and benchmarks, where one key stands for many users, and polls. */
@@ -50,7 +50,7 @@ export async function startTestStack(
   // A space in the path: what breaks on it breaks here first.
   const home = await mkdtemp(join(parent, `${name} `));
   await shareCode(home);
-  await putPostgres(layoutOf(home));
+  const database = await putPostgres(layoutOf(home));
   const processes = new Set<TestProcess>();
   const lines: string[] = [];
   const running = await startStack({
@@ -111,7 +111,7 @@ export async function startTestStack(
     async close() {
       await Promise.all([...processes].map((one) => one.stop()));
       await running.stop();
-      await rm(home, { recursive: true, force: true });
+      for (const folder of [home, database]) await rm(folder, { recursive: true, force: true });
     },
   };
 }
@@ -124,12 +124,18 @@ async function shareCode(home: string): Promise<void> {
   await symlink(shared, join(home, 'compiled'));
 }
 
-/** Gives the stack to be the files of its database, and their password for a secret. */
-async function putPostgres(layout: Layout): Promise<void> {
+/** Gives the stack to be the files of its database, and their password for a secret; the folder that they are in. */
+async function putPostgres(layout: Layout): Promise<string> {
   await prepareFolders(layout);
+  const folder = await passingFolder();
+  await chmod(folder, 0o711);
+  const data = join(folder, 'data');
+  await mkdir(data);
+  await symlink(data, layout.postgres);
   const secrets = await ensureSecrets(layout.secrets);
   const postgresPassword = await putDatabase(layout.postgres);
   await writePrivate(layout.secrets, JSON.stringify({ ...secrets, postgresPassword }));
+  return folder;
 }
 
 /** Waits until `ready` says so; fails with what `process` wrote when it ends before or three minutes pass. */
