@@ -85,6 +85,17 @@ describe('one photo', () => {
     expect(new Uint8Array(await picture.arrayBuffer()).subarray(0, 2)).toEqual(Uint8Array.of(0xff, 0xd8));
   });
 
+  test('was estimated when it came in, and teaches the next ones how long it took', async () => {
+    const { estimate, size } = await ada.job(task);
+    expect(estimate).toMatchObject({ runs: 0, error: null });
+    const noted = () => records.sql<{ features: object; seconds: number; estimated: object }>`
+      select features, seconds, estimated from estimate_runs where kind = 'photo'`;
+    await expect.poll(noted).toMatchObject([{ features: size, estimated: estimate!.seconds }]);
+    const [run] = await noted();
+    expect(run!.seconds).toBeGreaterThan(0.05);
+    expect(run!.seconds).toBeLessThan(120);
+  });
+
   test('lies in S3 as its users know it', async () => {
     expect(await keysUnder(storage, `input-files/${task}/`)).toEqual([`input-files/${task}/cat.jpg`]);
     expect((await keysUnder(storage, `recognition-results/${task}/`)).sort()).toEqual(

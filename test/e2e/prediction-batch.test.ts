@@ -81,6 +81,8 @@ describe('the objects under a prefix', () => {
       kind: 'prediction-batch',
       state: 'succeeded_with_warnings',
       size: { pictures: 4 },
+      // Since its plan was made.
+      estimate: { seconds: { p50: expect.any(Number) }, runs: 0 },
       result: { model: { digest: expect.any(String) } },
       progress: { percent: 100 },
     });
