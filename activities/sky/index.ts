@@ -4,6 +4,10 @@ export * from './bytes/file.ts';
 export * from './bytes/memory.ts';
 export * from './bytes/object.ts';
 export * from './bytes/source.ts';
+export * from './cut/cut.ts';
+export { cutFile, type NamedPlane } from './cut/file.ts';
+export { cutBox, type Placed, placeCut } from './cut/place.ts';
+export { type CutSize, type Length, parseDec, parseRa, parseSize } from './cut/request.ts';
 export * from './errors.ts';
 export * from './fits/card.ts';
 export * from './fits/header/header.ts';
@@ -17,6 +21,12 @@ export { FitsWriter, type ImageHdu, type ImageSpec, writeFits } from './fits/wri
 export type { ImageWriter } from './fits/write/image.ts';
 export { FileSink, type FitsSink, MemorySink } from './fits/write/sink.ts';
 export type { RiceOptions } from './fits/write/tiles/compressed.ts';
+export {
+  type ChecksumState,
+  type HduChecksums,
+  type VerifyOptions,
+  verifyChecksums,
+} from './fits/write/verify.ts';
 export * from './image/plane.ts';
 export {
   type Mosaic,
