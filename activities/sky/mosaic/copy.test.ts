@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { CardValue } from '../fits/card.ts';
 import type { PixelBox, Plane } from '../image/plane.ts';
 import type { Wcs } from '../wcs/wcs.ts';
+import { gridOffset } from './grid/shared.ts';
 import { type MosaicRequest, mosaic, mosaicStrips } from './mosaic.ts';
-import { gridOffset } from './sharedGrid.ts';
 import {
   bits,
   type Cards,

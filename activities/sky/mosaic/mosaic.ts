@@ -2,11 +2,11 @@
 import { SkyError } from '../errors.ts';
 import type { PixelBox, Plane } from '../image/plane.ts';
 import { copyStrips } from './copy.ts';
-import type { Quantity } from './flux.ts';
+import { gridOffset } from './grid/shared.ts';
+import { movedWcs, type TargetGrid, tanLike } from './grid/target.ts';
 import { requireSameTypes, tileScales } from './photometry.ts';
-import { type Overlap, type Resampling, resampleStrips } from './resample.ts';
-import { gridOffset } from './sharedGrid.ts';
-import { movedWcs, type TargetGrid, tanLike } from './targetGrid.ts';
+import type { Quantity } from './resampling/flux.ts';
+import { type Overlap, type Resampling, resampleStrips } from './resampling/resample.ts';
 import { filledPixels, type MosaicStrip, type MosaicTile, PLANES, pixelTypeOf } from './tile.ts';
 
 export interface MosaicRequest {

@@ -1,6 +1,6 @@
 /** Whether tiles lie on one grid, so that a mosaic of them needs no resampling. */
-import type { HeaderValues } from '../fits/card.ts';
-import type { MosaicTile } from './tile.ts';
+import type { HeaderValues } from '../../fits/card.ts';
+import type { MosaicTile } from '../tile.ts';
 
 type OnGrid = Pick<MosaicTile, 'wcs' | 'header'>;
 

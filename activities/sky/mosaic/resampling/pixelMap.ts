@@ -2,9 +2,9 @@
  * From the pixels of one image to those of another, for millions of pixels: exact at the nodes of a lattice, linear between them. The lattice is
  * as fine as its error must be, and hangs on the first pixel of the image: which part of it is asked for, and in which order, changes nothing.
  */
-import type { PixelBox } from '../image/plane.ts';
-import type { Wcs } from '../wcs/wcs.ts';
-import { rotationBetween } from './frames.ts';
+import type { PixelBox } from '../../image/plane.ts';
+import { mapPixels } from '../../wcs/frames.ts';
+import type { Wcs } from '../../wcs/wcs.ts';
 
 /** Pixels by which the straight line between two nodes may miss. */
 const TOLERANCE = 1e-5;
@@ -12,30 +12,19 @@ const STEPS = [64, 32, 16, 8, 4, 2, 1];
 /** Cells of the lattice that are looked at along each side of the image, to choose its step. */
 const PROBES = 5;
 
-/** Pixels of `from` to those of `to`, both as WCS count them (0 is the centre of the first); NaN where one of them has no sky. */
-export function exactMap(from: Wcs, to: Wcs): (pixels: Float64Array) => Float64Array {
-  const rotation = rotationBetween(from.frame, to.frame);
+/** Pixels to pixels, as pairs. */
+type Exact = (pixels: Float64Array) => Float64Array;
+
+export function exactly(from: Wcs, to: Wcs): Exact {
   return (pixels) => {
-    const vectors = new Float64Array((pixels.length / 2) * 3);
-    from.toVectors(pixels, vectors);
-    if (rotation) turn(vectors, rotation);
     const mapped = new Float64Array(pixels.length);
-    to.fromVectors(vectors, mapped);
+    mapPixels(from, to, pixels, mapped);
     return mapped;
   };
 }
 
-function turn(vectors: Float64Array, r: Float64Array): void {
-  for (let i = 0; i < vectors.length; i += 3) {
-    const [x, y, z] = [vectors[i]!, vectors[i + 1]!, vectors[i + 2]!];
-    vectors[i] = r[0]! * x + r[1]! * y + r[2]! * z;
-    vectors[i + 1] = r[3]! * x + r[4]! * y + r[5]! * z;
-    vectors[i + 2] = r[6]! * x + r[7]! * y + r[8]! * z;
-  }
-}
-
 /** Worst miss, in pixels, of straight lines in a cell, by the middles of it and of its four sides. */
-function missOf(map: (pixels: Float64Array) => Float64Array, u: number, v: number, step: number): number {
+function missOf(map: Exact, u: number, v: number, step: number): number {
   const points = new Float64Array(18);
   for (let i = 0; i < 9; i++) {
     points[2 * i] = u + ((i % 3) * step) / 2 - 0.5;
@@ -54,7 +43,7 @@ function missOf(map: (pixels: Float64Array) => Float64Array, u: number, v: numbe
   return worst;
 }
 
-function fineStep(map: (pixels: Float64Array) => Float64Array, domain: PixelBox): number {
+function fineStep(map: Exact, domain: PixelBox): number {
   for (const step of STEPS) {
     let worst = 0;
     for (let i = 0; i < PROBES * PROBES; i++) {
@@ -68,7 +57,7 @@ function fineStep(map: (pixels: Float64Array) => Float64Array, domain: PixelBox)
 }
 
 export class PixelMap {
-  readonly #exact: (pixels: Float64Array) => Float64Array;
+  readonly #exact: Exact;
   readonly #step: number;
   /** Nodes of the two rows last asked for, pairs x, y from column `#first` on. */
   readonly #rows = new Map<number, Float64Array>();
@@ -77,7 +66,7 @@ export class PixelMap {
 
   /** @param domain pixels of `from` that will be asked for: the step is chosen there. */
   constructor(from: Wcs, to: Wcs, domain: PixelBox) {
-    this.#exact = exactMap(from, to);
+    this.#exact = exactly(from, to);
     this.#step = fineStep(this.#exact, domain);
   }
 

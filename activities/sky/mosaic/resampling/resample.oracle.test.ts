@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { Plane } from '../image/plane.ts';
-import { parseWcs } from '../wcs/parse.ts';
-import type { Wcs } from '../wcs/wcs.ts';
-import { mosaic } from './mosaic.ts';
-import { exactMap } from './pixelMap.ts';
-import { type Cards, headerOf, planeOf, type TestTile, tileOf } from './testing.ts';
+import type { Plane } from '../../image/plane.ts';
+import { parseWcs } from '../../wcs/parse.ts';
+import type { Wcs } from '../../wcs/wcs.ts';
+import { mosaic } from '../mosaic.ts';
+import { type Cards, headerOf, planeOf, type TestTile, tileOf } from '../testing.ts';
+import { exactly } from './pixelMap.ts';
 
 interface Recorded {
   settings: {
@@ -22,7 +22,7 @@ interface Recorded {
 }
 
 const { settings, inputs, values }: Recorded = JSON.parse(
-  readFileSync(new URL('../../../test/oracle/sky/mosaic.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../../test/oracle/sky/mosaic.json', import.meta.url), 'utf8'),
 );
 const { size: SIZE, fwhm, background, sources } = settings;
 
@@ -43,7 +43,7 @@ function unpacked(text: string): Float32Array {
 /** Pixels of the tile in one of the result, at its middle. */
 function areaRatio(tile: TestTile, target: Wcs, size: number): number {
   const middle = size / 2;
-  const [x, y, ax, ay, bx, by] = exactMap(
+  const [x, y, ax, ay, bx, by] = exactly(
     target,
     tile.wcs,
   )(Float64Array.of(middle, middle, middle + 1, middle, middle, middle + 1)) as unknown as [
@@ -60,7 +60,7 @@ function areaRatio(tile: TestTile, target: Wcs, size: number): number {
 /** Sums over a source in apertures of one and a half full widths, of sources that lie on the result whole. */
 function fluxes(data: ArrayLike<number>, size: number, tile: TestTile, target: Wcs, sky: number): number[] {
   const radius = (1.5 * fwhm * tile.wcs.pixelScale) / target.pixelScale;
-  const toResult = exactMap(tile.wcs, target);
+  const toResult = exactly(tile.wcs, target);
   return sources.flatMap(([sx, sy]) => {
     const [px, py] = toResult(Float64Array.of(sx, sy)) as unknown as [number, number];
     if (Math.min(px, py, size - 1 - px, size - 1 - py) <= radius + 1) return [];

@@ -1,8 +1,8 @@
 /** Which box of a tile a part of the mosaic needs. */
-import type { PixelBox } from '../image/plane.ts';
-import type { Wcs } from '../wcs/wcs.ts';
-import { exactMap } from './pixelMap.ts';
-import { intersection } from './tile.ts';
+import type { PixelBox } from '../../image/plane.ts';
+import type { Wcs } from '../../wcs/wcs.ts';
+import { intersection } from '../tile.ts';
+import { exactly } from './pixelMap.ts';
 
 /** Points along each side of a box. */
 const POINTS = 33;
@@ -82,10 +82,10 @@ export class Footprint {
 
   /** @param reach pixels of the tile that a place of the mosaic may ask for around it. */
   constructor(tile: PixelBox, mosaic: PixelBox, wcs: { tile: Wcs; mosaic: Wcs }, reach: number) {
-    this.#toTile = exactMap(wcs.mosaic, wcs.tile);
+    this.#toTile = exactly(wcs.mosaic, wcs.tile);
     this.#tile = tile;
     this.#reach = reach;
-    const toMosaic = exactMap(wcs.tile, wcs.mosaic);
+    const toMosaic = exactly(wcs.tile, wcs.mosaic);
     // A tile whose sky the mosaic's projection cannot show in part may surround it.
     const bounds = boundsOf(toMosaic, tile);
     this.region = bounds.missing > 0 ? mosaic : boxOn(toMosaic, tile, 2, mosaic);

@@ -4,8 +4,8 @@
  * pixels, in which they are numbers near 1: areas on the sphere, some 1e-12 of its, would lose most of their digits to the sums of angles.
  */
 
-import { SkyError } from '../errors.ts';
-import type { PixelBox } from '../image/plane.ts';
+import { SkyError } from '../../errors.ts';
+import type { PixelBox } from '../../image/plane.ts';
 import type { PixelMap } from './pixelMap.ts';
 
 /** Of a tile: values, NaN where they count for nothing, and their variances if weights are known. */
@@ -40,13 +40,14 @@ let cells = new Float64Array(64);
 function addSide(stride: number, ax: number, ay: number, bx: number, by: number): void {
   if (ay === by) return;
   const down = ay > by;
+  const startX = down ? bx : ax;
+  const startY = down ? by : ay;
   const endX = down ? ax : bx;
   const endY = down ? ay : by;
-  let x = down ? bx : ax;
-  let y = down ? by : ay;
-  const slope = (endX - x) / (endY - y);
-  const [startX, startY] = [x, y];
-  for (let j = Math.floor(y); y < endY; j++) {
+  const slope = (endX - startX) / (endY - startY);
+  let x = startX;
+  let y = startY;
+  for (let j = Math.floor(startY); y < endY; j++) {
     const last = j + 1 >= endY;
     const nextY = last ? endY : j + 1;
     const nextX = last ? endX : startX + (nextY - startY) * slope;
@@ -55,11 +56,19 @@ function addSide(stride: number, ax: number, ay: number, bx: number, by: number)
     const right = Math.max(x, nextX);
     const i0 = Math.floor(left);
     const i1 = Math.floor(right);
-    const o = j * stride;
+    const o = j * stride + i0;
     if (i0 === i1) {
       const beside = height * ((left + right) / 2 - i0);
-      cells[o + i0]! += height - beside;
-      cells[o + i0 + 1]! += beside;
+      cells[o] = cells[o]! + height - beside;
+      cells[o + 1] = cells[o + 1]! + beside;
+    } else if (i1 === i0 + 1) {
+      const part = (height * (i1 - left)) / (right - left);
+      const beside = (part * (left + 1 - i0)) / 2;
+      const rest = height - part;
+      const beyond = (rest * (right - i1)) / 2;
+      cells[o] = cells[o]! + part - beside;
+      cells[o + 1] = cells[o + 1]! + beside + rest - beyond;
+      cells[o + 2] = cells[o + 2]! + beyond;
     } else {
       const each = height / (right - left);
       for (let i = i0; i <= i1; i++) {
@@ -67,8 +76,9 @@ function addSide(stride: number, ax: number, ay: number, bx: number, by: number)
         const to = Math.min(right, i + 1);
         const part = (to - from) * each;
         const beside = part * ((from + to) / 2 - i);
-        cells[o + i]! += part - beside;
-        cells[o + i + 1]! += beside;
+        const at = j * stride + i;
+        cells[at] = cells[at]! + part - beside;
+        cells[at + 1] = cells[at + 1]! + beside;
       }
     }
     x = nextX;
@@ -133,21 +143,23 @@ export function addFlux(source: SourcePixels, map: PixelMap, quantity: Quantity,
       addSide(stride, bx - i0, by - j0, cx - i0, cy - j0);
       addSide(stride, cx - i0, cy - j0, dx - i0, dy - j0);
       addSide(stride, dx - i0, dy - j0, ax - i0, ay - j0);
+      const x1 = Math.min(columns, x0 + width - i0);
       for (let j = 0; j < rows; j++) {
-        const target = j0 + j - y0;
-        const inside = target >= 0 && target < height;
-        let running = 0;
-        for (let i = 0; i < stride; i++) {
-          running += cells[j * stride + i]!;
-          cells[j * stride + i] = 0;
-          const overlap = running < 0 ? -running : running;
-          const across = i0 + i - x0;
-          if (!inside || overlap <= NOTHING || across < 0 || across >= width) continue;
-          const at = target * width + across;
-          share[at]! += overlap;
-          value[at]! += overlap * density;
-          if (variance) variance[at]! += overlap * overlap * noise;
+        const first = j * stride;
+        const row = j0 + j - y0;
+        if (row >= 0 && row < height) {
+          const at = row * width + i0 - x0;
+          let running = 0;
+          for (let i = 0; i < x1; i++) {
+            running += cells[first + i]!;
+            const overlap = Math.abs(running);
+            if (overlap <= NOTHING || i0 + i < x0) continue;
+            share[at + i] = share[at + i]! + overlap;
+            value[at + i] = value[at + i]! + overlap * density;
+            if (variance) variance[at + i] = variance[at + i]! + overlap * overlap * noise;
+          }
         }
+        for (let i = 0; i < stride; i++) cells[first + i] = 0;
       }
     }
     [lowX, highX] = [highX, lowX];

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { PixelBox, Plane } from '../image/plane.ts';
-import { parseWcs } from '../wcs/parse.ts';
-import { type MosaicRequest, mosaic, mosaicStrips, planMosaic } from './mosaic.ts';
-import { exactMap } from './pixelMap.ts';
-import type { TargetGrid } from './targetGrid.ts';
-import { bits, type Cards, headerOf, partOf, planeOf, planeReader, tanCards, tileOf } from './testing.ts';
+import type { PixelBox, Plane } from '../../image/plane.ts';
+import { parseWcs } from '../../wcs/parse.ts';
+import type { TargetGrid } from '../grid/target.ts';
+import { type MosaicRequest, mosaic, mosaicStrips, planMosaic } from '../mosaic.ts';
+import { bits, type Cards, headerOf, partOf, planeOf, planeReader, tanCards, tileOf } from '../testing.ts';
+import { exactly } from './pixelMap.ts';
 
 const SCALE = 7.3e-5;
 const PLAIN = tanCards(150, 2, 20.5, 18.5, SCALE, 0);
@@ -83,7 +83,7 @@ describe.each(METHODS)('a mosaic by %s', (resampling) => {
       const grid = gridOf(tanCards(150, 2, 30, 30, scale * SCALE, rotation), 60, 60);
       const bright = await mosaic({ tiles: [tile], grid, resampling, quantity: 'surface_brightness' });
       const flux = await mosaic({ tiles: [tile], grid, resampling });
-      const toTile = exactMap(grid.wcs, tile.wcs);
+      const toTile = exactly(grid.wcs, tile.wcs);
       let outside = 0;
       for (let i = 0; i < 3600; i++) {
         const [x, y] = toTile(Float64Array.of(i % 60, Math.floor(i / 60))) as unknown as [number, number];
@@ -208,7 +208,7 @@ describe.each(METHODS)('a mosaic by %s', (resampling) => {
     const grid = gridOf(tanCards(150, 2, 15, 15, SCALE, 17), 30, 30);
     const tile = tileOf('t', { image }, PLAIN);
     const made = await mosaic({ tiles: [tile], grid, resampling, quantity: 'surface_brightness' });
-    const toTile = exactMap(grid.wcs, tile.wcs);
+    const toTile = exactly(grid.wcs, tile.wcs);
     let missing = 0;
     for (const [i, value] of made.image!.data.entries()) {
       const [x, y] = toTile(Float64Array.of(i % 30, Math.floor(i / 30))) as unknown as [number, number];
@@ -231,7 +231,7 @@ describe.each(METHODS)('a mosaic by %s', (resampling) => {
     );
     const grid = gridOf(tanCards(150, 2, 25, 25, 0.9 * SCALE, 33), 50, 50);
     const made = await mosaic({ tiles: [tile], grid, resampling, noDataBits: 2 ** 20 });
-    const toTile = exactMap(grid.wcs, tile.wcs);
+    const toTile = exactly(grid.wcs, tile.wcs);
     for (const [i, value] of made.mask!.data.entries()) {
       const [x, y] = Array.from(toTile(Float64Array.of(i % 50, Math.floor(i / 50))), (place) =>
         Math.round(place),
@@ -300,7 +300,7 @@ describe('the grid of a mosaic', () => {
     if (!('wcs' in grid)) throw new Error('no grid of its own');
     expect(grid.wcs.projection).toBe('TAN');
     expect(grid.cards.find(({ keyword }) => keyword === 'RADESYS')?.value).toBe('ICRS');
-    const mapped = exactMap(grid.wcs, first.wcs)(Float64Array.of(34.5, 9.5, 35.5, 9.5, 34.5, 10.5));
+    const mapped = exactly(grid.wcs, first.wcs)(Float64Array.of(34.5, 9.5, 35.5, 9.5, 34.5, 10.5));
     expect([...mapped].map((value) => Math.round(value * 1e3) / 1e3)).toEqual([
       24.5, 13.5, 25.5, 13.5, 24.5, 14.5,
     ]);
@@ -310,7 +310,7 @@ describe('the grid of a mosaic', () => {
     const first = tile('first', PLAIN);
     const moved = tile('fk5', { ...PLAIN, RADESYS: 'FK5', EQUINOX: 2000 });
     expect(planMosaic({ tiles: [first, moved], grid: box }).method).toBe('flux');
-    const map = exactMap(moved.wcs, first.wcs);
+    const map = exactly(moved.wcs, first.wcs);
     const [x, y] = map(Float64Array.of(10, 10)) as unknown as [number, number];
     // The frames lie some 20 milliarcseconds apart.
     expect(Math.hypot(x - 10, y - 10) * SCALE * 3600e3).toBeGreaterThan(5);

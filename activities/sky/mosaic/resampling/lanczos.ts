@@ -3,7 +3,7 @@
  * tile's, the mean of n × n places in each, n the rounded ratio of their sides. Flux: times the area of the result pixel in pixels of the tile
  * (SWarp's FSCALASTRO_TYPE VARIABLE; its default FIXED takes one number for the whole tile).
  */
-import type { PixelBox } from '../image/plane.ts';
+import type { PixelBox } from '../../image/plane.ts';
 import type { Quantity, SourcePixels, Sums } from './flux.ts';
 import type { PixelMap } from './pixelMap.ts';
 
@@ -53,9 +53,9 @@ const kx = new Float64Array(TAPS);
 const ky = new Float64Array(TAPS);
 
 /** Of the place last sampled: the first of its pixels within the source's box, and the sum of the kernel over those with a value. */
-let left = 0;
-let bottom = 0;
-let kernel = 1;
+const last = { left: 0, bottom: 0, whole: true };
+/** In an array, as a number of a module would be made anew at each change. */
+const kernelSum = new Float64Array(1);
 
 /** The value of a place of the tile; NaN where the pixel it lies in has none, or too few around it have. */
 function sample({ box, values }: SourcePixels, px: number, py: number): number {
@@ -68,9 +68,12 @@ function sample({ box, values }: SourcePixels, px: number, py: number): number {
   const iy = Math.floor(py);
   kernelAt(px - ix, kx);
   kernelAt(py - iy, ky);
-  left = ix - 2 - box.x0;
-  bottom = iy - 2 - box.y0;
-  kernel = 1;
+  const left = ix - 2 - box.x0;
+  const bottom = iy - 2 - box.y0;
+  last.left = left;
+  last.bottom = bottom;
+  last.whole = true;
+  kernelSum[0] = 1;
   if (left >= 0 && bottom >= 0 && left + TAPS <= box.width && bottom + TAPS <= box.height) {
     let value = 0;
     for (let j = 0, at = bottom * box.width + left; j < TAPS; j++, at += box.width) {
@@ -90,7 +93,8 @@ function sample({ box, values }: SourcePixels, px: number, py: number): number {
 
 /** Some pixels of the kernel are missing: what is there counts, over its own sum. */
 function sampleInPart(box: PixelBox, values: Float64Array): number {
-  kernel = 0;
+  const { left, bottom } = last;
+  let kernel = 0;
   let value = 0;
   const [i0, i1] = [Math.max(0, -left), Math.min(TAPS, box.width - left)];
   const [j0, j1] = [Math.max(0, -bottom), Math.min(TAPS, box.height - bottom)];
@@ -102,7 +106,32 @@ function sampleInPart(box: PixelBox, values: Float64Array): number {
       value += ky[j]! * kx[i]! * pixel;
     }
   }
+  last.whole = false;
+  kernelSum[0] = kernel;
   return kernel < LEAST_KERNEL ? Number.NaN : value / kernel;
+}
+
+/** Variance of the place last sampled. */
+function sampledVariance({ box, values, variances }: SourcePixels): number {
+  const { left, bottom, whole } = last;
+  let variance = 0;
+  if (whole) {
+    for (let j = 0, at = bottom * box.width + left; j < TAPS; j++, at += box.width) {
+      let row = 0;
+      for (let i = 0; i < TAPS; i++) row += kx[i]! * kx[i]! * variances![at + i]!;
+      variance += ky[j]! * ky[j]! * row;
+    }
+    return variance;
+  }
+  for (let j = 0; j < TAPS; j++) {
+    if (bottom + j < 0 || bottom + j >= box.height) continue;
+    for (let i = 0; i < TAPS; i++) {
+      if (left + i < 0 || left + i >= box.width) continue;
+      const at = (bottom + j) * box.width + left + i;
+      if (!Number.isNaN(values[at]!)) variance += (ky[j]! * kx[i]!) ** 2 * variances![at]!;
+    }
+  }
+  return variance / kernelSum[0]! ** 2;
 }
 
 /** Coefficients by which the pixels of a tile make one result pixel: those of all its places together, as they share pixels. */
@@ -125,6 +154,8 @@ class Coefficients {
 
   /** Those of the place last sampled. */
   add({ box, values }: SourcePixels): void {
+    const { left, bottom } = last;
+    const kernel = kernelSum[0]!;
     const [i0, i1] = [Math.max(0, -left), Math.min(TAPS, box.width - left)];
     const [j0, j1] = [Math.max(0, -bottom), Math.min(TAPS, box.height - bottom)];
     for (let j = j0; j < j1; j++) {
@@ -199,7 +230,7 @@ export function addLanczos(
       const area = Math.abs((cx - ax) * (dy - by) - (dx - bx) * (cy - ay)) / 2;
       if (Number.isNaN(area)) continue;
       const { variance } = sums;
-      if (variance) startCoefficients(source.box, [ax, bx, cx, dx], [ay, by, cy, dy]);
+      if (variance && perPixel > 1) startCoefficients(source.box, [ax, bx, cx, dx], [ay, by, cy, dy]);
       let sum = 0;
       let found = 0;
       for (let k = 0; k < perPixel; k++) {
@@ -207,14 +238,16 @@ export function addLanczos(
         if (Number.isNaN(value)) continue;
         sum += value;
         found++;
-        if (variance) coefficients.add(source);
+        if (variance && perPixel > 1) coefficients.add(source);
       }
       if (found === 0) continue;
       const at = row * width + column;
       const factor = (quantity === 'flux' ? area : 1) / perPixel;
       sums.share[at] = found / perPixel;
       sums.value[at] = sum * factor;
-      if (variance) variance[at] = coefficients.variance(source) * factor * factor;
+      if (!variance) continue;
+      variance[at] =
+        (perPixel > 1 ? coefficients.variance(source) : sampledVariance(source)) * factor * factor;
     }
     [lowX, highX] = [highX, lowX];
     [lowY, highY] = [highY, lowY];

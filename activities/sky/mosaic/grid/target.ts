@@ -1,11 +1,11 @@
 /** Grids of mosaics that are no tile's own. */
 
-import { SkyError } from '../errors.ts';
-import type { Card, CardValue } from '../fits/card.ts';
-import { Header } from '../fits/header/header.ts';
-import type { PixelBox } from '../image/plane.ts';
-import { parseWcs } from '../wcs/parse.ts';
-import type { CelestialFrame, Wcs } from '../wcs/wcs.ts';
+import { SkyError } from '../../errors.ts';
+import type { Card, CardValue } from '../../fits/card.ts';
+import { Header } from '../../fits/header/header.ts';
+import type { PixelBox } from '../../image/plane.ts';
+import { parseWcs } from '../../wcs/parse.ts';
+import type { CelestialFrame, Wcs } from '../../wcs/wcs.ts';
 
 export interface TargetGrid {
   readonly wcs: Wcs;

@@ -8,14 +8,10 @@
  * The weight of a result pixel is the inverse of the variance that follows from its inputs' weights; that neighbours share inputs, and
  * have noise in common, it does not say. A pixel of which less than half is covered by pixels with a value has none itself.
  */
-import { SkyError } from '../errors.ts';
-import type { PixelBox, Plane } from '../image/plane.ts';
-import { addFlux, type Quantity, type SourcePixels, type Sums } from './flux.ts';
-import { Footprint, type TilePart } from './footprint.ts';
-import { addLanczos, LANCZOS_REACH, oversampling } from './lanczos.ts';
-import { tilePixelBytes } from './photometry.ts';
-import { PixelMap } from './pixelMap.ts';
-import type { TargetGrid } from './targetGrid.ts';
+import { SkyError } from '../../errors.ts';
+import type { PixelBox, Plane } from '../../image/plane.ts';
+import type { TargetGrid } from '../grid/target.ts';
+import { tilePixelBytes } from '../photometry.ts';
 import {
   filledPixels,
   type MosaicStrip,
@@ -24,7 +20,11 @@ import {
   readAhead,
   readPlanes,
   type TilePixels,
-} from './tile.ts';
+} from '../tile.ts';
+import { addFlux, type Quantity, type SourcePixels, type Sums } from './flux.ts';
+import { Footprint, type TilePart } from './footprint.ts';
+import { addLanczos, LANCZOS_REACH, oversampling } from './lanczos.ts';
+import { PixelMap } from './pixelMap.ts';
 
 export type Resampling = 'flux' | 'lanczos3';
 export type Overlap = 'mean' | 'deepest';
@@ -97,6 +97,10 @@ function place(request: ResampleRequest): PlacedTile[] {
   });
 }
 
+function asDoubles({ data }: Plane): Float64Array {
+  return data instanceof BigInt64Array ? Float64Array.from(data, Number) : new Float64Array(data);
+}
+
 /** Values and variances with the mosaic's zero point; NaN for what has no value, or a weight that is none. */
 function sourcePixels(
   pixels: TilePixels,
@@ -104,31 +108,21 @@ function sourcePixels(
   scale: number,
   blank: number | undefined,
 ): SourcePixels {
-  const image = pixels.image!.data;
-  const weight = pixels.weight?.data;
-  const values = new Float64Array(image.length);
-  const variances = weight ? new Float64Array(image.length) : undefined;
-  for (let i = 0; i < image.length; i++) {
-    const value = Number(image[i]!);
-    values[i] = Number.isFinite(value) && value !== blank ? value * scale : Number.NaN;
-    if (!variances) continue;
-    const w = Number(weight![i]!);
-    if (w > 0 && w < Infinity) variances[i] = (scale * scale) / w;
-    else values[i] = Number.NaN;
+  const values = asDoubles(pixels.image!);
+  const variances = pixels.weight && asDoubles(pixels.weight);
+  const nothing = blank ?? Number.NaN;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    values[i] = Math.abs(value) < Infinity && value !== nothing ? value * scale : Number.NaN;
+  }
+  if (variances) {
+    for (let i = 0; i < variances.length; i++) {
+      const weight = variances[i]!;
+      if (weight > 0 && weight < Infinity) variances[i] = (scale * scale) / weight;
+      else values[i] = Number.NaN;
+    }
   }
   return { box, values, variances };
-}
-
-/** Where the centres of a region's pixels lie in the tile. */
-function* centres(
-  placed: PlacedTile,
-  region: PixelBox,
-): Generator<{ row: number; x: Float64Array; y: Float64Array }> {
-  const [x, y] = [new Float64Array(region.width), new Float64Array(region.width)];
-  for (let row = 0; row < region.height; row++) {
-    placed.backward.row(region.x0, region.y0 + row, 0.5, 0.5, region.width, x, y);
-    yield { row, x, y };
-  }
 }
 
 /** Adds one tile's part of the mosaic to its strip. */
@@ -140,52 +134,65 @@ function join(
   mask: Plane | undefined,
   request: ResampleRequest,
 ): void {
-  const { tile } = placed;
+  const { tile, backward } = placed;
   const deepest = request.overlap === 'deepest';
   const bits = mask?.data as Int32Array | undefined;
-  for (const { row, x, y } of centres(placed, region)) {
+  // Where the centres of a row's pixels lie in the tile.
+  const x = new Float64Array(region.width);
+  const y = new Float64Array(region.width);
+  for (let row = 0; row < region.height; row++) {
+    if (deepest || bits) backward.row(region.x0, region.y0 + row, 0.5, 0.5, region.width, x, y);
+    const line = (region.y0 + row - strip.box.y0) * strip.box.width + region.x0;
     for (let column = 0; column < region.width; column++) {
       const from = row * region.width + column;
-      const at = (region.y0 + row - strip.box.y0) * strip.box.width + region.x0 + column;
-      const [cx, cy] = [x[column]!, y[column]!];
-      const depth = Math.min(cx, cy, tile.width - cx, tile.height - cy);
-      const share = Math.min(1, sums.share[from]!);
-      let has = share > 0;
-      if (deepest) {
-        has = share >= LEAST_SHARE && depth > strip.depth[at]!;
-        if (has) {
-          if (strip.owner[at]! >= 0) request.pixelsOf[strip.owner[at]!]!--;
-          strip.owner[at] = placed.index;
-          strip.depth[at] = depth;
-          strip.sum[at] = 0;
-          strip.weight[at] = 0;
-          strip.share[at] = 0;
-          if (strip.noise) strip.noise[at] = 0;
-          strip.maskOf[at] = 0;
-        }
-      }
-      if (has) {
-        const whole = sums.share[from]!;
-        // Variance of the tile's own value for the pixel; without weights all are alike.
-        const variance = sums.variance ? sums.variance[from]! / (whole * whole) : 1;
-        const weight = share / variance;
-        strip.sum[at]! += (weight * sums.value[from]!) / whole;
-        strip.weight[at]! += weight;
-        strip.share[at]! += share;
-        if (strip.noise) strip.noise[at]! += weight * weight * variance;
+      const at = line + column;
+      const cx = x[column]!;
+      const cy = y[column]!;
+      const depth = deepest ? Math.min(cx, cy, tile.width - cx, tile.height - cy) : 0;
+      const gives = deepest
+        ? sums.share[from]! >= LEAST_SHARE && depth > strip.depth[at]!
+        : sums.share[from]! > 0;
+      if (gives) {
+        if (deepest) displace(strip, at, placed.index, depth, request.pixelsOf);
+        addValue(strip, at, sums, from);
         request.pixelsOf[placed.index]!++;
       }
       if (!bits || !strip.mask) continue;
-      const [mx, my] = [Math.floor(cx), Math.floor(cy)];
+      const mx = Math.floor(cx);
+      const my = Math.floor(cy);
       // NaN lies nowhere.
       if (!(mx >= 0 && my >= 0 && mx < tile.width && my < tile.height)) continue;
-      const state = has || !request.tiles[0]!.image ? 2 : 1;
+      const state = gives || !tile.image ? 2 : 1;
       if (state < strip.maskOf[at]!) continue;
       const value = bits[(my - source.y0) * source.width + mx - source.x0]!;
       strip.mask[at] = state === strip.maskOf[at] ? strip.mask[at]! | value : value;
       strip.maskOf[at] = state;
     }
   }
+}
+
+/** Makes room for a tile in which the pixel lies deeper than in the one that it was of. */
+function displace(strip: Strip, at: number, tile: number, depth: number, pixelsOf: number[]): void {
+  if (strip.owner[at]! >= 0) pixelsOf[strip.owner[at]!]!--;
+  strip.owner[at] = tile;
+  strip.depth[at] = depth;
+  strip.sum[at] = 0;
+  strip.weight[at] = 0;
+  strip.share[at] = 0;
+  if (strip.noise) strip.noise[at] = 0;
+  strip.maskOf[at] = 0;
+}
+
+function addValue(strip: Strip, at: number, sums: Sums, from: number): void {
+  const whole = sums.share[from]!;
+  const share = Math.min(1, whole);
+  // Variance of the tile's own value for the pixel; without weights all are alike.
+  const variance = sums.variance ? sums.variance[from]! / (whole * whole) : 1;
+  const weight = share / variance;
+  strip.sum[at] = strip.sum[at]! + (weight * sums.value[from]!) / whole;
+  strip.weight[at] = strip.weight[at]! + weight;
+  strip.share[at] = strip.share[at]! + share;
+  if (strip.noise) strip.noise[at] = strip.noise[at]! + weight * weight * variance;
 }
 
 function maskPixels(type: PixelType, size: number, value: number): Uint8Array | Int16Array | Int32Array {
