@@ -28,13 +28,18 @@ export {
   verifyChecksums,
 } from './fits/write/verify.ts';
 export * from './image/plane.ts';
+export { type TargetGrid, tangentTarget } from './mosaic/grid/target.ts';
 export {
   type Mosaic,
+  type MosaicPlan,
   type MosaicRequest,
   type MosaicSummary,
   mosaic,
   mosaicStrips,
+  planMosaic,
 } from './mosaic/mosaic.ts';
+export type { Quantity } from './mosaic/resampling/flux.ts';
+export type { Overlap, Resampling } from './mosaic/resampling/resample.ts';
 export type { MosaicStrip, MosaicTile, PixelType, PlaneReader } from './mosaic/tile.ts';
 export * from './picture/algorithms/levels.ts';
 export * from './picture/area-average.ts';

@@ -3,7 +3,7 @@ import { SkyError } from '../errors.ts';
 import type { PixelBox, Plane } from '../image/plane.ts';
 import { copyStrips } from './copy.ts';
 import { gridOffset } from './grid/shared.ts';
-import { movedWcs, type TargetGrid, tanLike } from './grid/target.ts';
+import { movedWcs, type TargetGrid, tangentLike } from './grid/target.ts';
 import { requireSameTypes, tileScales } from './photometry.ts';
 import type { Quantity } from './resampling/flux.ts';
 import { type Overlap, type Resampling, resampleStrips } from './resampling/resample.ts';
@@ -78,7 +78,12 @@ export function planMosaic({ tiles, grid, resampling = 'flux' }: MosaicRequest):
   if (tiles.every((tile) => gridOffset(first, tile)))
     return { method: 'copy', grid: { box: grid }, width, height };
   const distorted = first.wcs.projection !== 'TAN' && first.wcs.projection !== 'SIN';
-  return { method: resampling, grid: distorted ? tanLike(first.wcs, grid) : { box: grid }, width, height };
+  return {
+    method: resampling,
+    grid: distorted ? tangentLike(first.wcs, grid) : { box: grid },
+    width,
+    height,
+  };
 }
 
 /** Strips of the mosaic from its first row on; what it was made of is returned after the last. Throws as {@link mosaic} does, but of coverage. */
