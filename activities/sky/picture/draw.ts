@@ -100,15 +100,16 @@ function drawBands(given: readonly FloatPlane[], look: Look, depth: Depth): Draw
       inRange('gamma', gamma, gamma > 0);
       inRange('gammaFactor', gammaFactor, gammaFactor > 0);
       inRange('saturation', saturation, saturation >= 0);
-      const sky = each(given, look.sky ?? quantile(0.5));
-      const maximum = each(given, look.maximum ?? quantile(0.999)).map(([p, level]) => resolved(p, level));
-      const minimum = each(given, look.minimum ?? greyLevel(0.001)).map(([p, level], n) => {
-        if (level.type !== 'greylevel') return resolved(p, level);
-        inRange('grey', level.grey, level.grey > 0 && level.grey < 1);
-        const [, skyLevel] = sky[n]!;
-        return greyLevelMinimum(level.grey, resolved(p, skyLevel), maximum[n]!, gammaFactor);
+      const skies = each(given, look.sky ?? quantile(0.5));
+      const whites = each(given, look.maximum ?? quantile(0.999));
+      const levels = each(given, look.minimum ?? greyLevel(0.001)).map(([plane, black], n) => {
+        const [, white] = whites[n]!;
+        if (black.type !== 'greylevel') return resolveLevels(plane, [black, white]);
+        inRange('grey', black.grey, black.grey > 0 && black.grey < 1);
+        const [sky, maximum] = resolveLevels(plane, [skies[n]![1], white]) as [number, number];
+        return [greyLevelMinimum(black.grey, sky, maximum, gammaFactor), maximum];
       });
-      const range = withMeans(apart(minimum, maximum));
+      const range = rangeOf(levels);
       return {
         ...stiffPicture(planes, { ...range, gamma, gammaFactor, saturation, depth }),
         ...range,
@@ -119,12 +120,7 @@ function drawBands(given: readonly FloatPlane[], look: Look, depth: Depth): Draw
       const { contrast = 0.25 } = look;
       inRange('contrast', contrast, contrast > 0);
       const levels = given.map((plane) => zscale(plane, { contrast }));
-      const range = withMeans(
-        apart(
-          levels.map(([low]) => low),
-          levels.map(([, high]) => high),
-        ),
-      );
+      const range = rangeOf(levels);
       return {
         ...stretchedPicture(planes, { ...range, softening: undefined, depth }),
         ...range,
@@ -137,12 +133,7 @@ function drawBands(given: readonly FloatPlane[], look: Look, depth: Depth): Draw
       const levels = each(given, look.minimum ?? quantile(0.0025)).map(([plane, low], n) =>
         resolveLevels(plane, [low, each(given, look.maximum ?? quantile(0.9975))[n]![1]]),
       );
-      const range = withMeans(
-        apart(
-          levels.map(([low]) => low!),
-          levels.map(([, high]) => high!),
-        ),
-      );
+      const range = rangeOf(levels);
       return {
         ...stretchedPicture(planes, { ...range, softening, depth }),
         ...range,
@@ -172,25 +163,23 @@ function each<T>(planes: readonly FloatPlane[], given: PerBand<T>): [FloatPlane,
   return planes.map((plane, n) => [plane, several ? given[n]! : given]);
 }
 
-/** Where black and white coincide, as in a picture of one value, white is moved: the picture is black. */
-function apart(minimum: readonly number[], maximum: readonly number[]) {
-  return {
-    minimum,
-    maximum: maximum.map((high, n) => {
-      const low = minimum[n]!;
-      if (high < low) throw new SkyError('invalid_cutout', `White (${high}) is below black (${low}).`);
-      return Math.fround(high) > Math.fround(low) ? high : low + Math.max(1, Math.abs(low) * 2 ** -20);
-    }),
-  };
+/**
+ * Black and white of each band, and of the green between two: the mean of what theirs have. Where they coincide, as in a picture of one value, white is
+ * moved: the picture is black.
+ */
+function rangeOf(levels: readonly (readonly number[])[]): {
+  minimum: readonly number[];
+  maximum: readonly number[];
+} {
+  const maximum = levels.map(([low, high]) => {
+    if (high! < low!) throw new SkyError('invalid_cutout', `White (${high}) is below black (${low}).`);
+    return Math.fround(high!) > Math.fround(low!) ? high! : low! + Math.max(1, Math.abs(low!) * 2 ** -20);
+  });
+  return { minimum: withMean(levels.map(([low]) => low!)), maximum: withMean(maximum) };
 }
 
-/** Of two bands: the green between them has the mean of what theirs have. */
 const withMean = (values: readonly number[]): readonly number[] =>
   values.length === 2 ? [values[0]!, (values[0]! + values[1]!) / 2, values[1]!] : values;
-const withMeans = (range: { minimum: readonly number[]; maximum: readonly number[] }) => ({
-  minimum: withMean(range.minimum),
-  maximum: withMean(range.maximum),
-});
 
 function meanPlane(one: FloatPlane, other: FloatPlane): FloatPlane {
   const data = one.data.slice();

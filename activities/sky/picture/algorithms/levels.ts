@@ -31,6 +31,7 @@ export function finiteSample(plane: FloatPlane, limit = maximumSample): Float32A
   let count = 0;
   for (let i = 0; i < data.length; i++) if (finite(data[i]!)) count++;
   const step = Math.max(1, Math.ceil(count / limit));
+  if (count === data.length && step === 1) return data.slice();
   const length = Math.ceil(count / step);
   const sample = data instanceof Float32Array ? new Float32Array(length) : new Float64Array(length);
   let seen = 0;

@@ -71,15 +71,16 @@ function fill(
     if (r - r !== 0) r = 0;
     if (g - g !== 0) g = 0;
     if (b - b !== 0) b = 0;
-    if (r < 0) below[0]++;
-    if (g < 0) below[1]++;
-    if (b < 0) below[2]++;
+    // No branches on noise, which processors cannot predict.
+    below[0] += Number(r < 0);
+    below[1] += Number(g < 0);
+    below[2] += Number(b < 0);
     const intensity = f(f(f(r + g) + b) / 3);
     if (!(intensity > 0)) continue;
     const factor = f(f(f(Math.asinh(f(intensity * soften))) * slope) / intensity);
-    r = r > 0 ? f(r * factor) : 0;
-    g = g > 0 ? f(g * factor) : 0;
-    b = b > 0 ? f(b * factor) : 0;
+    r = f(Math.max(r, 0) * factor);
+    g = f(Math.max(g, 0) * factor);
+    b = f(Math.max(b, 0) * factor);
     const most = Math.max(r, g, b);
     if (most > 1) {
       if (r > 1) above[0]++;

@@ -68,12 +68,12 @@ export function stiffPicture(
       mean = fround(mean + fround(Math.max(b, 0) * share));
       // Bands over white are cut off before their differences are taken.
       const most = plain ? 1 : fround(mean ** fround(1 - luminance));
-      if (r > 1) above[0]++;
-      if (g > 1) above[1]++;
-      if (b > 1) above[2]++;
-      if (r >= most) r = most;
-      if (g >= most) g = most;
-      if (b >= most) b = most;
+      above[0] += Number(r > 1);
+      above[1] += Number(g > 1);
+      above[2] += Number(b > 1);
+      r = Math.min(r, most);
+      g = Math.min(g, most);
+      b = Math.min(b, most);
       const level = plain ? mean : fround(mean ** luminance);
       if (mean > 1e-15) {
         out[at] = count(fround(fround(Math.max(fround(mean + third * (2 * r - g - b)), 0) / mean) * level));
@@ -102,7 +102,7 @@ function scaled(plane: FloatPlane, y: number, minimum: number, maximum: number, 
     if (value - value !== 0) row[x] = 0;
     else {
       row[x] = scale * value;
-      if (value < 0) below++;
+      below += Number(value < 0);
     }
   }
   return below;
