@@ -11,7 +11,7 @@ const SMALL_GAP = 64 * 1024;
 /** More ranges than this are made fewer by reading larger gaps, the smallest first… */
 const FEW = 2;
 /** …as long as these are no more bytes than this. */
-const LARGE_GAPS = 1536 * 1024;
+const LARGE_GAPS = 3 * 2 ** 20;
 /** Of a range that is made of several pieces. */
 const MAX_RANGE = 8 * 2 ** 20;
 

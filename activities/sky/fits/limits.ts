@@ -20,5 +20,5 @@ export const DEFAULT_LIMITS: FitsLimits = {
   pixels: 2 ** 36,
   boxPixels: 2 ** 27,
   tilePixels: 2 ** 26,
-  tileBytes: 2 ** 28,
+  tileBytes: 2 ** 27,
 };

@@ -66,7 +66,7 @@ export class TileDecoder {
         this.requireIntegers(where);
         const out = decodeHcompress(bytes, shape.width, shape.height, layout.smooth);
         if (out === undefined) throw corrupt(where, 'its stream is damaged');
-        return { values: clipped(out, layout, quantised), quantised };
+        return { values: quantised ? this.narrowed(out) : clipped(out, layout.bitpix), quantised };
       }
       case 'NOCOMPRESS':
         return { values: this.plain(bytes, quantised ? 32 : layout.bitpix, shape, where), quantised };
@@ -87,6 +87,12 @@ export class TileDecoder {
   private integers(count: number): Int32Array {
     if (this.scratch.length < count) this.scratch = new Int32Array(count);
     return this.scratch;
+  }
+
+  private narrowed(values: Float64Array): Int32Array {
+    const out = this.integers(values.length);
+    out.set(values);
+    return out;
   }
 
   private plain(bytes: Uint8Array, bitpix: Bitpix, shape: TileShape, where: string): Pixels {
@@ -125,8 +131,8 @@ function corrupt(where: string, why: string): SkyError {
 }
 
 /** A lossy transform may go beyond what pixels can be: they end there, as CFITSIO has it. */
-function clipped(values: Float64Array, { bitpix }: Layout, quantised: boolean): Float64Array {
-  if (quantised || bitpix >= 32 || bitpix < 0) return values;
+function clipped(values: Float64Array, bitpix: Bitpix): Float64Array {
+  if (bitpix >= 32 || bitpix < 0) return values;
   const [low, high] = bitpix === 8 ? [0, 255] : [-32768, 32767];
   for (let i = 0; i < values.length; i++) values[i] = Math.min(high, Math.max(low, values[i]!));
   return values;

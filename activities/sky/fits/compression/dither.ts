@@ -6,15 +6,15 @@ const ZERO = -2147483646;
 
 export type Dither = 'NO_DITHER' | 'SUBTRACTIVE_DITHER_1' | 'SUBTRACTIVE_DITHER_2';
 
-/** Park and Miller's generator from 1; single precision, as CFITSIO's table is. */
+/** Park and Miller's generator from 1; numbers of single precision, as CFITSIO's table has them, kept as doubles for speed. */
 const RANDOM = makeRandom();
 
-function makeRandom(): Float32Array {
-  const numbers = new Float32Array(COUNT);
+function makeRandom(): Float64Array {
+  const numbers = new Float64Array(COUNT);
   let seed = 1;
   for (let i = 0; i < COUNT; i++) {
     seed = (seed * 16807) % 2147483647;
-    numbers[i] = seed / 2147483647;
+    numbers[i] = Math.fround(seed / 2147483647);
   }
   return numbers;
 }
@@ -68,7 +68,7 @@ export interface Placement {
  * @param row of the table, from 0, with ZDITHER0 - 1 added: where the tile's random numbers begin
  */
 export function dequantise(
-  tile: ArrayLike<number>,
+  tile: Int32Array,
   place: Placement,
   quantisation: Quantisation,
   row: number,
@@ -92,7 +92,7 @@ export function dequantise(
 }
 
 function plainRow(
-  tile: ArrayLike<number>,
+  tile: Int32Array,
   from: number,
   count: number,
   { scale, zero, blank }: Quantisation,
@@ -105,27 +105,53 @@ function plainRow(
   }
 }
 
+const LEAST = -2147483648;
+
 function ditheredRow(
-  tile: ArrayLike<number>,
+  tile: Int32Array,
   from: number,
   count: number,
-  { scale, zero, blank, dither }: Quantisation,
+  quantisation: Quantisation,
   walk: Walk,
   out: Float32Array | Float64Array,
   to: number,
 ): void {
+  for (let done = 0; done < count; ) {
+    const some = Math.min(count - done, COUNT - walk.next);
+    ditheredRun(tile, from + done, some, quantisation, walk.next, out, to + done);
+    skip(walk, some);
+    done += some;
+  }
+}
+
+/** Pixels whose random numbers follow one another. */
+function ditheredRun(
+  tile: Int32Array,
+  from: number,
+  count: number,
+  { scale, zero, blank, dither }: Quantisation,
+  next: number,
+  out: Float32Array | Float64Array,
+  to: number,
+): void {
   const zeros = dither === 'SUBTRACTIVE_DITHER_2' ? ZERO : Number.NaN;
-  let { next } = walk;
+  // What stands for something else is among the smallest integers: one comparison keeps all others apart.
+  const special = Math.max(
+    dither === 'SUBTRACTIVE_DITHER_2' ? ZERO + 1 : LEAST,
+    Number.isNaN(blank) ? LEAST : blank + 1,
+  );
   for (let i = 0; i < count; i++) {
     const value = tile[from + i]!;
-    if (value === blank) out[to + i] = Number.NaN;
-    else if (value === zeros) out[to + i] = 0;
-    else out[to + i] = (value - RANDOM[next]! + 0.5) * scale + zero;
-    if (++next === COUNT) {
-      walk.next = next - 1;
-      skip(walk, 1);
-      next = walk.next;
+    if (value < special) {
+      if (value === blank) {
+        out[to + i] = Number.NaN;
+        continue;
+      }
+      if (value === zeros) {
+        out[to + i] = 0;
+        continue;
+      }
     }
+    out[to + i] = (value - RANDOM[next + i]! + 0.5) * scale + zero;
   }
-  walk.next = next;
 }

@@ -21,8 +21,8 @@ export interface Compressed {
   readonly table: TileTable;
 }
 
-/** Throws SkyError `invalid_fits`, `unsupported_fits`, `fits_too_large`. */
-export function describe(hdu: Hdu, window: Window, limits: FitsLimits): Compressed {
+/** @param window what is known of the table. Throws SkyError `invalid_fits`, `unsupported_fits`, `fits_too_large`. */
+export function describe(hdu: Hdu, window: Window | undefined, limits: FitsLimits): Compressed {
   const layout = layoutOf(hdu, limits);
   return { layout, header: restoreHeader(hdu.header, layout), table: new TileTable(layout, window) };
 }

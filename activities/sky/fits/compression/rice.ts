@@ -4,8 +4,14 @@
 export type BytePix = 1 | 2 | 4;
 
 /** Bits that say how many low bits a block has; the number that stands for uncoded values; bits of these. */
-const CODES = { 1: [3, 6, 8], 2: [4, 14, 16], 4: [5, 25, 32] } as const;
+const CODES = {
+  1: { fsBits: 3, fsMax: 6, rawBits: 8 },
+  2: { fsBits: 4, fsMax: 14, rawBits: 16 },
+  4: { fsBits: 5, fsMax: 25, rawBits: 32 },
+} as const;
 
+/** Longer streams have bits that no 32-bit integer counts. */
+const MAX_BYTES = 2 ** 27;
 /** Zero words behind the stream: what is read at most beyond its end before that is found out. */
 const PADDING = 4;
 
@@ -32,37 +38,13 @@ export class RiceDecoder {
    * @param blockSize BLOCKSIZE: pixels of a block
    */
   decode(bytes: Uint8Array, out: Int32Array, count: number, blockSize: number, bytePix: BytePix): boolean {
-    if (bytes.length < bytePix || count > out.length) return false;
-    const [fsBits, fsMax, rawBits] = CODES[bytePix];
-    let last = 0;
-    for (let i = 0; i < bytePix; i++) last = (last << 8) | bytes[i]!;
-    const words = this.load(bytes, bytePix);
+    if (bytes.length < bytePix || bytes.length > MAX_BYTES || count > out.length) return false;
+    let first = 0;
+    for (let i = 0; i < bytePix; i++) first = (first << 8) | bytes[i]!;
     const bits = (bytes.length - bytePix) * 8;
-    let at = 0;
-    for (let i = 0; i < count; ) {
-      const end = Math.min(count, i + blockSize);
-      if (at + fsBits > bits) return false;
-      const fs = (window(words, at) >>> (32 - fsBits)) - 1;
-      at += fsBits;
-      if (fs < 0) {
-        out.fill(last, i, end);
-        i = end;
-      } else if (fs >= fsMax) {
-        // 31 of 32 (or 15 of 16) is no number of low bits that there is: CFITSIO's reader does not look, its writer does not write it.
-        if (fs > fsMax || at + (end - i) * rawBits > bits) return false;
-        for (; i < end; i++) {
-          const diff = window(words, at) >>> (32 - rawBits);
-          at += rawBits;
-          last = (last + ((diff >>> 1) ^ -(diff & 1))) | 0;
-          out[i] = last;
-        }
-      } else {
-        at = decodeBlock(words, at, bits, out, i, end, fs, last);
-        if (at < 0) return false;
-        i = end;
-        last = out[end - 1]!;
-      }
-    }
+    const { fsBits, fsMax, rawBits } = CODES[bytePix];
+    if (!decodeBlocks(this.load(bytes, bytePix), bits, out, count, blockSize, first, fsBits, fsMax, rawBits))
+      return false;
     if (bytePix === 2) for (let i = 0; i < count; i++) out[i] = (out[i]! << 16) >> 16;
     else if (bytePix === 1) for (let i = 0; i < count; i++) out[i] = out[i]! & 0xff;
     return true;
@@ -72,51 +54,78 @@ export class RiceDecoder {
 /** 32 bits from the bit `at` on, the first the highest. */
 function window(words: Uint32Array, at: number): number {
   const word = at >>> 5;
-  const shift = at & 31;
-  // A shift by 32 is one by 0: in two steps it is not.
-  return (words[word]! << shift) | ((words[word + 1]! >>> 1) >>> (31 - shift));
+  // A shift by 32 is one by 0: in two steps it is not. `~at` is 31 less the shift, modulo 32.
+  return (words[word]! << at) | ((words[word + 1]! >>> 1) >>> ~at);
 }
 
-/** One block whose differences have `fs` low bits and the rest in unary; where it ends, or -1 where the stream does before. */
-function decodeBlock(
+/**
+ * All blocks of a stream; false where it ends before `count` pixels. In one function, of 32-bit integers alone (hence each `| 0`), with shifts that
+ * take their count modulo 32: here is where the time goes.
+ */
+function decodeBlocks(
   words: Uint32Array,
-  start: number,
   bits: number,
   out: Int32Array,
-  from: number,
-  to: number,
-  fs: number,
-  before: number,
-): number {
-  let at = start;
-  let last = before;
-  const low = 31 - fs;
-  for (let i = from; i < to; i++) {
-    const word = at >>> 5;
-    const shift = at & 31;
-    const bitsHere = (words[word]! << shift) | ((words[word + 1]! >>> 1) >>> (31 - shift));
-    const zeros = Math.clz32(bitsHere);
-    let diff: number;
-    if (zeros <= low) {
-      diff = (zeros << fs) | ((((bitsHere << zeros) << 1) >>> 1) >>> low);
-      at += zeros + 1 + fs;
-    } else {
-      // A long unary part: over the end of the window, or of several.
-      let all = 0;
-      let part = bitsHere;
-      while (part === 0) {
-        at += 32;
-        all += 32;
-        if (at >= bits) return -1;
-        part = window(words, at);
-      }
-      const rest = Math.clz32(part);
-      at += rest + 1;
-      diff = ((all + rest) << fs) | ((window(words, at) >>> 1) >>> low);
-      at += fs;
+  count: number,
+  blockSize: number,
+  first: number,
+  fsBits: number,
+  fsMax: number,
+  rawBits: number,
+): boolean {
+  let last = first | 0;
+  let at = 0;
+  for (let i = 0; i < count; ) {
+    const end = Math.min(count, i + blockSize) | 0;
+    if (at > bits - fsBits) return false;
+    const fs = ((window(words, at) >>> (32 - fsBits)) - 1) | 0;
+    at = (at + fsBits) | 0;
+    if (fs < 0) {
+      out.fill(last, i, end);
+      i = end;
+      continue;
     }
-    last = (last + ((diff >>> 1) ^ -(diff & 1))) | 0;
-    out[i] = last;
+    if (fs >= fsMax) {
+      // 31 of 32 (or 15 of 16) is no number of low bits that there is: CFITSIO's reader does not look, its writer does not write it.
+      if (fs > fsMax || at > bits - (end - i) * rawBits) return false;
+      for (; i < end; i = (i + 1) | 0) {
+        const diff = window(words, at) >>> (32 - rawBits);
+        at = (at + rawBits) | 0;
+        last = (last + ((diff >>> 1) ^ -(diff & 1))) | 0;
+        out[i] = last;
+      }
+      continue;
+    }
+    const low = (31 - fs) | 0;
+    const width = (fs + 1) | 0;
+    for (; i < end; i = (i + 1) | 0) {
+      const word = at >>> 5;
+      const ahead = (words[word]! << at) | ((words[word + 1]! >>> 1) >>> ~at);
+      const zeros = Math.clz32(ahead);
+      if (zeros > low) {
+        const all = countZeros(words, at, bits) | 0;
+        if (all < 0) return false;
+        const diff = (all << fs) | ((window(words, (at + all + 1) | 0) >>> 1) >>> low);
+        at = (at + all + width) | 0;
+        last = (last + ((diff >>> 1) ^ -(diff & 1))) | 0;
+        out[i] = last;
+        continue;
+      }
+      const diff = (zeros << fs) | ((((ahead << zeros) << 1) >>> 1) >>> low);
+      at = (at + zeros + width) | 0;
+      last = (last + ((diff >>> 1) ^ -(diff & 1))) | 0;
+      out[i] = last;
+    }
   }
-  return at > bits ? -1 : at;
+  return at <= bits;
+}
+
+/** Zeros before the next one of a unary part that may be longer than a window; -1 where the stream ends within it. */
+function countZeros(words: Uint32Array, start: number, bits: number): number {
+  let at = start;
+  for (; at < bits; at += 32) {
+    const ahead = window(words, at);
+    if (ahead !== 0) return at - start + Math.clz32(ahead);
+  }
+  return -1;
 }

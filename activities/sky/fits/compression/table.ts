@@ -39,10 +39,10 @@ export class TileTable {
   private used = false;
 
   /** @param window bytes of the file that are known already: the read for the header often has the first rows */
-  constructor(layout: Layout, window: Window) {
+  constructor(layout: Layout, window: Window | undefined) {
     this.layout = layout;
     this.pageRows = Math.max(1, Math.floor(PAGE_BYTES / layout.rowBytes));
-    this.keep(window.offset, window.bytes, new Map());
+    if (window !== undefined) this.keep(window.offset, window.bytes, new Map());
   }
 
   private pageRange(page: number): Range {

@@ -1,11 +1,12 @@
 import type { ByteSource } from '../../bytes/source.ts';
 import { SkyError } from '../../errors.ts';
 import { type Compressed, compressedImage, describe } from '../compression/image.ts';
+import { CARD_BYTES } from '../header/cards.ts';
 import { DEFAULT_LIMITS, type FitsLimits } from '../limits.ts';
 import { FitsCache } from './cache.ts';
 import type { FitsFile, FitsImage, Hdu } from './file.ts';
 import { plainImage } from './plain.ts';
-import { type Found, findHdu } from './walk.ts';
+import { findHdu, type Window } from './walk.ts';
 
 export interface OpenOptions {
   /** Default {@link DEFAULT_LIMITS}, each of them. */
@@ -18,8 +19,18 @@ export interface OpenOptions {
 
 /** What all opens of one file share. HDUs are only ever added. */
 interface Known {
-  readonly found: (Found & { compressed?: Compressed })[];
+  readonly found: KnownHdu[];
+  /** The read that the last header ended in: often the next one begins there. */
+  window: Window | undefined;
   whole: boolean;
+}
+
+interface KnownHdu {
+  readonly hdu: Hdu;
+  readonly next: number;
+  /** Of a compressed image that nobody asked for yet: what is known of its table. */
+  rows: Window | undefined;
+  compressed?: Compressed;
 }
 
 type Which = number | string | undefined;
@@ -28,6 +39,12 @@ function matches(hdu: Hdu, which: Which): boolean {
   if (typeof which === 'number') return hdu.index === which;
   if (typeof which === 'string') return hdu.name.toUpperCase() === which.toUpperCase();
   return hdu.kind === 'image' || hdu.kind === 'compressed';
+}
+
+/** What of a read lies behind the header, copied: the read need not stay in memory for it. */
+function tableIn({ offset, bytes }: Window, { dataOffset }: Hdu): Window {
+  const from = Math.max(offset, dataOffset);
+  return { offset: from, bytes: bytes.slice(from - offset) };
 }
 
 /** A header in memory takes about so many times its bytes in the file. */
@@ -40,7 +57,7 @@ async function walk(
   cache: FitsCache,
   signal: AbortSignal | undefined,
 ): Promise<Known> {
-  const known = cache.of<Known>(source, () => ({ found: [], whole: false }));
+  const known = cache.of<Known>(source, () => ({ found: [], window: undefined, whole: false }));
   for (let i = 0; ; i++) {
     const there = known.found[i];
     if (there !== undefined) {
@@ -51,14 +68,17 @@ async function walk(
     if (i >= limits.hdus) {
       throw new SkyError('fits_too_large', `${source.name} has more than ${limits.hdus} HDUs.`);
     }
-    const last = known.found[i - 1];
-    const next = await findHdu(source, i, last?.next ?? 0, last?.window, limits, signal);
+    const offset = known.found[i - 1]?.next ?? 0;
+    const found = await findHdu(source, i, offset, known.window, limits, signal);
     // Another open may have found it meanwhile.
     if (known.found.length === i) {
-      if (next === undefined) known.whole = true;
+      if (found === undefined) known.whole = true;
       else {
-        known.found.push(next);
-        cache.grow(source, next.hdu.header.cards.length * 80 * HEADER_COST + next.window.bytes.length);
+        const { hdu, next, window } = found;
+        const rows = hdu.kind === 'compressed' ? tableIn(window, hdu) : undefined;
+        known.found.push({ hdu, next, rows });
+        known.window = window;
+        cache.grow(source, hdu.header.cards.length * CARD_BYTES * HEADER_COST + (rows?.bytes.length ?? 0));
       }
     }
     i--;
@@ -104,10 +124,11 @@ async function open(
         const wanted = which === undefined ? 'image' : `HDU ${which}`;
         throw new SkyError('invalid_cutout', `${source.name} has no ${wanted}.`);
       }
-      const { hdu, window } = one;
+      const { hdu } = one;
       if (hdu.kind === 'image') return plainImage(source, hdu, limits);
       if (hdu.kind === 'compressed') {
-        one.compressed ??= describe(hdu, window, limits);
+        one.compressed ??= describe(hdu, one.rows, limits);
+        one.rows = undefined;
         return compressedImage(source, hdu, one.compressed, limits, (bytes) => cache.grow(source, bytes));
       }
       throw new SkyError('unsupported_fits', `${hdu.header.where} has no image.`);
