@@ -28,7 +28,8 @@ export {
   verifyChecksums,
 } from './fits/write/verify.ts';
 export * from './image/plane.ts';
-export { type TargetGrid, tangentTarget } from './mosaic/grid/target.ts';
+export { fitsTile, type TileImages } from './mosaic/fitsTile.ts';
+export { type TargetGrid, tangentLike, tangentTarget } from './mosaic/grid/target.ts';
 export {
   type Mosaic,
   type MosaicPlan,
