@@ -31,11 +31,6 @@ export function bitpixOf(pixels: Pixels): Bitpix {
   return types.find(([, type]) => pixels instanceof type)![0];
 }
 
-/** Zeros, or what was undefined: pixels of that BITPIX. */
-export function newPixels(bitpix: Bitpix, count: number): Pixels {
-  return new (types.find(([of]) => of === bitpix)![1])(count);
-}
-
 /** Copies pixels in the byte order of FITS into the start of `out`, of as many bytes at least. */
 export function toBigEndian(pixels: Pixels, out: Buffer): Buffer {
   const bytes = out.subarray(0, pixels.byteLength);

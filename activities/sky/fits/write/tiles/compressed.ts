@@ -3,10 +3,11 @@ import { gzipSync } from 'node:zlib';
 import { SkyError } from '../../../errors.ts';
 import type { Pixels } from '../../../image/plane.ts';
 import type { Card } from '../../card.ts';
+import { makePixels } from '../../read/plain.ts';
 import { ChecksumSum, checksumOf } from '../checksum.ts';
 import type { ImageSpec } from '../file.ts';
 import { blockLength, card, HeaderUnit } from '../header.ts';
-import { type ImageWriter, newPixels, type Place, RowCount, toBigEndian } from '../image.ts';
+import { type ImageWriter, type Place, RowCount, toBigEndian } from '../image.ts';
 import { writable } from '../plain.ts';
 import { type Dither, ditherSeed, quantize, quantizedBlank } from './quantize.ts';
 import { encodeRice, riceBlock, riceBound } from './rice.ts';
@@ -93,7 +94,7 @@ export class CompressedImage implements ImageWriter {
         continue;
       }
       const some = Math.min(height - this.#bandRows, rows - done);
-      this.#band ??= newPixels(bitpix, height * width);
+      this.#band ??= makePixels(bitpix, height * width);
       copy(pixels.subarray(done * width, (done + some) * width), this.#band, this.#bandRows * width);
       this.#bandRows += some;
       done += some;
