@@ -30,6 +30,8 @@ export const surveys = pgTable('surveys', {
   files: integer().notNull().default(0),
   /** Square degrees that an image covers. */
   area: doublePrecision().notNull().default(0),
+  /** Whether every file was verified as it is. */
+  verified: boolean().notNull().default(false),
   /** Files that could not be taken by the last run: how many, and the first hundred. */
   brokenCount: integer('broken_count').notNull().default(0),
   broken: jsonb().notNull().default([]).$type<BrokenFile[]>(),

@@ -9,6 +9,7 @@ export * from './kinds/analysis.ts';
 export * from './kinds/photo.ts';
 export * from './kinds/prediction.ts';
 export * from './kinds/prediction-batch.ts';
+export * from './kinds/survey.ts';
 export * from './kinds/video.ts';
 export * from './models/models.ts';
 export * from './models/registry.ts';

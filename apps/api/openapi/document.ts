@@ -19,6 +19,7 @@ const tags = [
   { name: 'Models', description: 'Which models there are, which are loaded, and what they are called by.' },
   { name: 'Predictions', description: 'One picture, one answer, recorded before it is given.' },
   { name: 'Inference', description: 'The same as the Open Inference Protocol (KServe, Triton) has it.' },
+  { name: 'Cutouts', description: 'Sky surveys, and what is cut out of them.' },
   { name: 'Uploads', description: 'Large files, straight to the object store.' },
   { name: 'Jobs', description: 'What all kinds of jobs have in common.' },
   { name: 'Status', description: 'Whether the service can serve, and how it does.' },

@@ -1,0 +1,1 @@
+ALTER TABLE "surveys" ADD COLUMN "verified" boolean DEFAULT false NOT NULL;

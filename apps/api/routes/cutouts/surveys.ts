@@ -1,0 +1,91 @@
+/** The sky surveys there are. */
+import { ProblemError, type SurveyDocument, surveyDocument, surveyList } from '@darkroom/contract';
+import { mayRead } from '@darkroom/sky/survey/definition/access.ts';
+import { planeNames } from '@darkroom/sky/survey/definition/definition.ts';
+import { getSurvey, listSurveys, type Survey } from '@darkroom/sky/survey/records/surveys.ts';
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Actor, Api } from '../../context.ts';
+import { problems } from '../../openapi/describe.ts';
+
+const tags = ['Cutouts'];
+
+const listRoute = createRoute({
+  method: 'get',
+  path: '/v1/surveys',
+  operationId: 'listSurveys',
+  tags,
+  summary: 'Sky surveys that there are',
+  description:
+    'Each with its bands, planes and limits, a place to begin with, and whether you may read it. Operators add surveys with `npm run survey -- index`.',
+  responses: {
+    200: { description: 'The surveys, by name.', content: { 'application/json': { schema: surveyList } } },
+    ...problems(),
+  },
+});
+
+const getRoute = createRoute({
+  method: 'get',
+  path: '/v1/surveys/{name}',
+  operationId: 'getSurvey',
+  tags,
+  summary: 'One sky survey',
+  request: {
+    params: z.object({
+      name: z
+        .string()
+        .min(1)
+        .max(64)
+        .meta({ description: 'Its name.', example: 'sample-coadd', param: { name: 'name', in: 'path' } }),
+    }),
+  },
+  responses: {
+    200: { description: 'The survey.', content: { 'application/json': { schema: surveyDocument } } },
+    ...problems('not_found', 'validation_failed'),
+  },
+});
+
+/** Registers the routes. */
+export function registerSurveys(api: Api): void {
+  api.openapi(listRoute, async (c) => {
+    const all = await listSurveys(c.var.deps.records.db);
+    return c.json({ surveys: all.map((survey) => documentOf(survey, c.var.caller)) }, 200);
+  });
+
+  api.openapi(getRoute, async (c) => {
+    const { name } = c.req.valid('param');
+    const survey = await getSurvey(c.var.deps.records.db, name);
+    if (survey === undefined)
+      throw new ProblemError('not_found', `There is no survey ${name}. GET /v1/surveys lists all.`);
+    return c.json(documentOf(survey, c.var.caller), 200);
+  });
+}
+
+function documentOf(survey: Survey, caller: Actor): SurveyDocument {
+  const { definition } = survey;
+  const { name, title, release, bands, planes, limits, defaults, mask, example, credit } = definition;
+  return {
+    name,
+    title,
+    release,
+    state: survey.state,
+    readable: mayRead(definition, caller),
+    bands: bands.map((band) => ({
+      name: band.name,
+      wavelength: band.wavelength,
+      zeropoint: band.zeropoint ?? null,
+      unit: band.unit ?? planes.image.unit ?? definition.unit ?? null,
+    })),
+    planes: planeNames.filter((plane) => planes[plane] !== undefined),
+    formats: ['fits', 'png'],
+    limits,
+    defaults: { size: defaults.size, bands: defaults.bands ?? null, algorithm: defaults.algorithm },
+    mask: mask?.bad ?? null,
+    example,
+    area: survey.area,
+    tiles: survey.tiles,
+    verified: survey.verified,
+    indexedAt: survey.indexedAt?.toISOString() ?? null,
+    credit,
+    licence: definition.licence ?? null,
+  };
+}
