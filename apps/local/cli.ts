@@ -8,7 +8,7 @@ export interface Command {
   run(args: readonly string[]): Promise<number>;
 }
 
-const names = ['demo', 'start', 'test', 'key', 'sweep', 'model', 'bench'] as const;
+const names = ['demo', 'start', 'test', 'key', 'sweep', 'model', 'survey', 'bench'] as const;
 const overview = `Darkroom runs durable imaging jobs.
 
   npm run demo              bring everything up, analyse the sample photos, show what was found, stop
@@ -17,6 +17,8 @@ const overview = `Darkroom runs durable imaging jobs.
   npm run key -- <action>   make, list and revoke keys of the API
   npm run sweep -- ...      tell the sweep what only an operator knows
   npm run model -- compare  show where the numbers of a Python pipeline and ours part
+  npm run survey -- <action>
+                            index, list and remove sky surveys
   npm run bench -- <name>   measure
 
 Each tells more with --help, as in: npm start -- --help`;
@@ -35,6 +37,8 @@ async function load(name: (typeof names)[number]): Promise<Command> {
       return (await import('./commands/sweep.ts')).sweep;
     case 'model':
       return (await import('./commands/model.ts')).model;
+    case 'survey':
+      return (await import('./commands/survey.ts')).survey;
     case 'bench':
       return (await import('./commands/bench.ts')).bench;
   }

@@ -3,11 +3,11 @@ import { cellArea, cellCentre, cellsOfPolygon, finestOrder } from './healpix.ts'
 import { areaOf, contains, type SphericalPolygon } from './polygon.ts';
 
 /** Cells that are counted at most, about. */
-const mostCells = 2 ** 18;
+const mostCells = 2 ** 16;
 
 /**
  * Square degrees that are covered by one polygon at least: HEALPix cells are counted whose centres are, of an order at which there are some
- * hundred thousand. Off by about the square root of the cells on the border: by 0.1 % for one tile, by less for many.
+ * ten thousand. Off by about the square root of the cells on the border: by 0.1 % for one tile, by less for many.
  */
 export function coveredArea(polygons: readonly SphericalPolygon[]): number {
   const together = polygons.reduce((sum, polygon) => sum + areaOf(polygon), 0);

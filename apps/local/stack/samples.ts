@@ -86,7 +86,7 @@ export async function putSamples(s3: Stack['s3']): Promise<void> {
   }
 }
 
-function connect(s3: Stack['s3'], bucket: string) {
+export function connect(s3: Stack['s3'], bucket: string) {
   const { endpoint, region, accessKeyId, secretAccessKey } = s3;
   const given = accessKeyId === process.env.AWS_ACCESS_KEY_ID;
   return createStorage({

@@ -25,6 +25,7 @@ import { ownKey, tellLostRuns, whyNoModel } from './own-rows.ts';
 import { describeStack, makePlan, type Plan } from './plan.ts';
 import { runToEnd } from './run.ts';
 import { ensureBuckets, putSamples } from './samples.ts';
+import { makeSkySamples, putSkySamples } from './sky.ts';
 import { applicationSpec, logOf, postgresSpec, s3Spec, temporalSpec } from './specs.ts';
 
 export interface StackOptions {
@@ -145,17 +146,35 @@ export class Supervisor {
     return !env.DATABASE_URL || this.#options.prepare === true;
   }
 
+  /** Whether the buckets are the stack's to fill. */
+  #fills({ s3 }: Plan): boolean {
+    return s3.kind !== 'address' || this.#options.prepare === true;
+  }
+
+  /** Makes the sky surveys of samples while the servers start, and indexes them once they have. */
+  async #fillSky({ cache, home }: Layout, servers: readonly Promise<unknown>[]): Promise<void> {
+    const made = await this.#timings.measure('sky samples', () => makeSkySamples(cache));
+    // What fails there is told there.
+    if ((await Promise.allSettled(servers)).some(({ status }) => status === 'rejected')) return;
+    await this.#timings.measure('sky surveys', () => putSkySamples(made, this.#running, home));
+  }
+
   /** Each server with what needs it alone, side by side: a program that is still to be had holds up no other. */
   async #startServers(plan: Plan, environment: Readonly<Record<string, string>>): Promise<void> {
     const { layout } = plan;
     const isWhole = this.#options.parts === 'all';
     const timed = (name: string, work: () => Promise<unknown>) => this.#timings.measure(name, work);
+    const tables = timed('Postgres', () => this.#startPostgres(plan)).then(() =>
+      isWhole ? timed('tables', () => this.#makeTables(plan, environment)) : undefined,
+    );
+    const buckets = this.#startS3(plan);
     await all([
-      timed('Postgres', () => this.#startPostgres(plan)).then(() =>
-        isWhole ? timed('tables', () => this.#makeTables(plan, environment)) : undefined,
-      ),
-      this.#startS3(plan),
+      tables,
+      buckets,
       this.#startTemporal(plan),
+      ...(isWhole && this.#prepares(plan) && this.#fills(plan)
+        ? [this.#fillSky(layout, [tables, buckets])]
+        : []),
       ...(isWhole
         ? [
             timed('model', () => ensureDefaultModel(layout.models, (line) => this.#terminal.say(line))),
@@ -186,7 +205,7 @@ export class Supervisor {
       );
       await this.#timings.measure('S3', () => this.#run(s3Spec(plan, program)));
       origins = corsOrigins(env.CORS_ORIGINS);
-    } else if (!this.#options.prepare) return;
+    } else if (!this.#fills(plan)) return;
     await this.#timings.measure('buckets and samples', async () => {
       await ensureBuckets(this.#running.s3, origins);
       if (this.#options.parts === 'all') await putSamples(this.#running.s3);

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { type Document, parseDocument } from 'yaml';
+import { type Document, parseDocument, stringify } from 'yaml';
 import type { z } from 'zod';
 import { type SurveyDefinition, surveyDefinition } from './definition.ts';
 
@@ -49,6 +49,9 @@ function linesOf(issue: z.core.$ZodIssue): string[] {
     `${key(issue.path)}: ${isMissing && !issue.message.startsWith('give') ? 'is missing' : issue.message}`,
   ];
 }
+
+/** The YAML file of a definition. */
+export const surveyYaml = (definition: SurveyDefinition): string => stringify(definition);
 
 /** SHA-256 of what a definition says, whatever its file looks like. */
 export const digestOf = (definition: SurveyDefinition): string =>

@@ -6,6 +6,7 @@ import type { BrokenFile } from '../../schema.ts';
 import { coveredArea } from '../../sphere/area.ts';
 import { verifyFile } from '../checked/verify.ts';
 import type { SurveyDefinition } from '../definition/definition.ts';
+import { getSurvey } from '../records/surveys.ts';
 import { footprintsOf } from '../records/tiles.ts';
 import {
   beginIndex,
@@ -106,7 +107,9 @@ export async function indexSurvey(definition: SurveyDefinition, options: IndexOp
     run,
     gone.map(({ id }) => id),
   );
-  const area = coveredArea(await footprintsOf(db, definition.name));
+  const before = await getSurvey(db, definition.name);
+  const isAsBefore = work.length === 0 && gone.length === 0 && before?.state === 'ready';
+  const area = isAsBefore ? before.area : coveredArea(await footprintsOf(db, definition.name));
   const broken = [...doubled, ...taken.broken];
   const counts = await endIndex(db, run, { definition, area, broken });
   return {
