@@ -17,6 +17,7 @@ const names = [
   'docs/operation.md',
   'docs/predictions.md',
   'docs/servers.md',
+  'docs/surveys.md',
 ];
 const pages = await Promise.all(
   names.map(async (name) => ({ name, text: await readFile(join(repository, name), 'utf8') })),
