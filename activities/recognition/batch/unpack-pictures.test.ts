@@ -52,7 +52,7 @@ it('leaves nothing in the ledger of an archive that is refused whole, and refuse
     expect(await needed()).toEqual([]);
     expect((await getCheckpoint(db, jobId, 'read'))?.found ?? 0).toBe(0);
   }
-}, 60_000);
+});
 
 it('goes on with a tar at the place that the turn before has reached, and knows the names of what it took', async () => {
   const { records, storage, deps } = frame;
@@ -102,7 +102,7 @@ it('goes on with a tar at the place that the turn before has reached, and knows 
   expect(await items()).toEqual(all);
   expect(begun.length).toBeGreaterThan(0);
   expect(Math.min(...begun)).toBe(6 << 20);
-}, 60_000);
+});
 
 it('keeps a name that was refused as Postgres takes it', () => {
   expect(shownName('a\0b\n.jpg')).toBe('a\ufffdb\ufffd.jpg');

@@ -1,7 +1,7 @@
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { defaultModelOptions, limits, seeingModel, temporaryFolder } from '../testing/models.ts';
+import { defaultModelOptions, keepsCode, limits, seeingModel, temporaryFolder } from '../testing/models.ts';
 import { sample } from '../testing/samples.ts';
 import type { RecogniserConfig } from './build.ts';
 import { ModelLanes, type PlacedModel } from './lanes.ts';
@@ -17,7 +17,7 @@ const config = async (modelPath: string, more = {}): Promise<RecogniserConfig> =
     seconds: 60,
     ...more,
   },
-  lane: { sandbox: 'auto' },
+  lane: keepsCode,
 });
 const placed = async (path: string): Promise<PlacedModel> => new OwnModel(await config(path)).look();
 

@@ -3,6 +3,7 @@ import { classifyPhoto } from '../classify.ts';
 import { requireClassifier } from '../model/understanding/understand.ts';
 import {
   defaultModelOptions,
+  keepsCode,
   limits,
   madeClassifier,
   openAnyFile,
@@ -22,7 +23,7 @@ const config = async ({
 }: Partial<RecogniserConfig['recognition']> = {}): Promise<PredictionsConfig> => ({
   recognition: { ...(await defaultModelOptions()), lanes: 1, memoryBytes: 2e9, seconds: 60, ...recognition },
   predictions: { modelPath },
-  lane: { sandbox: 'auto' },
+  lane: keepsCode,
 });
 const photo = (name: string, bytes = sample(name)) => ({ name, bytes });
 

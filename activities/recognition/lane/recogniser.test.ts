@@ -7,13 +7,20 @@ import { analyse } from '../analyse.ts';
 import { analyseFrame } from '../analyse-frame.ts';
 import type { Model } from '../model/session.ts';
 import { fit } from '../picture/fit.ts';
-import { constantModel, defaultModel, defaultModelOptions, limits, tensor } from '../testing/models.ts';
+import {
+  constantModel,
+  defaultModel,
+  defaultModelOptions,
+  keepsCode,
+  limits,
+  tensor,
+} from '../testing/models.ts';
 import { sample } from '../testing/samples.ts';
 import { openRecogniser, type Recogniser, type RecogniserConfig } from './recogniser.ts';
 
 const config = async (modelPath?: string): Promise<RecogniserConfig> => ({
   recognition: { ...(await defaultModelOptions()), modelPath, lanes: 1, memoryBytes: 2e9, seconds: 60 },
-  lane: { sandbox: 'auto' },
+  lane: keepsCode,
 });
 let model: Model;
 let recogniser: Recogniser;

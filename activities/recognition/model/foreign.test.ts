@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openRecogniser } from '../lane/recogniser.ts';
-import { defaultModelOptions, openFile, temporaryFolder } from '../testing/models.ts';
+import { defaultModelOptions, keepsCode, openFile, temporaryFolder } from '../testing/models.ts';
 
 /** As `torch.save` and Keras leave them, of which only names count: local headers, then the directory. */
 const archive = (...names: string[]) =>
@@ -55,7 +55,7 @@ it('a folder is refused with what to take of it, in a lane too', async () => {
     memoryBytes: 2e9,
     seconds: 60,
   };
-  const recogniser = openRecogniser({ recognition, lane: { sandbox: 'auto' } });
+  const recogniser = openRecogniser({ recognition, lane: keepsCode });
   try {
     await expect(recogniser.model()).rejects.toMatchObject(refused(/--saved-model exported --output/));
   } finally {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { ModelLanes } from '../lane/lanes.ts';
-import { defaultModelOptions, limits } from '../testing/models.ts';
+import { defaultModelOptions, keepsCode, limits } from '../testing/models.ts';
 import { predictorIn } from './predictor.ts';
 
 it('a prediction that nobody waits for any more does not wait for its model to come', async () => {
@@ -8,7 +8,7 @@ it('a prediction that nobody waits for any more does not wait for its model to c
   const asked = Promise.withResolvers<void>();
   const come = Promise.withResolvers<never>();
   const lanes = new ModelLanes(
-    { recognition, lane: { sandbox: 'auto' } },
+    { recognition, lane: keepsCode },
     {
       fetch: () => {
         asked.resolve();

@@ -2,7 +2,7 @@ import { createLogger } from '@darkroom/platform';
 import { expect, it } from 'vitest';
 import { ModelLanes } from '../lane/lanes.ts';
 import { recogniserIn } from '../lane/recogniser.ts';
-import { defaultModelOptions, limits, seeingModel } from '../testing/models.ts';
+import { defaultModelOptions, keepsCode, limits, seeingModel } from '../testing/models.ts';
 import { sample } from '../testing/samples.ts';
 import { HeldVersions } from './held.ts';
 
@@ -14,7 +14,7 @@ async function house(modelPath: string) {
     memoryBytes: 2e9,
     seconds: 60,
   };
-  const models = new ModelLanes({ recognition, lane: { sandbox: 'auto' } });
+  const models = new ModelLanes({ recognition, lane: keepsCode });
   const clock = { now: 0 };
   const held = new HeldVersions({
     models,

@@ -25,6 +25,7 @@ import { recogniserIn } from '../lane/recogniser.ts';
 import {
   constantModel,
   defaultModelOptions,
+  keepsCode,
   limits,
   madeClassifier,
   seeingModel,
@@ -56,7 +57,7 @@ beforeEach(
 
 const config = async (modelPath: string): Promise<RecogniserConfig> => ({
   recognition: { ...(await defaultModelOptions()), modelPath, lanes: 1, memoryBytes: 2e9, seconds: 60 },
-  lane: { sandbox: 'auto' },
+  lane: keepsCode,
 });
 
 const ends: (() => Promise<void>)[] = [];

@@ -16,6 +16,9 @@ const home = process.env.DARKROOM_HOME ?? join(import.meta.dirname, '../../../.d
 
 const modelsDir = join(home, 'models');
 
+/** How lanes are held; what is compiled for them lies where lanes of stacks of tests have it, as to compile it is most of a lane's start. */
+export const keepsCode = { sandbox: 'auto', codeFolder: join(home, 'test', 'lanes-compiled') } as const;
+
 /** The default detector, made when it is not there. */
 export async function defaultModelOptions(): Promise<ModelOptions> {
   await ensureDefaultModel(modelsDir);
