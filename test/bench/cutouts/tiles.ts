@@ -1,0 +1,122 @@
+/** Tiles as a survey of the whole sky has them: noise and stars, as RICE_1 with dither, kept in a folder for the next run. */
+import { existsSync } from 'node:fs';
+import { mkdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Card, FileSink, FitsWriter, realCard } from '@darkroom/sky';
+import { homeFolder } from '../../../apps/local/home/layout.ts';
+
+/** Tiles of compression: a row of the image, or 100 × 100 pixels. */
+export const shapes = ['rows', 'squares'] as const;
+export type Shape = (typeof shapes)[number];
+
+/** Changes with what is drawn: tiles of another version are made anew. */
+const version = 1;
+const arcsec = 0.263;
+const noise = 5;
+const sky = 20;
+/** Pixels from the middle of a star on that are drawn. */
+const reach = 12;
+
+/** `count` tiles of `size` × `size` pixels, made where they are not there yet. `made` is told of each. Returns their paths. */
+export async function tilesOf(
+  shape: Shape,
+  count: number,
+  size: number,
+  made: (path: string) => void,
+): Promise<string[]> {
+  const folder = join(homeFolder(), 'bench-tiles', `${shape}-${size}-${version}`);
+  await mkdir(folder, { recursive: true });
+  const paths: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const path = join(folder, `tile-${String(i).padStart(3, '0')}.fits.fz`);
+    paths.push(path);
+    if (existsSync(path)) continue;
+    // What is half-made has another name.
+    draw(`${path}.part`, shape, i, size);
+    await rename(`${path}.part`, path);
+    made(path);
+  }
+  return paths;
+}
+
+function draw(path: string, shape: Shape, number: number, size: number): void {
+  using sink = new FileSink(path);
+  const file = new FitsWriter(sink);
+  const image = file.image({
+    width: size,
+    height: size,
+    bitpix: -32,
+    cards: cardsOf(number, size),
+    compress: {
+      seed: (number % 10_000) + 1,
+      ...(shape === 'squares' && { tile: { width: 100, height: 100 } }),
+    },
+  });
+  const random = randomOf(number + 1);
+  const pool = normal(random, (1 << 20) + size);
+  const stars = Array.from({ length: Math.round((size * size) / 5000) }, () => ({
+    x: random() * size,
+    y: random() * size,
+    peak: 10 ** (1 + 3 * random()),
+  })).sort((a, b) => a.y - b.y);
+  const row = new Float32Array(size);
+  let first = 0;
+  for (let y = 0; y < size; y++) {
+    // Each row begins elsewhere in the noise: as good as fresh for a compressor of rows, and a hundredth of the work.
+    const start = Math.floor(random() * (1 << 20));
+    for (let x = 0; x < size; x++) row[x] = pool[start + x]!;
+    while (first < stars.length && stars[first]!.y < y - reach) first++;
+    for (let i = first; i < stars.length && stars[i]!.y <= y + reach; i++) addStar(row, y, stars[i]!);
+    image.rows(row);
+  }
+  image.end();
+}
+
+function addStar(row: Float32Array, y: number, star: { x: number; y: number; peak: number }): void {
+  const from = Math.max(0, Math.ceil(star.x - reach));
+  const to = Math.min(row.length - 1, Math.floor(star.x + reach));
+  for (let x = from; x <= to; x++) {
+    row[x] = row[x]! + star.peak * Math.exp(-((x - star.x) ** 2 + (y - star.y) ** 2) / 8);
+  }
+}
+
+/** A grid about a point of its own, north up. */
+function cardsOf(number: number, size: number): Card[] {
+  const text = (keyword: string, value: string): Card => ({ keyword, value, comment: '' });
+  return [
+    text('EXTNAME', 'SCI'),
+    text('BUNIT', 'nJy'),
+    text('CTYPE1', 'RA---TAN'),
+    text('CTYPE2', 'DEC--TAN'),
+    realCard('CRVAL1', 10 + 0.7 * number),
+    realCard('CRVAL2', -30),
+    realCard('CRPIX1', (size + 1) / 2),
+    realCard('CRPIX2', (size + 1) / 2),
+    realCard('CD1_1', -arcsec / 3600),
+    realCard('CD1_2', 0),
+    realCard('CD2_1', 0),
+    realCard('CD2_2', arcsec / 3600),
+    text('RADESYS', 'ICRS'),
+    text('BAND', 'r'),
+  ];
+}
+
+/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
+export function randomOf(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Noise about the sky's brightness: Box and Muller's. */
+function normal(random: () => number, count: number): Float32Array {
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i++) {
+    values[i] = sky + noise * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  }
+  return values;
+}
