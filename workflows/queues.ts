@@ -6,10 +6,12 @@ import type { MediaActivities } from '@darkroom/media/activities.ts';
 import type { BatchActivities } from '@darkroom/recognition/batch/activities.ts';
 import type { RecognitionActivities } from '@darkroom/recognition/jobs/activities.ts';
 import type { PredictionActivities } from '@darkroom/recognition/predict/activities.ts';
+import type { CutoutActivities } from '@darkroom/sky/realtime/activities.ts';
 
 export interface QueueActivities extends Record<(typeof queues)[keyof typeof queues], object> {
   light: FrameActivities & MaintenanceActivities;
   recognition: RecognitionActivities & BatchActivities;
   media: MediaActivities;
   interactive: PredictionActivities;
+  'sky-realtime': CutoutActivities;
 }

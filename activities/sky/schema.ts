@@ -15,6 +15,8 @@ import {
 } from 'drizzle-orm/pg-core';
 import type { PlaneName, SurveyDefinition } from './survey/definition/definition.ts';
 
+export * from './realtime/schema.ts';
+
 /** Surveys as they were last indexed: requests read the definition from here, on every machine. */
 export const surveys = pgTable('surveys', {
   name: text().primaryKey(),

@@ -84,6 +84,7 @@ export function problemBody(
     ...problem.problem,
     instance: request.instance,
     ...(problem.errors !== undefined && { errors: problem.errors }),
+    ...(problem.suggestion !== undefined && { suggestion: problem.suggestion }),
     ...(request.traceId !== undefined && { traceId: request.traceId }),
   };
 }

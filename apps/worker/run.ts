@@ -20,6 +20,7 @@ import { createStorage } from '@darkroom/storage';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { cachedBundle } from './bundle.ts';
+import { cutoutUpkeep } from './cutouts.ts';
 import { modelUpkeep } from './models.ts';
 import { predictionUpkeep } from './predictions.ts';
 import { checkSandbox, tellOfSandbox } from './sandbox.ts';
@@ -79,6 +80,7 @@ export async function runWorker({
     predictionUpkeep({ records, storage, config }),
     modelUpkeep({ records, storage }),
     estimatesUpkeep(records),
+    cutoutUpkeep({ records, storage, config }),
   ];
   const dispatch = createDispatch({ records, storage, config, logger, telemetry, kinds, estimates, upkeep });
   const connection = await connect(config, logger);

@@ -1,4 +1,5 @@
 /** The workers of a process: one for each queue it serves, with that queue's activities only. */
+import { availableParallelism } from 'node:os';
 import {
   type Call,
   notTaken,
@@ -115,6 +116,17 @@ export const queueDefinitions: {
       const { forPredictions, holdingOf } = await import('@darkroom/recognition/lane/predictions.ts');
       return holdingOf(forPredictions(config));
     },
+  },
+  [queues.skyRealtime]: {
+    activities: async (deps) => {
+      const [{ cutoutActivities }, { makeFileOver }] = await Promise.all([
+        import('@darkroom/sky/realtime/activities.ts'),
+        import('@darkroom/sky/realtime/tiles.ts'),
+      ]);
+      return cutoutActivities({ ...deps, make: makeFileOver(deps) });
+    },
+    // One reads while another decodes.
+    slots: () => Math.max(2, availableParallelism()),
   },
 };
 

@@ -248,6 +248,18 @@ function configOf(env: Environment) {
       /** Undefined: kept until deleted. */
       retentionDays: env.RETENTION_PREDICTION_DAYS,
     },
+    cutouts: {
+      deadlineSeconds: env.CUTOUT_DEADLINE_SECONDS,
+      /** Under way in one API process. */
+      queue: env.CUTOUT_QUEUE,
+      keptSeconds: 60 * env.CUTOUT_KEPT_MINUTES,
+      /** Of all bands and planes of one cutout together. */
+      pixels: env.LIMIT_CUTOUT_PIXELS,
+      /** Of one file. */
+      bytes: env.LIMIT_CUTOUT_BYTES,
+      cacheBytes: env.CUTOUT_CACHE_BYTES,
+      requestDays: env.RETENTION_CUTOUT_REQUEST_DAYS,
+    },
     client: { idleSeconds: env.CLIENT_IDLE_SECONDS, trustedProxies: env.API_TRUSTED_PROXIES },
     recognition: {
       modelPath: env.RECOGNITION_MODEL_PATH ?? env.MODEL_PATH,

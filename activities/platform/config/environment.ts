@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { api } from './variables/api.ts';
+import { cutouts } from './variables/cutouts.ts';
 import { lane, limits, media, program, recognition, sky } from './variables/imaging.ts';
 import { jobs } from './variables/jobs.ts';
 import { predictions } from './variables/predictions.ts';
@@ -21,6 +22,7 @@ export const sections = {
   Limits: limits,
   'What one caller may take': quotas,
   Predictions: predictions,
+  'Cutouts of sky surveys': cutouts,
   Recognition: recognition,
   'Videos and what FFmpeg reads': media,
   'Sky surveys': sky,
@@ -40,6 +42,7 @@ export const environment = z.object({
   ...limits,
   ...quotas,
   ...predictions,
+  ...cutouts,
   ...recognition,
   ...media,
   ...sky,

@@ -73,6 +73,8 @@ export const queues = {
   media: 'media',
   /** What somebody waits for with the connection open: predictions. */
   interactive: 'interactive',
+  /** Likewise: cutouts of sky surveys, by the workers that have tiles open. */
+  skyRealtime: 'sky-realtime',
 } as const;
 
 /** The queue of one worker, beside one that it serves: for the groups which it has open. */

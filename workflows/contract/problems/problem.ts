@@ -10,6 +10,7 @@ import { ofFiles } from './files.ts';
 import { ofJobs } from './jobs.ts';
 import { ofModels } from './models.ts';
 import { ofRequests } from './requests.ts';
+import { ofSky } from './sky.ts';
 
 export type { Fault, ProblemKind } from './fault.ts';
 
@@ -17,6 +18,7 @@ export const problemKinds = {
   ...ofRequests,
   ...ofFiles,
   ...ofModels,
+  ...ofSky,
   ...ofJobs,
 } as const satisfies Record<string, ProblemKind>;
 
@@ -50,6 +52,10 @@ export const problemDocument = problemRecord
     status: z.int(),
     instance: z.string().optional(),
     errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+    suggestion: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .meta({ description: 'What would be taken instead, ready to be sent.' }),
     traceId: z.string().optional(),
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem details.' });
@@ -67,11 +73,16 @@ export function problemOf(code: ProblemCode, detail: string): ProblemRecord {
  */
 export const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '');
 
+/** Fields of JSON, by name. */
+export type Suggestion = NonNullable<ProblemDocument['suggestion']>;
+
 /** An error that carries a problem; what any layer throws when it knows what is wrong. */
 export class ProblemError extends Error {
   override readonly name = 'ProblemError';
   readonly code: ProblemCode;
   readonly errors: { pointer: string; detail: string }[] | undefined;
+  /** What would be taken instead. */
+  readonly suggestion: Suggestion | undefined;
   /** After how many seconds the same may be tried again, where that is known. */
   readonly retryAfterSeconds: number | undefined;
 
@@ -81,6 +92,7 @@ export class ProblemError extends Error {
     options?: {
       cause?: unknown;
       errors?: { pointer: string; detail: string }[];
+      suggestion?: Suggestion | undefined;
       retryAfterSeconds?: number;
     },
   ) {
@@ -91,6 +103,7 @@ export class ProblemError extends Error {
     Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.errors = options?.errors;
+    this.suggestion = options?.suggestion;
     this.retryAfterSeconds = options?.retryAfterSeconds;
   }
 

@@ -1,0 +1,61 @@
+/** The activity of cutouts that somebody waits for: tiles out of the store by ranges, the file into it, its row. */
+import { type CutoutTimings, cutoutAttempts, ProblemError } from '@darkroom/contract';
+import { unitAttempt } from '@darkroom/frame';
+import { failpoint } from '@darkroom/platform';
+import type { Records } from '@darkroom/records';
+import type { Storage } from '@darkroom/storage';
+import { activityInfo, cancellationSignal } from '@temporalio/activity';
+import { cutoutCall } from './call.ts';
+import { cutoutKey, finishFile, makesFile } from './files.ts';
+import { lastingProblem } from './problems.ts';
+import type { MakeFile } from './tiles.ts';
+
+export interface CutoutDeps {
+  readonly records: Pick<Records, 'db'>;
+  readonly storage: Pick<Storage, 'putBytes'>;
+  readonly make: MakeFile;
+}
+
+/** What is handed over is made though somebody waits no longer, for whoever asks again; not what stood in the queue for so much longer. */
+const patience = 6;
+
+export type CutoutActivities = ReturnType<typeof cutoutActivities>;
+
+export function cutoutActivities({ records: { db }, storage, make }: CutoutDeps) {
+  return {
+    async makeCutout(given: unknown): Promise<void> {
+      const call = cutoutCall.parse(given);
+      const signal = cancellationSignal();
+      // An attempt before this one has come to its end, or others took it over.
+      if (!(await makesFile(db, call.digest, call.unit))) return;
+      const { scheduledTimestampMs } = activityInfo();
+      const timings: CutoutTimings = { queue: Math.max(0, Date.now() - scheduledTimestampMs) };
+      const fail = (problem: ProblemError): Promise<void> =>
+        finishFile(db, call, { problem: problem.problem, timings });
+      if ((timings.queue ?? 0) > patience * call.leftMs)
+        return fail(
+          new ProblemError('deadline_exceeded', 'It was not begun: nobody waited for it any more.'),
+        );
+      try {
+        const made = await make(call, signal);
+        Object.assign(timings, made.timings);
+        await failpoint('cutout.before-put', call.unit);
+        const began = performance.now();
+        if (!(await makesFile(db, call.digest, call.unit))) return;
+        await storage.putBytes(cutoutKey(call.unit), made.file, { contentType: made.contentType, signal });
+        timings.write = (timings.write ?? 0) + performance.now() - began;
+        await failpoint('cutout.before-record', call.unit);
+        await finishFile(db, call, { bytes: made.file.byteLength, facts: made.facts, timings });
+      } catch (error) {
+        signal.throwIfAborted();
+        const lasting = lastingProblem(error);
+        if (lasting !== undefined) return fail(lasting);
+        // What passes is tried again; the last attempt leaves word of it.
+        if (unitAttempt() < cutoutAttempts) throw error;
+        const told = error instanceof ProblemError ? error : undefined;
+        await fail(told ?? new ProblemError('internal', 'The cutout could not be made.', { cause: error }));
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,110 @@
+/** From a request to the work: the tiles it needs, whether it may be the answer to one request, and the digest of what comes out. */
+import { createHash } from 'node:crypto';
+import { type CutoutRequest, ProblemError, type Suggestion } from '@darkroom/contract';
+import type { Asked, Estimate } from '@darkroom/estimates';
+import type { CutSize, Length } from '../cut/request.ts';
+import { type CutoutCall, cutterVersion } from './call.ts';
+import { nearestSize, writeSize } from './fitting.ts';
+
+/** SHA-256, hex: of the request, the survey's definition and the files as they are. */
+export function digestOf(call: Pick<CutoutCall, 'request' | 'survey' | 'sources'>): string {
+  return createHash('sha256')
+    .update(JSON.stringify([cutterVersion, call]))
+    .digest('hex');
+}
+
+/** What the seconds and the bytes of a cutout go by, and which it is compared with. */
+export function asked(
+  { format, mode, planes, bands, compress }: CutoutRequest,
+  { pixels, tiles }: { readonly pixels: number; readonly tiles: number },
+): Asked & { readonly features: { readonly pixels: number } } {
+  const several = mode === 'mosaic' && tiles > 1;
+  return {
+    kind: 'cutout',
+    key: `${format}${compress === 'rice' ? ' rice' : ''}${several ? ' mosaic' : ''}`,
+    features: { pixels: pixels * bands.length * planes.length, files: tiles * bands.length * planes.length },
+  };
+}
+
+/** Before anything has run: a quarter of a microsecond a pixel, and what a file costs to open. */
+export const assumedOfCutouts = {
+  seconds: { base: 0.03, per: { pixels: 2.5e-7, files: 0.01 }, spread: 3 },
+  bytes: { base: 6000, per: { pixels: 4, files: 0 } },
+};
+
+export interface Limits {
+  /** Longest side, degrees. */
+  readonly degrees: number;
+  /** Of one plane of one band. */
+  readonly pixels: number;
+  /** Of all planes together. */
+  readonly allPixels: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** Width and height in pixels of a grid with pixels of `scale` degrees. */
+export function pixelsOf({ width, height }: CutSize, scale: number): { width: number; height: number } {
+  const side = ({ value, unit }: Length): number =>
+    Math.max(1, Math.round(unit === 'px' ? value : value / scale));
+  return { width: side(width), height: side(height) };
+}
+
+/**
+ * Throws `cutout_too_large` with the largest size that would be taken and the request as a job. `tiles`: how many files of one band and plane
+ * the cutout as asked for needs.
+ */
+export function requireFitting(
+  request: CutoutRequest,
+  of: { readonly scale: number; readonly tiles: number },
+  limits: Limits,
+  estimate: (of: Asked) => Estimate,
+): Estimate {
+  const judge = (size: CutSize): string | undefined => {
+    const { width, height } = pixelsOf(size, of.scale);
+    const degrees = Math.max(width, height) * of.scale;
+    if (degrees > limits.degrees * (1 + 1e-9))
+      return `its longer side is ${inArcmin(degrees)}, the survey’s limit ${inArcmin(limits.degrees)}`;
+    if (width * height > limits.pixels)
+      return `it has ${width} × ${height} pixels, the survey’s limit is ${limits.pixels}`;
+    const all = askedOf(request, size, of);
+    if (all.features.pixels > limits.allPixels)
+      return `all its bands and planes have ${all.features.pixels} pixels, the limit is ${limits.allPixels} (LIMIT_CUTOUT_PIXELS)`;
+    const { seconds, bytes, runs } = estimate(all);
+    if (seconds.p90 > limits.seconds)
+      return `it is expected to take up to ${seconds.p90.toFixed(1)} s (by ${runs} runs), the limit is ${limits.seconds} s (CUTOUT_DEADLINE_SECONDS)`;
+    if (bytes !== null && bytes.p50 > limits.bytes)
+      return `its file is expected to have ${Math.round(bytes.p50)} bytes, the limit is ${limits.bytes} (LIMIT_CUTOUT_BYTES)`;
+    return undefined;
+  };
+  const why = judge(request.size);
+  if (why === undefined) return estimate(askedOf(request, request.size, of));
+  const nearest = nearestSize(request.size, judge);
+  throw new ProblemError('cutout_too_large', `The cutout cannot be the answer to one request: ${why}.`, {
+    suggestion: {
+      ...(nearest !== undefined && { size: writeSize(nearest) }),
+      asynchronous: { method: 'POST', path: '/v1/cutouts', body: asJob(request) },
+    },
+  });
+}
+
+function askedOf(request: CutoutRequest, size: CutSize, { scale, tiles }: { scale: number; tiles: number }) {
+  const { width, height } = pixelsOf(size, scale);
+  return asked(request, { pixels: width * height, tiles });
+}
+
+/** The same cutout as a job of one position. */
+function asJob({ survey, ra, dec, size, format, bands, planes, mode, picture }: CutoutRequest): Suggestion {
+  return {
+    survey,
+    positions: [{ ra, dec }],
+    size: writeSize(size),
+    format,
+    bands,
+    planes,
+    mode,
+    ...(picture !== null && { algorithm: picture.algorithm }),
+  };
+}
+
+const inArcmin = (degrees: number): string => `${Number((degrees * 60).toFixed(3))}′`;
