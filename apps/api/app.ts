@@ -15,7 +15,7 @@ import { documentRoutes } from './openapi/document.ts';
 import { allowedMethods, bodyTypes } from './openapi/methods.ts';
 import { registerSegments } from './routes/analysis/search.ts';
 import { registerAnalysis } from './routes/analysis/tasks.ts';
-import { registerSurveys } from './routes/cutouts/surveys.ts';
+import { registerCutouts } from './routes/cutouts/index.ts';
 import { registerDocs } from './routes/docs.ts';
 import { registerInference } from './routes/inference/index.ts';
 import { registerJobControl } from './routes/jobs/control.ts';
@@ -61,7 +61,7 @@ export const services: readonly Service[] = [
   registerPredictions,
   registerInference,
   registerBatchPredictions,
-  registerSurveys,
+  registerCutouts,
   registerUploads,
 ];
 

@@ -6,6 +6,7 @@ import type { Storage } from '@darkroom/storage';
 import type { HttpBindings } from '@hono/node-server';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import type { Cutting } from './cutting/cutter.ts';
 import type { Lasting } from './middleware/admission.ts';
 import type { Predicting } from './predicting/predictor.ts';
 import type { Follower } from './streaming/follower.ts';
@@ -18,6 +19,7 @@ export interface ApiDeps {
   readonly dispatch: Dispatch;
   readonly follower: Follower;
   readonly predicting: Predicting;
+  readonly cutting: Cutting;
   readonly accessLog: AccessLog;
   /** Aborts when the process is told to stop: it says that it is not ready, and serves on for a while (API_DRAIN_SECONDS). */
   readonly draining: AbortSignal;

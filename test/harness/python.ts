@@ -10,7 +10,13 @@ import { lock } from '@darkroom/servers/lock.mjs';
 const run = promisify(execFile);
 
 /** A pinned set of Python packages: test/harness/python/<name>.txt. */
-export type PythonSet = 'moto' | 'openapi-client' | 'prediction-peers' | 'cutout-peers' | 'inference';
+export type PythonSet =
+  | 'astropy'
+  | 'moto'
+  | 'openapi-client'
+  | 'prediction-peers'
+  | 'cutout-peers'
+  | 'inference';
 
 /** `python` is the interpreter of an environment that has the set; or `missing` says why there is none. */
 export type PythonTools =

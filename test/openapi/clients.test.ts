@@ -96,6 +96,7 @@ describe.skipIf(python.missing)(`of openapi-python-client (${python.missing ?? '
             'application/x-ndjson',
             'text/csv',
             'image/*',
+            'application/fits',
           ].map((type) => [type, 'application/octet-stream']),
         ),
       };

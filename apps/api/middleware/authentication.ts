@@ -4,7 +4,7 @@ import { ProblemError } from '@darkroom/contract';
 import { findKey, isKeyValid, type Records, type Role } from '@darkroom/records';
 import type { MiddlewareHandler } from 'hono';
 import type { Actor, ApiContext, ApiEnv } from '../context.ts';
-import { openLink } from '../signed/links.ts';
+import { linkedPath, openLink } from '../signed/links.ts';
 import { renewalIn } from '../streaming/sse.ts';
 
 /** How long a key's owner is remembered; a revoked key works no longer than this. */
@@ -44,7 +44,8 @@ export function authentication(
     if (header === undefined && signature !== undefined) {
       const reading = c.req.method === 'GET' || c.req.method === 'HEAD';
       const renewal = renewalIn(c.req.header('last-event-id'));
-      const caller = reading ? openLink(options.linkSecret, c.req.path, signature, { renewal }) : undefined;
+      const path = linkedPath(c.req.path, c.req.url);
+      const caller = reading ? openLink(options.linkSecret, path, signature, { renewal }) : undefined;
       if (caller === undefined || !(await holds(caller))) {
         options.stranger(c);
         throw new ProblemError('unauthorized', 'The link has expired or was changed; ask for a new one.');

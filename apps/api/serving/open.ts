@@ -5,6 +5,7 @@ import { type Kinds, openRecords } from '@darkroom/records';
 import { createStorage } from '@darkroom/storage';
 import { createApp, type Service } from '../app.ts';
 import type { Api, ApiDeps } from '../context.ts';
+import { createCutting } from '../cutting/cutter.ts';
 import { createPredicting } from '../predicting/predictor.ts';
 import { createFollower } from '../streaming/follower.ts';
 
@@ -56,7 +57,9 @@ export function openApi({
   onClose('follower', () => follower.close());
   const predicting = createPredicting({ config, records, storage, dispatch });
   onClose('predictions', () => predicting.close());
-  const opened = { records, storage, dispatch, follower, predicting, accessLog: requests };
+  const cutting = createCutting({ config, logger, records, dispatch });
+  onClose('cutouts', () => cutting.close());
+  const opened = { records, storage, dispatch, follower, predicting, cutting, accessLog: requests };
   const deps = { config, logger, ...opened, draining, stopping };
   return { ...deps, app: createApp(deps, services) };
 }

@@ -32,12 +32,24 @@ export interface LinkOptions {
   readonly ttlSeconds: number;
 }
 
+/** Paths whose query is part of what a link is good for; of all others it is not. */
+const queried = ['/v1/cutouts'];
+
+/** What a link to this address is signed for: its path, and with it the query where that says what is to be given, in one order. */
+export function linkedPath(path: string, url: string): string {
+  if (!queried.includes(path)) return path;
+  const { searchParams } = new URL(url);
+  searchParams.delete('signature');
+  searchParams.sort();
+  return `${path}?${searchParams}`;
+}
+
 /** `path` with a signature with which whoever has it may GET that path, as `actor` may, for `ttlSeconds`. */
 export function signLink(options: LinkOptions, path: string, actor: Actor, now = Date.now()): string {
   const { owner, group, role, keyId } = actor;
   const expires = Math.floor(now / 1000) + options.ttlSeconds;
   const payload = Buffer.from(JSON.stringify({ owner, group, role, keyId, expires })).toString('base64url');
-  return `${path}?signature=${payload}.${sign(options.secret, 'link', path, payload)}`;
+  return `${path}${path.includes('?') ? '&' : '?'}signature=${payload}.${sign(options.secret, 'link', path, payload)}`;
 }
 
 /** Whom a link speaks for; undefined when it was made for another path, was changed, or has expired and was not renewed. */

@@ -1,0 +1,136 @@
+/** From a request to what is to be made: whether it may be asked for, of which tiles, and what it will take. */
+import { type CutoutQuery, type CutoutRequest, ProblemError } from '@darkroom/contract';
+import type { Estimate } from '@darkroom/estimates';
+import type { CutoutCall, CutoutSource } from '@darkroom/sky/realtime/call.ts';
+import { pixelsOf, requireFitting } from '@darkroom/sky/realtime/plan.ts';
+import { resolveRequest } from '@darkroom/sky/realtime/request.ts';
+import { circleAround } from '@darkroom/sky/sphere/circle.ts';
+import { toVector, type Vector } from '@darkroom/sky/sphere/vector.ts';
+import { mayRead } from '@darkroom/sky/survey/definition/access.ts';
+import { degreesOf } from '@darkroom/sky/survey/definition/definition.ts';
+import { getSurvey, type Survey } from '@darkroom/sky/survey/records/surveys.ts';
+import { findTiles, nearestCovered, type SurveyTile } from '@darkroom/sky/survey/records/tiles.ts';
+import type { Actor, ApiDeps } from '../context.ts';
+
+export interface PlannedCutout {
+  readonly request: CutoutRequest;
+  readonly call: Omit<CutoutCall, 'digest' | 'unit' | 'leftMs'>;
+  /** Of one plane of one band. */
+  readonly features: { readonly pixels: number; readonly tiles: number };
+  readonly estimate: Estimate;
+}
+
+type PlanDeps = Pick<ApiDeps, 'config' | 'records' | 'cutting'>;
+
+/**
+ * `understood` is told of the request once it can be read. Throws `unknown_survey`, `survey_not_granted`, `validation_failed`, `unknown_band`,
+ * `no_coverage`, `cutout_too_large`, `records_unavailable`.
+ */
+export async function planCutout(
+  deps: PlanDeps,
+  caller: Actor,
+  query: CutoutQuery,
+  understood: (request: CutoutRequest) => void,
+): Promise<PlannedCutout> {
+  const { config, records, cutting } = deps;
+  const survey = await getSurvey(records.db, query.survey);
+  if (survey === undefined) throw new ProblemError('unknown_survey', `There is no survey ${query.survey}.`);
+  const { definition } = survey;
+  if (!mayRead(definition, caller))
+    throw new ProblemError('survey_not_granted', `${definition.name} is for its groups alone.`);
+  const request = resolveRequest(query, definition);
+  understood(request);
+  const centre = toVector(request.ra, request.dec);
+  const { survey: name, bands } = request;
+  const at = await findTiles(records.db, { survey: name, bands, centre });
+  const missing = bands.filter((band) => !at.some((tile) => tile.band === band));
+  const [deepest] = at;
+  if (missing.length > 0 || deepest === undefined) throw await noCoverage(deps, request, missing, centre);
+  const scale = scaleOf(deepest);
+  const { width, height } = pixelsOf(request.size, scale);
+  const reach = (Math.hypot(width, height) / 2) * scale;
+  // Before the tiles of a large area are looked for.
+  const limits = limitsOf(survey, config);
+  const estimateOf = (tiles: number): Estimate =>
+    requireFitting(request, { scale, tiles }, limits, (asked) => cutting.estimates.estimate(asked));
+  await cutting.estimates.ready();
+  estimateOf(1);
+  const isInside = bands.every((band) => at.some((tile) => tile.band === band && tile.depth > reach));
+  const found =
+    request.mode !== 'mosaic' || isInside
+      ? at
+      : await findTiles(records.db, { survey: name, bands, centre, area: circleAround(centre, reach) });
+  const chosen = bands.flatMap((band) => {
+    const ofBand = found.filter((tile) => tile.band === band);
+    return request.mode === 'mosaic' && !isInside ? ofBand : ofBand.slice(0, 1);
+  });
+  const features = { pixels: width * height, tiles: chosen.length / bands.length };
+  return {
+    request,
+    features,
+    estimate: estimateOf(features.tiles),
+    call: {
+      request,
+      survey: {
+        name,
+        release: definition.release,
+        bands: bands.map((band) => {
+          const told = definition.bands.find((one) => one.name === band);
+          return {
+            name: band,
+            zeroPoint: told?.zeropoint ?? null,
+            unit: told?.unit ?? definition.unit ?? null,
+          };
+        }),
+        mask: definition.mask ?? null,
+      },
+      sources: chosen.flatMap((tile) => sourcesOf(tile, request)),
+    },
+  };
+}
+
+/** The image for its grid, the mask for the pixel of the centre, and what is asked for. */
+function sourcesOf({ tile, band, planes }: SurveyTile, request: CutoutRequest): CutoutSource[] {
+  return (['image', 'weight', 'mask'] as const).flatMap((plane) => {
+    const file = planes[plane];
+    if (file === undefined || (plane === 'weight' && !request.planes.includes(plane))) return [];
+    const { uri, etag, bytes, hdu, verified } = file;
+    return [{ tile, band, plane, uri, etag, bytes, hdu, verified }];
+  });
+}
+
+const scaleOf = ({ planes: { image } }: SurveyTile): number => image?.pixelScale ?? Number.NaN;
+
+const limitsOf = ({ definition: { limits } }: Survey, { cutouts }: PlanDeps['config']) => ({
+  degrees: degreesOf(limits.size),
+  pixels: limits.pixels,
+  allPixels: cutouts.pixels,
+  bytes: cutouts.bytes,
+  seconds: cutouts.deadlineSeconds,
+});
+
+async function noCoverage(
+  { records }: PlanDeps,
+  { survey, ra, dec, bands }: CutoutRequest,
+  missing: readonly string[],
+  place: Vector,
+): Promise<ProblemError> {
+  const which = missing.length < bands.length ? `band ${missing.join(', ')} of ${survey}` : survey;
+  const nearest = await nearestCovered(records.db, { survey, bands: missing, place });
+  const rounded = (degrees: number): number => Number(degrees.toFixed(6));
+  return new ProblemError(
+    'no_coverage',
+    nearest === undefined
+      ? `There is nothing of ${which} anywhere.`
+      : `There is nothing of ${which} at ${ra}, ${dec}; the nearest place that is covered is ${rounded(nearest.distance)}° away.`,
+    {
+      ...(nearest !== undefined && {
+        suggestion: {
+          ra: rounded(nearest.ra),
+          dec: rounded(nearest.dec),
+          degrees: rounded(nearest.distance),
+        },
+      }),
+    },
+  );
+}

@@ -1,0 +1,287 @@
+/** `GET /v1/cutouts`: a place in a survey in, its file out. */
+import { Readable } from 'node:stream';
+import type { ReadableStream as NodeStream } from 'node:stream/web';
+import {
+  type CutoutQuery,
+  type CutoutRequest,
+  cutoutQuery,
+  type ProblemCode,
+  ProblemError,
+} from '@darkroom/contract';
+import type { Estimate } from '@darkroom/estimates';
+import { type CutoutFile, cutoutKey, loseFile } from '@darkroom/sky/realtime/files.ts';
+import { asked, digestOf } from '@darkroom/sky/realtime/plan.ts';
+import { recordCutout } from '@darkroom/sky/realtime/requests.ts';
+import { contentDisposition, StorageError } from '@darkroom/storage';
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Api, ApiContext } from '../../context.ts';
+import { planCutout } from '../../cutting/plan.ts';
+import { jsonBodyProblems, problems, unvalidatedQuery } from '../../openapi/describe.ts';
+import { toProblem, validationProblem } from '../../problems.ts';
+import { optionsInQuery } from '../../requests/query.ts';
+import { signLink } from '../../signed/links.ts';
+
+/** What a cutout can fail with, beside what any request can. */
+export const cutoutProblems: readonly ProblemCode[] = [
+  'validation_failed',
+  'unknown_survey',
+  'survey_not_granted',
+  'unknown_band',
+  'no_coverage',
+  'cutout_too_large',
+  'source_changed',
+  'corrupt_tile',
+  'unsupported_tile',
+  'overloaded',
+  'deadline_exceeded',
+  'engine_unavailable',
+  'storage_unavailable',
+];
+
+const text = (description: string) => z.string().meta({ description });
+const binary = z.string().meta({ format: 'binary' });
+const headers = z.object({
+  etag: text(
+    'Of the request, the survey and its files as they are: the same is the same file, byte for byte.',
+  ),
+  'cutout-id': text('Of the record of this request: GET /v1/cutouts/requests/{id}.'),
+  'cutout-survey': text('Name and release of the survey.'),
+  'cutout-tiles': text('Names of the tiles that the cutout is made of, with commas between.'),
+  'cutout-mode': text('How it was made over edges: `primary`, `clip` or `mosaic`.'),
+  'cutout-coverage': text('Share of its pixels that have data, 0 to 1.'),
+  'cutout-size': text('Pixels: width×height.'),
+  'cutout-provenance': text(
+    '`verified` where its bytes were checked against the checksums of the survey, else `unverified`.',
+  ),
+  'cutout-warnings': z.string().optional().meta({ description: 'What to look at, as a JSON list.' }),
+  'cutout-levels': z
+    .string()
+    .optional()
+    .meta({ description: 'Of a picture: the levels it was made with, as JSON.' }),
+});
+
+const route = createRoute({
+  method: 'get',
+  path: '/v1/cutouts',
+  operationId: 'getCutout',
+  tags: ['Cutouts'],
+  summary: 'A cutout of a sky survey',
+  description: [
+    'The answer is the file itself: FITS, or a picture. What it was made of, and how, stands in its headers (and in those of the FITS file).',
+    'What is expected to take too long or to be too large is refused before any work, with the largest size that would be taken and the same request as a job; it is never made smaller in silence.',
+    'Requests for the same at the same time are one piece of work. For `<img>` and notebooks, `POST /v1/cutouts/links` signs the address.',
+  ].join('\n'),
+  security: [{ key: [] }, { link: [] }],
+  ...unvalidatedQuery(cutoutQuery),
+  responses: {
+    200: {
+      description: 'The file.',
+      headers,
+      content: { 'application/fits': { schema: binary }, 'image/*': { schema: binary } },
+    },
+    304: { description: 'It is the one that `If-None-Match` names.' },
+    ...problems(...cutoutProblems),
+  },
+});
+
+const signedLink = z.object({ url: z.string(), expiresAt: z.iso.datetime() }).meta({ id: 'CutoutLink' });
+
+const linkRoute = createRoute({
+  method: 'post',
+  path: '/v1/cutouts/links',
+  operationId: 'linkCutout',
+  tags: ['Cutouts'],
+  summary: 'An address of a cutout that needs no key',
+  description: 'For `<img>`, notebooks and colleagues: whoever has it may GET this cutout, until it expires.',
+  request: { body: { required: true, content: { 'application/json': { schema: cutoutQuery } } } },
+  responses: {
+    200: { description: 'The address.', content: { 'application/json': { schema: signedLink } } },
+    ...problems(...jsonBodyProblems),
+  },
+});
+
+/** Registers the routes. */
+export function registerCutout(api: Api): void {
+  api.openapi(route, (c) => answer(c));
+
+  api.openapi(linkRoute, (c) => {
+    const { config } = c.var.deps;
+    const given = c.req.valid('json');
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(given))
+      for (const one of [value].flat()) if (one !== undefined) query.append(name, String(one));
+    query.sort();
+    const path = signLink(config.links, `/v1/cutouts?${query}`, c.var.caller);
+    const expiresAt = new Date(Date.now() + 1000 * config.links.ttlSeconds).toISOString();
+    return c.json({ url: `${config.api.publicUrl}${path}`, expiresAt }, 200);
+  });
+}
+
+/** What is known of a request when it is recorded; of one that was refused early, little. */
+interface Told {
+  query?: CutoutQuery;
+  request?: CutoutRequest;
+  digest?: string;
+  shared?: boolean;
+  file?: CutoutFile;
+  estimate?: Estimate;
+}
+
+async function answer(c: ApiContext): Promise<Response> {
+  const began = Date.now();
+  const told: Told = {};
+  try {
+    const response = await answerTold(c, told, began);
+    return response;
+  } catch (error) {
+    if (!c.req.raw.signal.aborted) await record(c, told, began, toProblem(error)).catch(() => {});
+    throw error;
+  }
+}
+
+async function answerTold(c: ApiContext, told: Told, began: number): Promise<Response> {
+  const { caller, deps } = c.var;
+  const { cutting, records } = deps;
+  const read = cutoutQuery.safeParse(optionsInQuery(cutoutQuery, queryOf(c)));
+  if (!read.success) throw validationProblem(read.error, 'query');
+  told.query = read.data;
+  const planned = await planCutout(deps, caller, read.data, (request) => {
+    told.request = request;
+  });
+  told.estimate = planned.estimate;
+  const digest = digestOf(planned.call);
+  told.digest = digest;
+  const etag = `"${digest}"`;
+  if (matches(c.req.header('if-none-match'), etag)) {
+    told.shared = true;
+    const id = await record(c, told, began);
+    return new Response(null, { status: 304, headers: { etag, 'cutout-id': String(id) } });
+  }
+  for (let tries = 1; ; tries++) {
+    const { file, shared } = await cutting.maker.make({
+      digest,
+      owner: caller.owner,
+      call: planned.call,
+      deadlineMs: Math.max(1, began + 1000 * deps.config.cutouts.deadlineSeconds - Date.now()),
+      signal: c.req.raw.signal,
+    });
+    told.file = file;
+    told.shared = shared;
+    if (file.problem !== null) throw new ProblemError(file.problem.code, file.problem.detail);
+    try {
+      const { stream, length } = await deps.storage.get(cutoutKey(file.unit), { signal: c.req.raw.signal });
+      const id = await record(c, told, began);
+      if (!shared && planned.estimate.runs >= 0)
+        cutting.estimates.record({
+          ...asked(planned.request, planned.features),
+          seconds: (Date.now() - began) / 1000,
+          bytes: file.bytes,
+          estimated: planned.estimate.seconds,
+        });
+      return new Response(Readable.toWeb(stream) as NodeStream<Uint8Array> as ReadableStream<Uint8Array>, {
+        headers: {
+          ...headersOf(c, planned, file),
+          etag,
+          'cutout-id': String(id),
+          'content-length': String(length),
+        },
+      });
+    } catch (error) {
+      if (tries > 1 || !(error instanceof StorageError) || error.code !== 'source_not_found') throw error;
+      // Somebody has removed it from the store.
+      await loseFile(records.db, file);
+    }
+  }
+}
+
+/** Of the request, all that is not of its link. */
+function queryOf(c: ApiContext): Record<string, string[]> {
+  const { signature: _, ...query } = c.req.queries();
+  return query;
+}
+
+/** RFC 9110, 13.1.2: weak comparison. */
+const matches = (ifNoneMatch: string | undefined, etag: string): boolean =>
+  ifNoneMatch?.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag) ??
+  false;
+
+const contentTypes: Readonly<Record<CutoutRequest['format'], string>> = {
+  fits: 'application/fits',
+  png: 'image/png',
+  jpeg: 'image/jpeg',
+  webp: 'image/webp',
+};
+
+function headersOf(
+  c: ApiContext,
+  { request, call }: Pick<Awaited<ReturnType<typeof planCutout>>, 'request' | 'call'>,
+  { facts }: CutoutFile,
+): Record<string, string> {
+  const { survey, ra, dec, format, mode } = request;
+  const name = `${survey}_${ra.toFixed(5)}_${dec.toFixed(5)}.${format}`;
+  const signed = c.req.query('signature') !== undefined;
+  return {
+    'content-type': contentTypes[format],
+    'content-disposition': contentDisposition(name, format === 'fits' ? 'attachment' : 'inline'),
+    // Asked again with its ETag, it is not sent again. A page with many pictures does not ask for each again.
+    'cache-control': signed ? 'private, max-age=300' : 'private, no-cache',
+    'cutout-survey': inHeader(`${survey} ${call.survey.release}`),
+    'cutout-mode': mode,
+    ...(facts !== null && {
+      'cutout-tiles': inHeader(facts.tiles.join(',')),
+      'cutout-coverage': facts.coverage.toFixed(6),
+      'cutout-size': `${facts.width}x${facts.height}`,
+      'cutout-provenance': facts.verified ? 'verified' : 'unverified',
+      ...(facts.warnings.length > 0 && { 'cutout-warnings': inHeader(JSON.stringify(facts.warnings)) }),
+      ...(facts.levels !== null && { 'cutout-levels': inHeader(JSON.stringify(facts.levels)) }),
+    }),
+  };
+}
+
+/** Header values are ASCII: what is not is written as JSON has it. */
+const inHeader = (value: string): string =>
+  value.replaceAll(/[^\x20-\x7e]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/** Of a value, and of how many: what somebody sends is not kept without an end. */
+const [longestValue, mostValues] = [200, 40];
+
+/** Writes the row of the request, and counts it. Its id. */
+async function record(c: ApiContext, told: Told, began: number, problem?: ProblemError): Promise<number> {
+  const { caller, deps, traceId } = c.var;
+  const { query, request, digest, shared = false, file, estimate } = told;
+  const seconds = (Date.now() - began) / 1000;
+  const survey = (request?.survey ?? c.req.query('survey') ?? '').slice(0, 64);
+  // What was begun has failed; all else was refused before any work.
+  const state = problem === undefined ? 'succeeded' : file === undefined ? 'refused' : 'failed';
+  deps.cutting.seen({
+    survey: request?.survey ?? '',
+    format: query?.format ?? '',
+    outcome: problem?.code ?? 'succeeded',
+    seconds,
+  });
+  return recordCutout(deps.records.db, {
+    owner: caller.owner,
+    state,
+    survey,
+    query: Object.fromEntries(
+      Object.entries(queryOf(c))
+        .slice(0, mostValues)
+        .map(([name, values]) => [
+          name.slice(0, longestValue),
+          values.join(' ').slice(0, longestValue).toWellFormed().replaceAll('\0', ''),
+        ]),
+    ),
+    ra: request?.ra ?? null,
+    dec: request?.dec ?? null,
+    digest: digest ?? null,
+    shared,
+    bytes: file?.bytes ?? null,
+    seconds,
+    estimatedSeconds: estimate?.seconds.p50 ?? null,
+    coverage: file?.facts?.coverage ?? null,
+    timings: file?.timings ?? {},
+    problem: problem?.problem ?? null,
+    traceId: traceId ?? null,
+    acceptedAt: new Date(began),
+  });
+}

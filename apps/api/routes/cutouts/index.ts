@@ -1,0 +1,12 @@
+/** Sky surveys, and what is cut out of them. */
+import type { Api } from '../../context.ts';
+import { registerCutout } from './cutout.ts';
+import { registerCutoutRequests } from './requests.ts';
+import { registerSurveys } from './surveys.ts';
+
+/** Registers the routes. */
+export function registerCutouts(api: Api): void {
+  registerSurveys(api);
+  registerCutout(api);
+  registerCutoutRequests(api);
+}
