@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, parse, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -110,6 +110,7 @@ async function journey(
     await download(storyboard, file, signal);
     terminal.say(`Storyboard of ${title}: ${relative(process.cwd(), file)}`);
   }
+  await timings.measure('cutouts', () => cutSky(service, terminal, pictures, signal));
   terminal.say(`API reference:      ${stack.api}/docs`);
   for (const { title, job } of tasks) terminal.say(`In Temporal's UI:   ${job?.temporalUrl}  (${title})`);
   for (const { title, job } of tasks) {
@@ -181,6 +182,36 @@ async function savePictures(
     names.add(name);
   }
   return names.size;
+}
+
+/** A colour picture of each survey of samples, and a FITS cutout of the first. */
+async function cutSky(
+  service: Service,
+  terminal: Terminal,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const save = async (query: string, name: string): Promise<void> => {
+    const { file, tiles, coverage } = await service.cutout(query, signal);
+    const path = join(folder, name);
+    await writeFile(path, file);
+    terminal.say(`GET /v1/cutouts?${query}`);
+    terminal.say(`  → ${relative(process.cwd(), path)}  (tiles ${tiles}, coverage ${coverage})`);
+  };
+  const surveys = await service.surveys(signal);
+  for (const { name, example } of surveys)
+    await save(
+      `survey=${name}&ra=${example.ra}&dec=${example.dec}&size=3arcmin&format=png&scaleBar=true`,
+      `${name}.png`,
+    );
+  const [first] = surveys;
+  const band = first?.bands[0]?.name;
+  if (first === undefined || band === undefined) return;
+  const { name, example } = first;
+  await save(
+    `survey=${name}&ra=${example.ra}&dec=${example.dec}&size=1arcmin&bands=${band}`,
+    `${name}-${band}.fits`,
+  );
 }
 
 async function download(link: string, file: string, signal: AbortSignal): Promise<void> {

@@ -17,6 +17,17 @@ import { readEvents, type StreamEvent } from './events.ts';
 
 const accepted = z.object({ task_id: z.string() });
 const segmentPage = z.object({ segments: z.array(segment), nextPageToken: z.string().nullable() });
+const surveyPage = z.object({
+  surveys: z.array(
+    z.object({
+      name: z.string(),
+      title: z.string(),
+      readable: z.boolean(),
+      bands: z.array(z.object({ name: z.string() })),
+      example: z.object({ ra: z.number(), dec: z.number() }),
+    }),
+  ),
+});
 const pollMilliseconds = 500;
 const mostReads = 40;
 
@@ -100,6 +111,25 @@ export class Service {
       token = page.nextPageToken;
     }
     return all;
+  }
+
+  /** The sky surveys that may be read, with a place to begin with. */
+  async surveys(signal: AbortSignal): Promise<z.infer<typeof surveyPage>['surveys']> {
+    const { surveys } = surveyPage.parse(await (await this.#fetch('/v1/surveys', { signal })).json());
+    return surveys.filter(({ readable }) => readable);
+  }
+
+  /** A cutout as it was asked for; `query` without a question mark. */
+  async cutout(
+    query: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly file: Buffer; readonly tiles: string; readonly coverage: string }> {
+    const reply = await this.#fetch(`/v1/cutouts?${query}`, { signal });
+    return {
+      file: Buffer.from(await reply.arrayBuffer()),
+      tiles: reply.headers.get('cutout-tiles') ?? '',
+      coverage: reply.headers.get('cutout-coverage') ?? '',
+    };
   }
 
   /** Reads are repeated while the service is away for a moment; a submit is not, for it might be taken twice. */
