@@ -45,7 +45,7 @@ async function take({ way, stamps, size, folder, digests }: Turn): Promise<Turne
     const { tile, x0, y0 } = stamps[i]!;
     let image: FitsImage;
     if (way === 'ours-grouped') {
-      if (grouped?.tile !== tile) grouped = { tile, image: rowWindow(await imageOf(way, tile), size) };
+      if (grouped?.tile !== tile) grouped = { tile, image: rowWindow(await imageOf(way, tile)) };
       image = grouped.image;
     } else image = await imageOf(way, tile);
     const cut = await cutTile({
