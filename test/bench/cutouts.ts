@@ -1,6 +1,7 @@
 /**
  * How fast stamps are cut out of tiles of a sky survey: `npm run bench -- cutouts`. The same stamps of the same tiles in the same S3, by our
- * library and by astropy over fsspec, one process each, turn by turn; fitsio on local files beside them. Then what one stamp reads.
+ * library and by astropy over fsspec, one process each, turn by turn; fitsio on local files beside them. Then what one stamp reads, and requests
+ * to an API with one worker.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,11 +10,13 @@ import { parseArgs } from 'node:util';
 import { createStorage } from '@darkroom/storage';
 import { pythonTools } from '../harness/python.ts';
 import { startS3, type TestS3 } from '../harness/s3.ts';
+import { startPlatform } from './cutouts/platform.ts';
 import { type Side, startOurs, startPeer } from './cutouts/processes.ts';
 import { type Reads, readsOf } from './cutouts/reads.ts';
+import { measureRequests, measureSizes, placesOf, sizeTable } from './cutouts/realtime.ts';
 import type { Reach, Stamp, Way } from './cutouts/side.ts';
 import { rates, ratio, sideBySide } from './cutouts/side-by-side.ts';
-import { randomOf, type Shape, shapes, tilesOf } from './cutouts/tiles.ts';
+import { bands, randomOf, type Shape, shapes, tilesOf } from './cutouts/tiles.ts';
 import { peakMemory } from './measure/cpu.ts';
 import { type Figure, gather, say } from './measure/report.ts';
 
@@ -25,7 +28,9 @@ const help = `npm run bench -- cutouts [options]
   --rounds N    turns of each side (5)
   --stamps N    isolated stamps of a turn, each of another tile than the one before (60)
   --grouped N   stamps of one tile in a turn (300)
-  --only PART   isolated, grouped or reads alone
+  --requests N  to the API, of each format, by one client and then by several (500)
+  --clients N   of those several (16)
+  --only PART   isolated, grouped, reads, requests or sizes alone
 
 Tiles are made once, 62 MB each of 10,000 pixels, and kept in .darkroom/bench-tiles. astropy and fitsio are left out where there is no Python of
 3.11 or later, or no PyPI.`;
@@ -38,6 +43,8 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '5' },
     stamps: { type: 'string', default: '60' },
     grouped: { type: 'string', default: '300' },
+    requests: { type: 'string', default: '500' },
+    clients: { type: 'string', default: '16' },
     only: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -82,6 +89,25 @@ async function bench(): Promise<void> {
     }
   }
   if (wanted('reads')) add('reads', await reads(made));
+  if (wanted('requests') || wanted('sizes')) {
+    // Whole threes: each place has all bands.
+    const places = Math.max(1, Math.floor(tiles / bands.length));
+    const own = await tilesOf('rows', places * bands.length, size, made);
+    say('starting Postgres, S3, Temporal, API and worker');
+    const platform = await startPlatform(own, size);
+    try {
+      const place = placesOf(places, size, random);
+      const counts = { requests: Number(options.requests), clients: Number(options.clients) };
+      if (wanted('requests')) add('requests', await measureRequests(platform, place, counts));
+      if (wanted('sizes')) {
+        const cells = await measureSizes(platform, place, size);
+        console.log(`\n${sizeTable(cells)}`);
+        add('sizes', { figures: [], raw: { cells } });
+      }
+    } finally {
+      await platform.close();
+    }
+  }
   await report();
 }
 

@@ -29,7 +29,7 @@ export const bench: Command = {
   predict-beside  real-time predictions alone and beside a batch of 5000 pictures
   lanes     what it costs to open a lane: time, processor time, memory
   scenes    scenes against PySceneDetect's AdaptiveDetector, in sixteen kinds of films
-  cutouts   stamps out of survey tiles against astropy over fsspec and fitsio; what one stamp reads
+  cutouts   stamps out of survey tiles against astropy over fsspec and fitsio; what one stamp reads; requests to an API with one worker
   fast      mode=fast against PySceneDetect, in films as archives have them
 
 Each tells its options with --help, as in: npm run bench -- photo --help`,

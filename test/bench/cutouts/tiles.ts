@@ -10,12 +10,31 @@ export const shapes = ['rows', 'squares'] as const;
 export type Shape = (typeof shapes)[number];
 
 /** Changes with what is drawn: tiles of another version are made anew. */
-const version = 1;
+const version = 2;
 const arcsec = 0.263;
+/** Tiles of one place of the sky, on one grid. */
+export const bands = ['g', 'r', 'i'] as const;
+/** From the middle of one place to that of the next: they do not overlap. Degrees of right ascension. */
+const stepRa = 0.9;
+/** Degrees. */
+const first = { ra: 10, dec: -30 };
 const noise = 5;
 const sky = 20;
 /** Pixels from the middle of a star on that are drawn. */
 const reach = 12;
+
+/** Where the middle of tile `number` lies, degrees. */
+export function middleOf(number: number): { ra: number; dec: number } {
+  return { ra: first.ra + stepRa * Math.floor(number / bands.length), dec: first.dec };
+}
+
+/** As the files of a survey are named: place and band. */
+export function nameOf(number: number): string {
+  return `t${Math.floor(number / bands.length)}-${bands[number % bands.length]}.fits.fz`;
+}
+
+/** Pixels of its side as degrees. */
+export const degreesOf = (pixels: number): number => (pixels * arcsec) / 3600;
 
 /** `count` tiles of `size` × `size` pixels, made where they are not there yet. `made` is told of each. Returns their paths. */
 export async function tilesOf(
@@ -28,7 +47,7 @@ export async function tilesOf(
   await mkdir(folder, { recursive: true });
   const paths: string[] = [];
   for (let i = 0; i < count; i++) {
-    const path = join(folder, `tile-${String(i).padStart(3, '0')}.fits.fz`);
+    const path = join(folder, nameOf(i));
     paths.push(path);
     if (existsSync(path)) continue;
     // What is half-made has another name.
@@ -60,13 +79,13 @@ function draw(path: string, shape: Shape, number: number, size: number): void {
     peak: 10 ** (1 + 3 * random()),
   })).sort((a, b) => a.y - b.y);
   const row = new Float32Array(size);
-  let first = 0;
+  let from = 0;
   for (let y = 0; y < size; y++) {
     // Each row begins elsewhere in the noise: as good as fresh for a compressor of rows, and a hundredth of the work.
     const start = Math.floor(random() * (1 << 20));
     for (let x = 0; x < size; x++) row[x] = pool[start + x]!;
-    while (first < stars.length && stars[first]!.y < y - reach) first++;
-    for (let i = first; i < stars.length && stars[i]!.y <= y + reach; i++) addStar(row, y, stars[i]!);
+    while (from < stars.length && stars[from]!.y < y - reach) from++;
+    for (let i = from; i < stars.length && stars[i]!.y <= y + reach; i++) addStar(row, y, stars[i]!);
     image.rows(row);
   }
   image.end();
@@ -83,13 +102,14 @@ function addStar(row: Float32Array, y: number, star: { x: number; y: number; pea
 /** A grid about a point of its own, north up. */
 function cardsOf(number: number, size: number): Card[] {
   const text = (keyword: string, value: string): Card => ({ keyword, value, comment: '' });
+  const { ra, dec } = middleOf(number);
   return [
     text('EXTNAME', 'SCI'),
     text('BUNIT', 'nJy'),
     text('CTYPE1', 'RA---TAN'),
     text('CTYPE2', 'DEC--TAN'),
-    realCard('CRVAL1', 10 + 0.7 * number),
-    realCard('CRVAL2', -30),
+    realCard('CRVAL1', ra),
+    realCard('CRVAL2', dec),
     realCard('CRPIX1', (size + 1) / 2),
     realCard('CRPIX2', (size + 1) / 2),
     realCard('CD1_1', -arcsec / 3600),
@@ -97,7 +117,7 @@ function cardsOf(number: number, size: number): Card[] {
     realCard('CD2_1', 0),
     realCard('CD2_2', arcsec / 3600),
     text('RADESYS', 'ICRS'),
-    text('BAND', 'r'),
+    text('BAND', bands[number % bands.length]!),
   ];
 }
 
