@@ -65,12 +65,7 @@ async function bench(): Promise<void> {
     if (python.missing !== undefined) say(`without astropy and fitsio: ${python.missing}`);
     const folder = await mkdtemp(join(tmpdir(), 'bench-cutouts-'));
     const s3 = await startS3();
-    // S3 ends with this process, however it ends.
-    for (const [signal, code] of [
-      ['SIGINT', 130],
-      ['SIGTERM', 143],
-    ] as const)
-      process.on(signal, () => process.exit(code));
+    // S3 and the processes that cut end with this one, however it ends.
     const sides: Side[] = [];
     try {
       const reach = await store(s3, files);
