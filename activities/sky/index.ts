@@ -28,7 +28,7 @@ export {
   verifyChecksums,
 } from './fits/write/verify.ts';
 export * from './image/plane.ts';
-export { fitsTile, type TileImages } from './mosaic/fitsTile.ts';
+export { fitsTile, type TileImages } from './mosaic/fits-tile.ts';
 export { type TargetGrid, tangentLike, tangentTarget } from './mosaic/grid/target.ts';
 export {
   type Mosaic,

@@ -2,8 +2,8 @@
 import type { Upkeep } from '@darkroom/dispatch';
 import type { Config } from '@darkroom/platform';
 import type { Records } from '@darkroom/records';
-import { cutoutKey, cutoutPrefix, doomFiles, forgetFiles } from '@darkroom/sky/realtime/files.ts';
-import { removeCutoutsBefore } from '@darkroom/sky/realtime/requests.ts';
+import { cutoutKey, cutoutPrefix, doomFiles, forgetFiles } from '@darkroom/sky/realtime/records/files.ts';
+import { removeCutoutsBefore } from '@darkroom/sky/realtime/records/requests.ts';
 import type { Storage } from '@darkroom/storage';
 
 const hourMs = 3_600_000;

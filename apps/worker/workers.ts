@@ -121,7 +121,7 @@ export const queueDefinitions: {
     activities: async (deps) => {
       const [{ cutoutActivities }, { makeFileOver }] = await Promise.all([
         import('@darkroom/sky/realtime/activities.ts'),
-        import('@darkroom/sky/realtime/tiles.ts'),
+        import('@darkroom/sky/realtime/make/tiles.ts'),
       ]);
       return cutoutActivities({ ...deps, make: makeFileOver(deps) });
     },

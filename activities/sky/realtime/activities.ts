@@ -6,9 +6,9 @@ import type { Records } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import { cutoutCall } from './call.ts';
-import { cutoutKey, finishFile, makesFile } from './files.ts';
+import type { MakeFile } from './make/tiles.ts';
 import { lastingProblem } from './problems.ts';
-import type { MakeFile } from './tiles.ts';
+import { cutoutKey, finishFile, makesFile } from './records/files.ts';
 
 export interface CutoutDeps {
   readonly records: Pick<Records, 'db'>;

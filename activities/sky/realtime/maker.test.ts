@@ -2,6 +2,7 @@ import { type CutoutFacts, ProblemError, problemOf } from '@darkroom/contract';
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { CutoutCall } from './call.ts';
+import { CutoutMaker, type MakerDeps, type WantedCutout } from './maker.ts';
 import {
   claimFile,
   cutoutKey,
@@ -11,8 +12,7 @@ import {
   forgetFiles,
   loseFile,
   makesFile,
-} from './files.ts';
-import { CutoutMaker, type MakerDeps, type WantedCutout } from './maker.ts';
+} from './records/files.ts';
 
 const facts: CutoutFacts = {
   coverage: 1,

@@ -6,7 +6,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { cutoutsChannel, ProblemError } from '@darkroom/contract';
 import type { Records } from '@darkroom/records';
 import type { CutoutCall } from './call.ts';
-import { type CutoutFile, claimFile, fileOf, finishFile, takeOverFile } from './files.ts';
+import { type CutoutFile, claimFile, fileOf, finishFile, takeOverFile } from './records/files.ts';
 
 export interface MakerDeps {
   readonly records: Pick<Records, 'db' | 'listen'>;

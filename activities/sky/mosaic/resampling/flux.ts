@@ -6,7 +6,7 @@
 
 import { SkyError } from '../../errors.ts';
 import type { PixelBox } from '../../image/plane.ts';
-import type { PixelMap } from './pixelMap.ts';
+import type { PixelMap } from './pixel-map.ts';
 
 /** Of a tile: values, NaN where they count for nothing, and their variances if weights are known. */
 export interface SourcePixels {

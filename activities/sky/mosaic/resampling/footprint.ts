@@ -2,7 +2,7 @@
 import type { PixelBox } from '../../image/plane.ts';
 import type { Wcs } from '../../wcs/wcs.ts';
 import { intersection } from '../tile.ts';
-import { exactly } from './pixelMap.ts';
+import { exactly } from './pixel-map.ts';
 
 /** Points along each side of a box. */
 const POINTS = 33;

@@ -5,7 +5,7 @@
  */
 import type { PixelBox } from '../../image/plane.ts';
 import type { Quantity, SourcePixels, Sums } from './flux.ts';
-import type { PixelMap } from './pixelMap.ts';
+import type { PixelMap } from './pixel-map.ts';
 
 const TAPS = 6;
 /** Pixels of the tile that a place may ask for beside the one it lies in. */

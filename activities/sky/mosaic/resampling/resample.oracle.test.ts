@@ -8,7 +8,7 @@ import { parseWcs } from '../../wcs/parse.ts';
 import type { Wcs } from '../../wcs/wcs.ts';
 import { mosaic } from '../mosaic.ts';
 import { type Cards, headerOf, planeOf, type TestTile, tileOf } from '../testing.ts';
-import { exactly } from './pixelMap.ts';
+import { exactly } from './pixel-map.ts';
 
 interface Recorded {
   settings: {

@@ -4,7 +4,7 @@ import { parseWcs } from '../../wcs/parse.ts';
 import type { TargetGrid } from '../grid/target.ts';
 import { type MosaicRequest, mosaic, mosaicStrips, planMosaic } from '../mosaic.ts';
 import { bits, type Cards, headerOf, partOf, planeOf, planeReader, tanCards, tileOf } from '../testing.ts';
-import { exactly } from './pixelMap.ts';
+import { exactly } from './pixel-map.ts';
 
 const SCALE = 7.3e-5;
 const PLAIN = tanCards(150, 2, 20.5, 18.5, SCALE, 0);

@@ -24,7 +24,7 @@ import {
 import { addFlux, type Quantity, type SourcePixels, type Sums } from './flux.ts';
 import { Footprint, type TilePart } from './footprint.ts';
 import { addLanczos, LANCZOS_REACH, oversampling } from './lanczos.ts';
-import { PixelMap } from './pixelMap.ts';
+import { PixelMap } from './pixel-map.ts';
 
 export type Resampling = 'flux' | 'lanczos3';
 export type Overlap = 'mean' | 'deepest';

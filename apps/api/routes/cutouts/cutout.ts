@@ -9,9 +9,9 @@ import {
   ProblemError,
 } from '@darkroom/contract';
 import type { Estimate } from '@darkroom/estimates';
-import { type CutoutFile, cutoutKey, loseFile } from '@darkroom/sky/realtime/files.ts';
 import { asked, digestOf } from '@darkroom/sky/realtime/plan.ts';
-import { recordCutout } from '@darkroom/sky/realtime/requests.ts';
+import { type CutoutFile, cutoutKey, loseFile } from '@darkroom/sky/realtime/records/files.ts';
+import { recordCutout } from '@darkroom/sky/realtime/records/requests.ts';
 import { contentDisposition, StorageError } from '@darkroom/storage';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from '../../context.ts';

@@ -1,6 +1,6 @@
 /** Requests for cutouts as they were answered, or refused: listed and read by their owner. */
 import { type CutoutRecord, cutoutRecord, ProblemError } from '@darkroom/contract';
-import { type CutoutRow, getCutout, listCutouts } from '@darkroom/sky/realtime/requests.ts';
+import { type CutoutRow, getCutout, listCutouts } from '@darkroom/sky/realtime/records/requests.ts';
 import { createRoute, z } from '@hono/zod-openapi';
 import { authorize } from '../../authorize.ts';
 import type { Api } from '../../context.ts';

@@ -1,21 +1,20 @@
 /** One band of a cutout: cut out of the tile of its centre, or made of several tiles, on the grid of the first. */
 import type { CutoutRequest, PlaneKind } from '@darkroom/contract';
-import { type CutPlane, type CutWarning, cutTile, type MaskBits } from '../cut/cut.ts';
-import { cutHeader } from '../cut/header.ts';
-import { onImage, type Placed, placeCut } from '../cut/place.ts';
-import type { CardValue } from '../fits/card.ts';
-import type { Header } from '../fits/header/header.ts';
-import type { FitsImage } from '../fits/read/file.ts';
-import { maskBits, physical } from '../fits/read/physical.ts';
-import { makePixels } from '../fits/read/plain.ts';
-import { bitpixOf } from '../fits/write/image.ts';
-import type { PixelBox, Plane } from '../image/plane.ts';
-import { gridOffset } from '../mosaic/grid/shared.ts';
-import { movedWcs, type TargetGrid } from '../mosaic/grid/target.ts';
-import { type Mosaic, mosaic, planMosaic } from '../mosaic/mosaic.ts';
-import { type MosaicTile, type PlaneReader, pixelTypeOf } from '../mosaic/tile.ts';
-import { parseWcs } from '../wcs/parse.ts';
-import type { Wcs } from '../wcs/wcs.ts';
+import { type CutPlane, type CutWarning, cutTile, type MaskBits } from '../../cut/cut.ts';
+import { onImage, type Placed, placeCut } from '../../cut/place.ts';
+import type { CardValue } from '../../fits/card.ts';
+import type { Header } from '../../fits/header/header.ts';
+import type { FitsImage } from '../../fits/read/file.ts';
+import { maskBits } from '../../fits/read/physical.ts';
+import type { PixelBox, Plane } from '../../image/plane.ts';
+import { fitsTile } from '../../mosaic/fits-tile.ts';
+import { gridOffset } from '../../mosaic/grid/shared.ts';
+import { movedWcs, type TargetGrid } from '../../mosaic/grid/target.ts';
+import { type Mosaic, mosaic, planMosaic } from '../../mosaic/mosaic.ts';
+import type { MosaicTile } from '../../mosaic/tile.ts';
+import { parseWcs } from '../../wcs/parse.ts';
+import type { Wcs } from '../../wcs/wcs.ts';
+import { mosaicHeader } from './mosaic-header.ts';
 
 /** One band of a tile, opened. */
 export interface BandTile {
@@ -253,36 +252,6 @@ function bandOf(
   return { planes: only(request, planes), mode: 'mosaic', method, tiles, grid, wcs, centre, warnings };
 }
 
-const coordinates =
-  /^(?:(?:CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA)[12][A-Z]?|(?:CD|PC)[12]_[12][A-Z]?|P[VS][12]_\d+[A-Z]?|[AB]P?_(?:\d_\d|ORDER|DMAX)|WCSAXES[A-Z]?|LONPOLE[A-Z]?|LATPOLE[A-Z]?|RADESYS[A-Z]?|EQUINOX[A-Z]?|WCSNAME[A-Z]?|LTV[12]|LTM[12]_[12])$/;
-const scaling = /^(?:BSCALE|BZERO|BLANK|BITPIX|NAXIS[12])$/;
-
-/** Of a mosaic's plane: what the first tile's file says, with the grid that it lies on; values are physical ones. */
-function mosaicHeader(
-  source: Header,
-  grid: BandGrid,
-  {
-    target,
-    box,
-    own,
-    plane,
-  }: { target: TargetGrid | undefined; box: PixelBox; own: Record<string, CardValue>; plane: Plane },
-): Header {
-  const moved = cutHeader(source, box, own).filter(
-    ({ keyword }) => !scaling.test(keyword) && !coordinates.test(keyword),
-  );
-  const on =
-    target !== undefined
-      ? target.cards
-      : cutHeader(grid.header, box).cards.filter(({ keyword }) => coordinates.test(keyword));
-  return moved.append(
-    { keyword: 'BITPIX', value: bitpixOf(plane.data), comment: '' },
-    { keyword: 'NAXIS1', value: plane.width, comment: '' },
-    { keyword: 'NAXIS2', value: plane.height, comment: '' },
-    ...on,
-  );
-}
-
 function warningsAt({ mask }: BandRequest, made: Mosaic, [x, y]: CutBand['centre']): CutWarning[] {
   const at = (plane: Plane | undefined): number | bigint | undefined => {
     const [column, row] = [Math.round(x), Math.round(y)];
@@ -308,33 +277,8 @@ function tilesOf(request: BandRequest): MosaicTile[] {
       tiles.every((tile) => tile.planes[name] !== undefined),
   );
   return tiles.map((tile) => {
-    const { image } = tile.planes;
-    const told = image.header.value('BUNIT');
-    const bunit = typeof told === 'string' ? told : unit;
-    return {
-      name: tile.name,
-      wcs: parseWcs(image.header),
-      header: image.header,
-      width: image.width,
-      height: image.height,
-      ...(bunit !== null && { unit: bunit }),
-      ...(zeroPoint !== null && { zeroPoint }),
-      ...Object.fromEntries(planes.map((name) => [name, readerOf(tile.planes[name]!, name)])),
-    };
+    const images = Object.fromEntries(planes.map((name) => [name, tile.planes[name]]));
+    const made = fitsTile(tile.name, { ...images, ...(zeroPoint !== null && { zeroPoint }) });
+    return { ...(unit !== null && { unit }), ...made };
   });
-}
-
-function readerOf(image: FitsImage, name: PlaneKind): PlaneReader {
-  const { bitpix, header } = image;
-  if (name === 'mask') {
-    const type = maskBits({ width: 0, height: 0, data: makePixels(bitpix, 0) }, header).data;
-    return {
-      type: pixelTypeOf(type),
-      read: async (box, signal) => maskBits(await image.read(box, signal), header),
-    };
-  }
-  return {
-    type: pixelTypeOf(physical({ width: 0, height: 0, data: makePixels(bitpix, 0) }, header).data),
-    read: async (box, signal) => physical(await image.read(box, signal), header),
-  };
 }

@@ -3,14 +3,14 @@ import type { CutoutFacts, CutoutTimings } from '@darkroom/contract';
 import type { Config } from '@darkroom/platform';
 import type { Records } from '@darkroom/records';
 import type { Storage } from '@darkroom/storage';
-import { type ObjectStore, objectSource } from '../bytes/object.ts';
-import type { ByteSource } from '../bytes/source.ts';
-import { SkyError } from '../errors.ts';
-import { FitsCache } from '../fits/read/cache.ts';
-import { openImage } from '../fits/read/open.ts';
-import { type FileChecksums, verifiedSource } from '../survey/checked/checksums.ts';
-import { checksumsOf } from '../survey/records/checksums.ts';
-import type { CutoutCall, CutoutSource } from './call.ts';
+import { type ObjectStore, objectSource } from '../../bytes/object.ts';
+import type { ByteSource } from '../../bytes/source.ts';
+import { SkyError } from '../../errors.ts';
+import { FitsCache } from '../../fits/read/cache.ts';
+import { openImage } from '../../fits/read/open.ts';
+import { type FileChecksums, verifiedSource } from '../../survey/checked/checksums.ts';
+import { checksumsOf } from '../../survey/records/checksums.ts';
+import type { CutoutCall, CutoutSource } from '../call.ts';
 import { composeFile } from './compose.ts';
 
 export interface MadeFile {

@@ -1,13 +1,13 @@
 import type { CutoutRequest } from '@darkroom/contract';
 import { expect, it } from 'vitest';
-import { memorySource } from '../bytes/memory.ts';
-import { openFits, openImage } from '../fits/read/open.ts';
-import { writeFits } from '../fits/write/file.ts';
-import { card } from '../fits/write/header.ts';
-import type { Pixels } from '../image/plane.ts';
-import { tangentCards } from '../survey/testing.ts';
-import { parseWcs } from '../wcs/parse.ts';
-import type { CutoutCall, CutoutSource } from './call.ts';
+import { memorySource } from '../../bytes/memory.ts';
+import { openFits, openImage } from '../../fits/read/open.ts';
+import { writeFits } from '../../fits/write/file.ts';
+import { card } from '../../fits/write/header.ts';
+import type { Pixels } from '../../image/plane.ts';
+import { tangentCards } from '../../survey/testing.ts';
+import { parseWcs } from '../../wcs/parse.ts';
+import type { CutoutCall, CutoutSource } from '../call.ts';
 import { composeFile } from './compose.ts';
 
 const scale = 1 / 3600;

@@ -1,16 +1,16 @@
 /** From a call to the file: bands are cut, or joined, and become FITS or a picture. */
 import type { CutoutFacts, CutoutTimings, PlaneKind } from '@darkroom/contract';
-import { cutFile } from '../cut/file.ts';
-import { SkyError } from '../errors.ts';
-import type { CardValue } from '../fits/card.ts';
-import type { FitsImage } from '../fits/read/file.ts';
-import { physical } from '../fits/read/physical.ts';
-import type { Level } from '../picture/algorithms/levels.ts';
-import type { Look } from '../picture/look.ts';
-import { directionAt } from '../picture/orientation.ts';
-import { makePicture } from '../picture/picture.ts';
+import { cutFile } from '../../cut/file.ts';
+import { SkyError } from '../../errors.ts';
+import type { CardValue } from '../../fits/card.ts';
+import type { FitsImage } from '../../fits/read/file.ts';
+import { physical } from '../../fits/read/physical.ts';
+import type { Level } from '../../picture/algorithms/levels.ts';
+import type { Look } from '../../picture/look.ts';
+import { directionAt } from '../../picture/orientation.ts';
+import { makePicture } from '../../picture/picture.ts';
+import { type CutoutCall, type CutoutSource, cutterVersion } from '../call.ts';
 import { type BandGrid, type BandTile, type CutBand, cutBand } from './bands.ts';
-import { type CutoutCall, type CutoutSource, cutterVersion } from './call.ts';
 
 /** What is read and summed for mosaics at once, bytes. */
 const memoryBytes = 128 * 2 ** 20;

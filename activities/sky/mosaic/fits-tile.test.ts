@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { fileSource } from '../bytes/file.ts';
 import { openImage } from '../fits/read/open.ts';
 import { samplesFolder } from '../fits/testing.ts';
-import { fitsTile } from './fitsTile.ts';
+import { fitsTile } from './fits-tile.ts';
 import { tangentLike } from './grid/target.ts';
 import { mosaic } from './mosaic.ts';
-import { exactly } from './resampling/pixelMap.ts';
+import { exactly } from './resampling/pixel-map.ts';
 
 const samples = samplesFolder();
 

@@ -1,0 +1,38 @@
+/** The header of a mosaic's plane: what the first tile's file says of it, with the grid that the mosaic lies on. */
+import { cutHeader } from '../../cut/header.ts';
+import type { CardValue } from '../../fits/card.ts';
+import type { Header } from '../../fits/header/header.ts';
+import { bitpixOf } from '../../fits/write/image.ts';
+import type { PixelBox, Plane } from '../../image/plane.ts';
+import type { TargetGrid } from '../../mosaic/grid/target.ts';
+import type { BandGrid } from './bands.ts';
+
+const coordinates =
+  /^(?:(?:CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA)[12][A-Z]?|(?:CD|PC)[12]_[12][A-Z]?|P[VS][12]_\d+[A-Z]?|[AB]P?_(?:\d_\d|ORDER|DMAX)|WCSAXES[A-Z]?|LONPOLE[A-Z]?|LATPOLE[A-Z]?|RADESYS[A-Z]?|EQUINOX[A-Z]?|WCSNAME[A-Z]?|LTV[12]|LTM[12]_[12])$/;
+const scaling = /^(?:BSCALE|BZERO|BLANK|BITPIX|NAXIS[12])$/;
+
+/** Of a mosaic's plane: what the first tile's file says, with the grid that it lies on; values are physical ones. */
+export function mosaicHeader(
+  source: Header,
+  grid: BandGrid,
+  {
+    target,
+    box,
+    own,
+    plane,
+  }: { target: TargetGrid | undefined; box: PixelBox; own: Record<string, CardValue>; plane: Plane },
+): Header {
+  const moved = cutHeader(source, box, own).filter(
+    ({ keyword }) => !scaling.test(keyword) && !coordinates.test(keyword),
+  );
+  const on =
+    target !== undefined
+      ? target.cards
+      : cutHeader(grid.header, box).cards.filter(({ keyword }) => coordinates.test(keyword));
+  return moved.append(
+    { keyword: 'BITPIX', value: bitpixOf(plane.data), comment: '' },
+    { keyword: 'NAXIS1', value: plane.width, comment: '' },
+    { keyword: 'NAXIS2', value: plane.height, comment: '' },
+    ...on,
+  );
+}
