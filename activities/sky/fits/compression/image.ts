@@ -61,10 +61,16 @@ export function compressedImage(
     width,
     height,
     compression: layout.algorithm,
-    async read(box: PixelBox, signal?: AbortSignal): Promise<Plane> {
-      requireInside(image, box, header.where, limits);
-      const data = makePixels(bitpix, box.width * box.height);
-      const reader = new BoxReader(layout, box, data, blankOf(hdu.header, layout), header.where, limits);
+    async read(box, signal) {
+      const [plane] = await image.readMany([box], signal);
+      return plane!;
+    },
+    async readMany(boxes, signal) {
+      const targets = boxes.map((box): Target => {
+        requireInside(image, box, header.where, limits);
+        return { box, data: makePixels(bitpix, box.width * box.height) };
+      });
+      const reader = new BoxReader(layout, targets, blankOf(hdu.header, layout), header.where, limits);
       for (const runs of reader.batches()) {
         const rows = await table.load(source, runs, signal, grown);
         const tiles = reader.tiles(rows, runs);
@@ -76,7 +82,9 @@ export function compressedImage(
           }
         });
       }
-      return { width: box.width, height: box.height, data };
+      return targets.map(
+        ({ box: { width: columns, height: rows }, data }): Plane => ({ width: columns, height: rows, data }),
+      );
     },
   };
   return image;
@@ -93,11 +101,17 @@ function assign(tiles: readonly Tile[], ranges: readonly Range[]): Map<Range, Ti
   return byRange;
 }
 
-/** Reads one box: which rows of the table it needs, which bytes these name, and where the pixels of each tile go. */
+/** A box, and its pixels as they come. */
+interface Target {
+  readonly box: PixelBox;
+  readonly data: Pixels;
+}
+
+/** Reads boxes: which rows of the table they need, which bytes these name, and where the pixels of each tile go. */
 class BoxReader {
   private readonly layout: Layout;
-  private readonly box: PixelBox;
-  private readonly data: Pixels;
+  /** Those that touch a row of tiles, by its number from 0. */
+  private readonly byTileRow = new Map<number, Target[]>();
   private readonly blank: number | undefined;
   private readonly where: string;
   private readonly limits: FitsLimits;
@@ -106,15 +120,22 @@ class BoxReader {
   /** @param blank BLANK of an integer image whose tiles have their own */
   constructor(
     layout: Layout,
-    box: PixelBox,
-    data: Pixels,
+    targets: readonly Target[],
     blank: number | undefined,
     where: string,
     limits: FitsLimits,
   ) {
     this.layout = layout;
-    this.box = box;
-    this.data = data;
+    const { tileHeight } = layout;
+    for (const target of targets) {
+      const { y0, height } = target.box;
+      const last = Math.floor((y0 + height - 1) / tileHeight);
+      for (let y = Math.floor(y0 / tileHeight); y <= last; y++) {
+        const there = this.byTileRow.get(y);
+        if (there === undefined) this.byTileRow.set(y, [target]);
+        else there.push(target);
+      }
+    }
     this.blank = typeof layout.blank === 'object' ? blank : undefined;
     this.where = where;
     this.limits = limits;
@@ -123,29 +144,46 @@ class BoxReader {
 
   /** Runs of table rows, of so many tiles at a time that a list of them is small. */
   *batches(): Generator<Range[]> {
-    const { tileWidth, tileHeight, across } = this.layout;
-    const { x0, y0, width, height } = this.box;
-    const first = Math.floor(x0 / tileWidth);
-    const last = Math.floor((x0 + width - 1) / tileWidth);
+    const { across } = this.layout;
     let runs: { start: number; end: number }[] = [];
     let tiles = 0;
-    for (let y = Math.floor(y0 / tileHeight); y <= Math.floor((y0 + height - 1) / tileHeight); y++) {
-      const end = y * across + last + 1;
-      for (let start = y * across + first; start < end; ) {
-        const some = Math.min(end - start, TILES_AT_ONCE - tiles);
-        const before = runs.at(-1);
-        if (before?.end === start) before.end += some;
-        else runs.push({ start, end: start + some });
-        start += some;
-        tiles += some;
-        if (tiles === TILES_AT_ONCE) {
-          yield runs;
-          runs = [];
-          tiles = 0;
+    for (const y of [...this.byTileRow.keys()].sort((a, b) => a - b)) {
+      for (const span of this.spans(y)) {
+        const end = y * across + span.end;
+        for (let start = y * across + span.start; start < end; ) {
+          const some = Math.min(end - start, TILES_AT_ONCE - tiles);
+          const before = runs.at(-1);
+          if (before?.end === start) before.end += some;
+          else runs.push({ start, end: start + some });
+          start += some;
+          tiles += some;
+          if (tiles === TILES_AT_ONCE) {
+            yield runs;
+            runs = [];
+            tiles = 0;
+          }
         }
       }
     }
     if (tiles > 0) yield runs;
+  }
+
+  /** Columns of tiles that are touched in a row of them, each once, in order. */
+  private spans(y: number): Range[] {
+    const { tileWidth } = this.layout;
+    const touched = (this.byTileRow.get(y) ?? [])
+      .map(({ box: { x0, width } }) => ({
+        start: Math.floor(x0 / tileWidth),
+        end: Math.floor((x0 + width - 1) / tileWidth) + 1,
+      }))
+      .sort((a, b) => a.start - b.start);
+    const spans: { start: number; end: number }[] = [];
+    for (const { start, end } of touched) {
+      const before = spans.at(-1);
+      if (before !== undefined && start <= before.end) before.end = Math.max(before.end, end);
+      else spans.push({ start, end });
+    }
+    return spans;
   }
 
   /** Tiles of those rows, sorted by where their bytes begin. Throws SkyError `corrupt_tile`. */
@@ -207,32 +245,42 @@ class BoxReader {
     return `Tile ${row + 1} of ${this.where} (at ${x}, ${y})`;
   }
 
-  /** Decodes a tile and puts what of it lies in the box there. Throws SkyError `corrupt_tile`. */
+  /** Decodes a tile, as far as it is needed, and puts what of it lies in the boxes there. Throws SkyError `corrupt_tile`. */
   place(tile: Tile, bytes: Uint8Array): void {
-    const { layout, box } = this;
+    const { layout } = this;
+    const row = Math.floor(tile.row / layout.across);
     const left = (tile.row % layout.across) * layout.tileWidth;
-    const top = Math.floor(tile.row / layout.across) * layout.tileHeight;
+    const top = row * layout.tileHeight;
     const width = Math.min(layout.tileWidth, layout.width - left);
     const height = Math.min(layout.tileHeight, layout.height - top);
-    const x0 = Math.max(left, box.x0);
-    const y0 = Math.max(top, box.y0);
-    const x1 = Math.min(left + width, box.x0 + box.width);
-    const y1 = Math.min(top + height, box.y0 + box.height);
-    const needed = (y1 - 1 - top) * width + x1 - left;
+    const targets = this.byTileRow.get(row) ?? [];
+    let needed = 0;
+    for (const { box } of targets) {
+      const x1 = Math.min(left + width, box.x0 + box.width);
+      const y1 = Math.min(top + height, box.y0 + box.height);
+      if (x1 > Math.max(left, box.x0)) needed = Math.max(needed, (y1 - 1 - top) * width + x1 - left);
+    }
     const values = this.decoder.decode(bytes, tile.stored, { width, height, needed }, this.name(tile.row));
-    this.put(tile, values, {
-      tileWidth: width,
-      outWidth: box.width,
-      x0: x0 - left,
-      y0: y0 - top,
-      width: x1 - x0,
-      height: y1 - y0,
-      outStart: (y0 - box.y0) * box.width + x0 - box.x0,
-    });
+    for (const { box, data } of targets) {
+      const x0 = Math.max(left, box.x0);
+      const y0 = Math.max(top, box.y0);
+      const x1 = Math.min(left + width, box.x0 + box.width);
+      const y1 = Math.min(top + height, box.y0 + box.height);
+      if (x1 <= x0) continue;
+      this.put(tile, values, data, {
+        tileWidth: width,
+        outWidth: box.width,
+        x0: x0 - left,
+        y0: y0 - top,
+        width: x1 - x0,
+        height: y1 - y0,
+        outStart: (y0 - box.y0) * box.width + x0 - box.x0,
+      });
+    }
   }
 
-  private put(tile: Tile, { values, quantised }: TileValues, place: Placement): void {
-    const { layout, data } = this;
+  private put(tile: Tile, { values, quantised }: TileValues, data: Pixels, place: Placement): void {
+    const { layout } = this;
     if (quantised) {
       const { scale, zero, blank } = tile;
       const quantisation: Quantisation = { scale, zero, blank, dither: layout.quantised!.dither };

@@ -83,6 +83,9 @@ function rowPieces(first: number, stride: number, rowBytes: number, rows: number
   return pieces;
 }
 
+/** Boxes that are read side by side. */
+const BOXES_AT_ONCE = 8;
+
 /** Throws SkyError `unsupported_fits`, `fits_too_large`. */
 export function plainImage(source: ByteSource, hdu: Hdu, limits: FitsLimits): FitsImage {
   const { header, index, name, dataOffset } = hdu;
@@ -121,6 +124,14 @@ export function plainImage(source: ByteSource, hdu: Hdu, limits: FitsLimits): Fi
         });
       }
       return { width: box.width, height: box.height, data };
+    },
+    async readMany(boxes, signal) {
+      const planes: Plane[] = [];
+      for (let i = 0; i < boxes.length; i += BOXES_AT_ONCE)
+        planes.push(
+          ...(await Promise.all(boxes.slice(i, i + BOXES_AT_ONCE).map((box) => image.read(box, signal)))),
+        );
+      return planes;
     },
   };
   return image;
