@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { memorySource } from '../bytes/memory.ts';
+import { SkyError } from '../errors.ts';
 import type { Card } from '../fits/card.ts';
 import { openFits, openImage } from '../fits/read/open.ts';
 import { physical } from '../fits/read/physical.ts';
@@ -7,7 +8,7 @@ import { writeFits } from '../fits/write/file.ts';
 import type { Pixels } from '../image/plane.ts';
 import { parseWcs } from '../wcs/parse.ts';
 import { apart, headerOfText, recorded, recordedText } from '../wcs/testing.ts';
-import { cutTile, type MaskBits } from './cut.ts';
+import { cutMany, cutTile, type MaskBits } from './cut.ts';
 import { cutFile } from './file.ts';
 import { cutHeader } from './header.ts';
 
@@ -265,4 +266,24 @@ it('writes one plane as the primary HDU, several as extensions, and a cut of a c
   expect((await packed.image('MASK').read({ x0: 0, y0: 0, width: 7, height: 7 })).data).toEqual(
     once.plane.data,
   );
+});
+
+it('cuts many places of a tile as it cuts each, and one without a value keeps none of the others from theirs', async () => {
+  const data = Float32Array.from({ length: 400 }, (_, i) => (i < 100 ? Number.NaN : i));
+  const planes = { image: await imageOf(data, 20, [card('CRPIX1', 1)]) };
+  const at = (x0: number, y0: number) => ({
+    planes,
+    box: { x0, y0, width: 4, height: 4 },
+    mode: 'primary' as const,
+  });
+  const requests = [at(3, 8), at(50, 50), at(18, 18), at(2, 0), at(3, 9)];
+  const cuts = await cutMany(requests);
+  for (const [i, request] of requests.entries()) {
+    const cut = cuts[i]!;
+    if (cut instanceof SkyError)
+      await expect(cutTile(request)).rejects.toMatchObject({ code: cut.code, message: cut.message });
+    else expect(cut).toEqual(await cutTile(request));
+  }
+  expect(cuts.map((cut) => cut instanceof SkyError)).toEqual([false, true, false, true, false]);
+  await expect(cutMany([at(0, 8), { ...at(0, 8), planes: { ...planes } }])).rejects.toThrow('one tile');
 });

@@ -59,7 +59,43 @@ export type Cut = Readonly<Partial<Record<PlaneName, CutPlane>>>;
  * @throws SkyError `no_coverage`: no pixel has a value; `incompatible_tiles`: planes of different sizes; and what reading throws.
  */
 export async function cutTile(request: CutRequest): Promise<Cut> {
-  const { planes, box, mode, provenance, signal } = request;
+  const [cut] = await cutMany([request]);
+  if (cut instanceof SkyError) throw cut;
+  return cut!;
+}
+
+/**
+ * Many cuts of one tile, in their order: what they have in common of its rows or tiles is read and decoded once. A place without a value is its
+ * own error, not that of the others. All of their pixels are in memory together.
+ *
+ * @throws TypeError: not all of the same planes; SkyError `incompatible_tiles`: planes of different sizes; and what reading throws.
+ */
+export async function cutMany(requests: readonly CutRequest[]): Promise<(Cut | SkyError)[]> {
+  const [{ planes, signal } = { planes: {}, signal: undefined }] = requests;
+  if (requests.some((request) => request.planes !== planes)) throw new TypeError('cuts of one tile together');
+  if (requests.length === 0) return [];
+  const named = planesOf(planes);
+  const { image: first } = named[0]!;
+  const places = requests.map((request) => ({
+    request,
+    there: onImage(request.box, first.width, first.height),
+  }));
+  const boxes = places.flatMap(({ there }) => there ?? []);
+  const read = await Promise.all(named.map(({ image }) => image.readMany(boxes, signal)));
+  let next = 0;
+  return places.map(({ request, there }) => {
+    if (!there) return new SkyError('no_coverage', `Nothing of the cutout lies on ${first.header.where}.`);
+    const at = next++;
+    return laid(
+      request,
+      there,
+      named.map(({ name, image }, i) => ({ name, image, pixels: read[i]![at]! })),
+    );
+  });
+}
+
+/** Those that a cut has, the image first. */
+function planesOf(planes: CutRequest['planes']): { name: PlaneName; image: FitsImage }[] {
   const named = (['image', 'weight', 'mask'] as const).flatMap((name) => {
     const image = planes[name];
     return image ? [{ name, image }] : [];
@@ -74,26 +110,31 @@ export async function cutTile(request: CutRequest): Promise<Cut> {
       );
     }
   }
-  const there = onImage(box, first.width, first.height);
-  if (!there) throw new SkyError('no_coverage', `Nothing of the cutout lies on ${first.header.where}.`);
-  const read = await Promise.all(named.map(({ image }) => image.read(there, signal)));
+  return named;
+}
 
-  const coverage = valued(read[0]!.data, first.header) / (box.width * box.height);
-  if (coverage === 0) {
-    throw new SkyError('no_coverage', `No pixel of the cutout has a value on ${first.header.where}.`);
-  }
-  const warnings = warningsOf(request, there, new Map(named.map(({ name }, i) => [name, read[i]!])));
+/** Pixels that were read become what was asked for. */
+function laid(
+  request: CutRequest,
+  there: PixelBox,
+  planes: readonly { name: PlaneName; image: FitsImage; pixels: Plane }[],
+): Cut | SkyError {
+  const { box, mode, provenance } = request;
+  const [{ pixels: lead, image: first }] = planes as [(typeof planes)[number]];
+  const coverage = valued(lead.data, first.header) / (box.width * box.height);
+  if (coverage === 0)
+    return new SkyError('no_coverage', `No pixel of the cutout has a value on ${first.header.where}.`);
+  const warnings = warningsOf(request, there, new Map(planes.map(({ name, pixels }) => [name, pixels])));
   const extent = mode === 'clip' ? there : box;
   const own = { ...provenance, CUTMODE: mode, COVERAGE: coverage };
   const cut: Partial<Record<PlaneName, CutPlane>> = {};
-  for (const [i, { name, image }] of named.entries()) {
+  for (const { name, image, pixels } of planes) {
     const header = cutHeader(image.header, extent, own);
-    const pixels = read[i]!;
     const whole = extent.width === there.width && extent.height === there.height;
-    const laid = whole
+    const filled = whole
       ? { header, plane: pixels }
       : surrounded(name, pixels, header, there, extent, request.mask);
-    cut[name] = { ...laid, coverage, warnings };
+    cut[name] = { ...filled, coverage, warnings };
   }
   return cut;
 }

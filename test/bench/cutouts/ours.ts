@@ -4,16 +4,19 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type ByteSource,
+  type Cut,
+  type CutRequest,
   cutFile,
+  cutMany,
   cutTile,
   FitsCache,
   type FitsImage,
   fileSource,
   objectSource,
   openImage,
+  SkyError,
 } from '@darkroom/sky';
 import { createStorage } from '@darkroom/storage';
-import { rowWindow } from './row-window.ts';
 import type { Reach, Stamp, Turn, Turned, Way } from './side.ts';
 
 const reach = await told<Reach>();
@@ -32,31 +35,39 @@ process.on('message', (turn: Turn) => void take(turn).then((turned) => process.s
 process.on('disconnect', () => process.exit(0));
 process.send?.('ready');
 
+/** Stamps of one tile that are in memory together. */
+const together = 256;
+
 async function take({ way, stamps, size, folder, digests }: Turn): Promise<Turned> {
   const told: string[] = [];
   const began = performance.now();
   const cpu = process.cpuUsage();
-  const order =
-    way === 'ours-grouped'
-      ? stamps.map((_, i) => i).sort((a, b) => byTile(stamps[a]!, stamps[b]!))
-      : stamps.keys();
-  let grouped: { tile: number; image: FitsImage } | undefined;
-  for (const i of order) {
-    const { tile, x0, y0 } = stamps[i]!;
-    let image: FitsImage;
-    if (way === 'ours-grouped') {
-      if (grouped?.tile !== tile) grouped = { tile, image: rowWindow(await imageOf(way, tile)) };
-      image = grouped.image;
-    } else image = await imageOf(way, tile);
-    const cut = await cutTile({
-      planes: { image },
-      box: { x0, y0, width: size, height: size },
-      mode: 'primary',
-      provenance: { SURVEY: 'bench', TILE: String(tile) },
-    });
+  const write = async (i: number, cut: Cut | SkyError): Promise<void> => {
+    if (cut instanceof SkyError) throw cut;
     await writeFile(join(folder, `${i}.fits`), cutFile([{ name: 'IMAGE', plane: cut.image! }]));
     if (digests) told[i] = digestOf(cut.image!.plane.data as Float32Array);
-  }
+  };
+  const requestOf = (image: CutRequest['planes'], { tile, x0, y0 }: Stamp): CutRequest => ({
+    planes: image,
+    box: { x0, y0, width: size, height: size },
+    mode: 'primary',
+    provenance: { SURVEY: 'bench', TILE: String(tile) },
+  });
+  if (way === 'ours-grouped') {
+    const byTile = Map.groupBy(stamps.keys(), (i) => stamps[i]!.tile);
+    for (const [tile, numbers] of byTile) {
+      const planes = { image: await imageOf(way, tile) };
+      // Neighbours share rows.
+      const order = numbers.sort((a, b) => stamps[a]!.y0 - stamps[b]!.y0);
+      for (let from = 0; from < order.length; from += together) {
+        const some = order.slice(from, from + together);
+        const cuts = await cutMany(some.map((i) => requestOf(planes, stamps[i]!)));
+        for (const [at, i] of some.entries()) await write(i, cuts[at]!);
+      }
+    }
+  } else
+    for (const [i, stamp] of stamps.entries())
+      await write(i, await cutTile(requestOf({ image: await imageOf(way, stamp.tile) }, stamp)));
   const { user, system } = process.cpuUsage(cpu);
   return { seconds: (performance.now() - began) / 1000, cpu: (user + system) / 1e6, digests: told };
 }
@@ -73,10 +84,6 @@ async function imageOf(way: Way, tile: number): Promise<FitsImage> {
     sources.set(name, source);
   }
   return openImage(await source, undefined, { cache });
-}
-
-function byTile(a: Stamp, b: Stamp): number {
-  return a.tile - b.tile || a.y0 - b.y0;
 }
 
 function digestOf(data: Float32Array): string {
