@@ -1,21 +1,14 @@
 /** `GET /v1/cutouts`: a place in a survey in, its file out. */
 import { Readable } from 'node:stream';
 import type { ReadableStream as NodeStream } from 'node:stream/web';
-import {
-  type CutoutQuery,
-  type CutoutRequest,
-  cutoutQuery,
-  type ProblemCode,
-  ProblemError,
-} from '@darkroom/contract';
-import type { Estimate } from '@darkroom/estimates';
+import { type CutoutRequest, cutoutQuery, type ProblemCode, ProblemError } from '@darkroom/contract';
 import { asked, digestOf } from '@darkroom/sky/realtime/plan.ts';
 import { type CutoutFile, cutoutKey, loseFile } from '@darkroom/sky/realtime/records/files.ts';
-import { recordCutout } from '@darkroom/sky/realtime/records/requests.ts';
 import { contentDisposition, StorageError } from '@darkroom/storage';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from '../../context.ts';
-import { planCutout } from '../../cutting/plan.ts';
+import { type PlannedCutout, planCutout } from '../../cutting/plan.ts';
+import { queryOf, record, type Told } from '../../cutting/record.ts';
 import { jsonBodyProblems, problems, unvalidatedQuery } from '../../openapi/describe.ts';
 import { toProblem, validationProblem } from '../../problems.ts';
 import { optionsInQuery } from '../../requests/query.ts';
@@ -117,23 +110,13 @@ export function registerCutout(api: Api): void {
   });
 }
 
-/** What is known of a request when it is recorded; of one that was refused early, little. */
-interface Told {
-  query?: CutoutQuery;
-  request?: CutoutRequest;
-  digest?: string;
-  shared?: boolean;
-  file?: CutoutFile;
-  estimate?: Estimate;
-}
-
 async function answer(c: ApiContext): Promise<Response> {
   const began = Date.now();
   const told: Told = {};
   try {
-    const response = await answerTold(c, told, began);
-    return response;
+    return await answerTold(c, told, began);
   } catch (error) {
+    // Where that fails too, the request's own failure is what is told.
     if (!c.req.raw.signal.aborted) await record(c, told, began, toProblem(error)).catch(() => {});
     throw error;
   }
@@ -141,7 +124,7 @@ async function answer(c: ApiContext): Promise<Response> {
 
 async function answerTold(c: ApiContext, told: Told, began: number): Promise<Response> {
   const { caller, deps } = c.var;
-  const { cutting, records } = deps;
+  const { cutting } = deps;
   const read = cutoutQuery.safeParse(optionsInQuery(cutoutQuery, queryOf(c)));
   if (!read.success) throw validationProblem(read.error, 'query');
   told.query = read.data;
@@ -157,47 +140,52 @@ async function answerTold(c: ApiContext, told: Told, began: number): Promise<Res
     const id = await record(c, told, began);
     return new Response(null, { status: 304, headers: { etag, 'cutout-id': String(id) } });
   }
-  for (let tries = 1; ; tries++) {
-    const { file, shared } = await cutting.maker.make({
-      digest,
-      owner: caller.owner,
-      call: planned.call,
-      deadlineMs: Math.max(1, began + 1000 * deps.config.cutouts.deadlineSeconds - Date.now()),
-      signal: c.req.raw.signal,
+  const { file, body, length } = await madeFile(c, told, planned, began);
+  const id = await record(c, told, began);
+  if (told.shared === false)
+    cutting.estimates.record({
+      ...asked(planned.request, planned.features),
+      seconds: (Date.now() - began) / 1000,
+      bytes: file.bytes,
+      estimated: planned.estimate.seconds,
     });
-    told.file = file;
-    told.shared = shared;
-    if (file.problem !== null) throw new ProblemError(file.problem.code, file.problem.detail);
-    try {
-      const { stream, length } = await deps.storage.get(cutoutKey(file.unit), { signal: c.req.raw.signal });
-      const id = await record(c, told, began);
-      if (!shared && planned.estimate.runs >= 0)
-        cutting.estimates.record({
-          ...asked(planned.request, planned.features),
-          seconds: (Date.now() - began) / 1000,
-          bytes: file.bytes,
-          estimated: planned.estimate.seconds,
-        });
-      return new Response(Readable.toWeb(stream) as NodeStream<Uint8Array> as ReadableStream<Uint8Array>, {
-        headers: {
-          ...headersOf(c, planned, file),
-          etag,
-          'cutout-id': String(id),
-          'content-length': String(length),
-        },
-      });
-    } catch (error) {
-      if (tries > 1 || !(error instanceof StorageError) || error.code !== 'source_not_found') throw error;
-      // Somebody has removed it from the store.
-      await loseFile(records.db, file);
-    }
-  }
+  return new Response(Readable.toWeb(body) as NodeStream<Uint8Array> as ReadableStream<Uint8Array>, {
+    headers: {
+      ...headersOf(c, planned, file),
+      etag,
+      'cutout-id': String(id),
+      'content-length': String(length),
+    },
+  });
 }
 
-/** Of the request, all that is not of its link. */
-function queryOf(c: ApiContext): Record<string, string[]> {
-  const { signature: _, ...query } = c.req.queries();
-  return query;
+/** The file, once more where somebody has removed it from the store meanwhile. */
+async function madeFile(
+  c: ApiContext,
+  told: Told,
+  { call }: PlannedCutout,
+  began: number,
+): Promise<{ file: CutoutFile; body: Readable; length: number }> {
+  const { caller, deps } = c.var;
+  const { signal } = c.req.raw;
+  for (let tries = 1; ; tries++) {
+    const { file, shared } = await deps.cutting.maker.make({
+      digest: told.digest ?? '',
+      owner: caller.owner,
+      call,
+      deadlineMs: Math.max(1, began + 1000 * deps.config.cutouts.deadlineSeconds - Date.now()),
+      signal,
+    });
+    Object.assign(told, { file, shared });
+    if (file.problem !== null) throw new ProblemError(file.problem.code, file.problem.detail);
+    try {
+      const { stream, length } = await deps.storage.get(cutoutKey(file.unit), { signal });
+      return { file, body: stream, length };
+    } catch (error) {
+      if (tries > 1 || !(error instanceof StorageError) || error.code !== 'source_not_found') throw error;
+      await loseFile(deps.records.db, file);
+    }
+  }
 }
 
 /** RFC 9110, 13.1.2: weak comparison. */
@@ -214,7 +202,7 @@ const contentTypes: Readonly<Record<CutoutRequest['format'], string>> = {
 
 function headersOf(
   c: ApiContext,
-  { request, call }: Pick<Awaited<ReturnType<typeof planCutout>>, 'request' | 'call'>,
+  { request, call }: PlannedCutout,
   { facts }: CutoutFile,
 ): Record<string, string> {
   const { survey, ra, dec, format, mode } = request;
@@ -241,47 +229,3 @@ function headersOf(
 /** Header values are ASCII: what is not is written as JSON has it. */
 const inHeader = (value: string): string =>
   value.replaceAll(/[^\x20-\x7e]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
-
-/** Of a value, and of how many: what somebody sends is not kept without an end. */
-const [longestValue, mostValues] = [200, 40];
-
-/** Writes the row of the request, and counts it. Its id. */
-async function record(c: ApiContext, told: Told, began: number, problem?: ProblemError): Promise<number> {
-  const { caller, deps, traceId } = c.var;
-  const { query, request, digest, shared = false, file, estimate } = told;
-  const seconds = (Date.now() - began) / 1000;
-  const survey = (request?.survey ?? c.req.query('survey') ?? '').slice(0, 64);
-  // What was begun has failed; all else was refused before any work.
-  const state = problem === undefined ? 'succeeded' : file === undefined ? 'refused' : 'failed';
-  deps.cutting.seen({
-    survey: request?.survey ?? '',
-    format: query?.format ?? '',
-    outcome: problem?.code ?? 'succeeded',
-    seconds,
-  });
-  return recordCutout(deps.records.db, {
-    owner: caller.owner,
-    state,
-    survey,
-    query: Object.fromEntries(
-      Object.entries(queryOf(c))
-        .slice(0, mostValues)
-        .map(([name, values]) => [
-          name.slice(0, longestValue),
-          values.join(' ').slice(0, longestValue).toWellFormed().replaceAll('\0', ''),
-        ]),
-    ),
-    ra: request?.ra ?? null,
-    dec: request?.dec ?? null,
-    digest: digest ?? null,
-    shared,
-    bytes: file?.bytes ?? null,
-    seconds,
-    estimatedSeconds: estimate?.seconds.p50 ?? null,
-    coverage: file?.facts?.coverage ?? null,
-    timings: file?.timings ?? {},
-    problem: problem?.problem ?? null,
-    traceId: traceId ?? null,
-    acceptedAt: new Date(began),
-  });
-}
