@@ -1,5 +1,4 @@
 /** Pictures as files. Equal pictures with equal texts are equal bytes: no clock, no host. */
-import sharp from 'sharp';
 import type { Raster } from '../raster.ts';
 import { withTexts } from './png-text.ts';
 
@@ -22,6 +21,8 @@ const compressionLevel = 2;
 /** JPEG and WebP have 8 bits; JPEG has no alpha, what is transparent is black there. */
 export async function encodePicture(raster: Raster, options: EncodeOptions): Promise<Buffer> {
   const { width, height, channels, data } = raster;
+  // Whoever makes no pictures has no native code of them in it; it is given counts alone, nobody's file.
+  const { default: sharp } = await import('sharp');
   const raw = sharp(data, { raw: { width, height, channels } });
   const { format, texts = {}, quality = 90 } = options;
   if (format === 'png') {
