@@ -67,7 +67,3 @@ describe.skipIf(samples === undefined)('a mosaic of real exposures', () => {
     expect(Number(made.weight!.data[middle])).toBeGreaterThan(Number(two.weight!.data[middle]));
   });
 });
-
-describe('real exposures', () => {
-  it.skipIf(samples !== undefined)('are not here: ../shared/samples/sky', () => {});
-});

@@ -47,7 +47,6 @@ describe('places of pixels and pixels of places as astropy and wcslib have them'
 
 describe('the same from the files of surveys themselves', () => {
   const samples = samplesFolder();
-  it.skipIf(samples !== undefined)('which are not here: ../shared/samples/sky', () => {});
   const files = recorded.flatMap((record) => (record.files ?? []).map((file) => [file, record] as const));
   it.skipIf(samples === undefined).each(files)('%s', async (file, record) => {
     await using source = await fileSource(fileURLToPath(new URL(file, samples)));
