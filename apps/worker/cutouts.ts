@@ -5,6 +5,7 @@ import type { Records } from '@darkroom/records';
 import { cutoutKey, cutoutPrefix, doomFiles, forgetFiles } from '@darkroom/sky/realtime/records/files.ts';
 import { removeCutoutsBefore } from '@darkroom/sky/realtime/records/requests.ts';
 import type { Storage } from '@darkroom/storage';
+import { objectsBefore } from './predictions.ts';
 
 const hourMs = 3_600_000;
 /** Nobody is given a file, or reads it, so long after its time. */
@@ -42,18 +43,8 @@ export function cutoutUpkeep({
         signal.throwIfAborted();
       if (now < lookAt) return;
       const before = now - 1000 * cutouts.keptSeconds - graceMs - spentMs;
-      await storage.remove(objectsBefore(storage, before, signal), { ...fence, signal });
+      await storage.remove(objectsBefore(storage, cutoutPrefix, before, signal), { ...fence, signal });
       lookAt = now + lookMs;
     },
   };
-}
-
-/** Objects that were put before that moment, milliseconds since 1970. */
-async function* objectsBefore(
-  storage: Pick<Storage, 'list'>,
-  moment: number,
-  signal: AbortSignal,
-): AsyncGenerator<string> {
-  for await (const { uri, lastModified } of storage.list(cutoutPrefix, { signal }))
-    if (lastModified.getTime() < moment) yield uri;
 }

@@ -46,7 +46,7 @@ export function predictionUpkeep({
       const { keyHours, retentionDays } = predictions;
       const removeLeft = async (): Promise<void> => {
         if (now < lookAt) return;
-        const left = leftBefore(storage, now - spentMs, signal);
+        const left = objectsBefore(storage, batchesPrefix, now - spentMs, signal);
         await storage.remove(left, { assertHeld: async () => {}, signal });
         lookAt = now + lookMs;
       };
@@ -87,12 +87,13 @@ export function predictionUpkeep({
   };
 }
 
-/** Packed objects of batches that were begun before that moment, milliseconds since 1970. */
-async function* leftBefore(
+/** Objects under a prefix that were put before that moment, milliseconds since 1970. */
+export async function* objectsBefore(
   storage: Pick<Storage, 'list'>,
+  prefix: string,
   moment: number,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
-  for await (const { uri, lastModified } of storage.list(batchesPrefix, { signal }))
+  for await (const { uri, lastModified } of storage.list(prefix, { signal }))
     if (lastModified.getTime() < moment) yield uri;
 }

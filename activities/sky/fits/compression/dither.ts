@@ -1,13 +1,14 @@
 /** Quantised floats back to floats, to the last bit as CFITSIO has them (FITS Standard 4.0, section 10.2 and appendix I). */
 
-const COUNT = 10_000;
+/** Random numbers that there are. */
+export const COUNT = 10_000;
 /** What stands for 0.0 exactly under SUBTRACTIVE_DITHER_2. */
 const ZERO = -2147483646;
 
 export type Dither = 'NO_DITHER' | 'SUBTRACTIVE_DITHER_1' | 'SUBTRACTIVE_DITHER_2';
 
 /** Park and Miller's generator from 1; numbers of single precision, as CFITSIO's table has them, kept as doubles for speed. */
-const RANDOM = makeRandom();
+export const RANDOM: Readonly<Float64Array> = makeRandom();
 
 function makeRandom(): Float64Array {
   const numbers = new Float64Array(COUNT);

@@ -1,4 +1,5 @@
 /** Floats as integers that RICE can compress, as CFITSIO quantises them (FITS Standard 4.0, section 10.2). */
+import { COUNT, RANDOM } from '../../compression/dither.ts';
 import { tileStatistics } from './noise.ts';
 
 /** `SUBTRACTIVE_DITHER_2` keeps zeros as exact zeros. */
@@ -9,7 +10,6 @@ export const quantizedBlank = -2147483648;
 const quantizedZero = -2147483646;
 /** CFITSIO keeps ten values from −2147483647 on free of quantised ones. */
 const lowestFree = -2147483647 + 10;
-const random = 10_000;
 
 export interface Quantization {
   readonly dither: Dither;
@@ -51,22 +51,21 @@ export function quantize(
     zero = (single ? Math.fround(min + max) : min + max) / 2;
   }
 
-  const table = ditherTable();
   const keepZeros = dither === 'SUBTRACTIVE_DITHER_2';
-  let start = (tile + seed - 2) % random;
-  let next = Math.trunc(table[start]! * 500);
+  let start = (tile + seed - 2) % COUNT;
+  let next = Math.trunc(RANDOM[start]! * 500);
   for (let i = 0; i < count; i++) {
     const value = pixels[i]!;
     if (Number.isNaN(value)) out[i] = quantizedBlank;
     else if (keepZeros && value === 0) out[i] = quantizedZero;
     else {
-      const level = (value - zero) / scale + table[next]! - 0.5;
+      const level = (value - zero) / scale + RANDOM[next]! - 0.5;
       // Halves away from zero; the conversion to Int32 cuts the rest.
       out[i] = level >= 0 ? level + 0.5 : level - 0.5;
     }
-    if (++next === random) {
-      start = start + 1 === random ? 0 : start + 1;
-      next = Math.trunc(table[start]! * 500);
+    if (++next === COUNT) {
+      start = start + 1 === COUNT ? 0 : start + 1;
+      next = Math.trunc(RANDOM[start]! * 500);
     }
   }
   return { scale, zero };
@@ -85,19 +84,5 @@ export function ditherSeed(pixels: Float32Array | Float64Array): number {
   const bytes = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength);
   let sum = 0;
   for (let i = 0; i < bytes.length; i++) sum += bytes[i]!;
-  return (sum % random) + 1;
-}
-
-let table: Float32Array | undefined;
-
-/** Park and Miller's minimal standard generator from seed 1, as float32: CFITSIO has them so. */
-function ditherTable(): Float32Array {
-  if (table) return table;
-  table = new Float32Array(random);
-  let seed = 1;
-  for (let i = 0; i < random; i++) {
-    seed = (16807 * seed) % 2147483647;
-    table[i] = seed / 2147483647;
-  }
-  return table;
+  return (sum % COUNT) + 1;
 }
