@@ -2,17 +2,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cutoutActivity, cutoutAttempts, queues } from '@darkroom/contract';
 import { type Dispatch, fairnessKeyOf } from '@darkroom/dispatch';
-import { Estimates } from '@darkroom/estimates';
-import { type Config, type Logger, metrics } from '@darkroom/platform';
+import type { Estimates } from '@darkroom/estimates';
+import { type Config, metrics } from '@darkroom/platform';
 import type { Records } from '@darkroom/records';
 import { CutoutMaker } from '@darkroom/sky/realtime/maker.ts';
-import { assumedOfCutouts } from '@darkroom/sky/realtime/plan.ts';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import { v7 as uuid7 } from 'uuid';
 
 export interface CuttingDeps {
   readonly config: Config;
-  readonly logger: Logger;
+  readonly estimates: Estimates;
   readonly records: Records;
   readonly dispatch: Pick<Dispatch, 'units'>;
 }
@@ -57,7 +56,7 @@ export interface Cutting {
 }
 
 /** Nothing is sent before the first request. */
-export function createCutting({ config: { cutouts }, logger, records, dispatch }: CuttingDeps): Cutting {
+export function createCutting({ config: { cutouts }, estimates, records, dispatch }: CuttingDeps): Cutting {
   const idOf = (unit: string): string => `cutout/${unit}`;
   const maker = new CutoutMaker({
     records,
@@ -87,7 +86,6 @@ export function createCutting({ config: { cutouts }, logger, records, dispatch }
       this.set(maker.underWay);
     },
   });
-  const estimates = new Estimates({ records, logger, assumed: { cutout: assumedOfCutouts } });
   return {
     maker,
     estimates,

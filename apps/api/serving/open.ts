@@ -1,7 +1,9 @@
 /** The app with what it stands on, for whichever process serves it. */
 import { createDispatch, type Engine } from '@darkroom/dispatch';
+import { assumedOf, Estimates } from '@darkroom/estimates';
 import { accessLog, type Telemetry } from '@darkroom/platform';
 import { type Kinds, openRecords } from '@darkroom/records';
+import { assumedOfCutouts } from '@darkroom/sky/realtime/plan.ts';
 import { createStorage } from '@darkroom/storage';
 import { createApp, type Service } from '../app.ts';
 import type { Api, ApiDeps } from '../context.ts';
@@ -43,6 +45,11 @@ export function openApi({
   onClose('records', () => records.close());
   const storage = createStorage(config.s3);
   onClose('storage', () => storage.close());
+  const estimates = new Estimates({
+    records,
+    logger,
+    assumed: { ...assumedOf(kinds), cutout: assumedOfCutouts },
+  });
   const dispatch = createDispatch({
     records,
     storage,
@@ -50,6 +57,7 @@ export function openApi({
     logger,
     telemetry,
     kinds,
+    estimates,
     ...(engine && { engine }),
   });
   onClose('dispatch', () => dispatch.close());
@@ -57,7 +65,7 @@ export function openApi({
   onClose('follower', () => follower.close());
   const predicting = createPredicting({ config, records, storage, dispatch });
   onClose('predictions', () => predicting.close());
-  const cutting = createCutting({ config, logger, records, dispatch });
+  const cutting = createCutting({ config, estimates, records, dispatch });
   onClose('cutouts', () => cutting.close());
   const opened = { records, storage, dispatch, follower, predicting, cutting, accessLog: requests };
   const deps = { config, logger, ...opened, draining, stopping };
