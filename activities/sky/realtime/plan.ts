@@ -50,37 +50,75 @@ export function pixelsOf({ width, height }: CutSize, scale: number): { width: nu
   return { width: side(width), height: side(height) };
 }
 
+interface Of {
+  /** Degrees a pixel. */
+  readonly scale: number;
+  /** How many files of one band and plane the cutout as asked for needs. */
+  readonly tiles: number;
+}
+
 /**
- * Throws `cutout_too_large` with the largest size that would be taken and the request as a job. `tiles`: how many files of one band and plane
- * the cutout as asked for needs.
+ * Throws `cutout_too_large` with the largest size that would be taken and the request as a job: what limits there are alone, before the tiles of
+ * a large area are looked for. Nothing is estimated of what is within them.
  */
+export function requireWithinLimits(
+  request: CutoutRequest,
+  of: Of,
+  limits: Limits,
+  estimate: (of: Asked) => Estimate,
+): void {
+  const why = beyondLimits(request, request.size, of, limits);
+  if (why !== undefined) throw tooLarge(request, of, limits, estimate, why);
+}
+
+/** Throws as {@link requireWithinLimits}, also for what is expected to take too long or come to too many bytes; else what is expected. */
 export function requireFitting(
   request: CutoutRequest,
-  of: { readonly scale: number; readonly tiles: number },
+  of: Of,
   limits: Limits,
   estimate: (of: Asked) => Estimate,
 ): Estimate {
-  const judge = (size: CutSize): string | undefined => {
-    const { width, height } = pixelsOf(size, of.scale);
-    const degrees = Math.max(width, height) * of.scale;
-    if (degrees > limits.degrees * (1 + 1e-9))
-      return `its longer side is ${inArcmin(degrees)}, the survey’s limit ${inArcmin(limits.degrees)}`;
-    if (width * height > limits.pixels)
-      return `it has ${width} × ${height} pixels, the survey’s limit is ${limits.pixels}`;
-    const all = askedOf(request, size, of);
-    if (all.features.pixels > limits.allPixels)
-      return `all its bands and planes have ${all.features.pixels} pixels, the limit is ${limits.allPixels} (LIMIT_CUTOUT_PIXELS)`;
-    const { seconds, bytes, runs } = estimate(all);
-    if (seconds.p90 > limits.seconds)
-      return `it is expected to take up to ${seconds.p90.toFixed(1)} s (by ${runs} runs), the limit is ${limits.seconds} s (CUTOUT_DEADLINE_SECONDS)`;
-    if (bytes !== null && bytes.p50 > limits.bytes)
-      return `its file is expected to have ${Math.round(bytes.p50)} bytes, the limit is ${limits.bytes} (LIMIT_CUTOUT_BYTES)`;
-    return undefined;
-  };
-  const why = judge(request.size);
-  if (why === undefined) return estimate(askedOf(request, request.size, of));
-  const nearest = nearestSize(request.size, judge);
-  throw new ProblemError('cutout_too_large', `The cutout cannot be the answer to one request: ${why}.`, {
+  requireWithinLimits(request, of, limits, estimate);
+  const expected = estimate(askedOf(request, request.size, of));
+  const why = beyondExpected(expected, limits);
+  if (why !== undefined) throw tooLarge(request, of, limits, estimate, why);
+  return expected;
+}
+
+function beyondLimits(request: CutoutRequest, size: CutSize, of: Of, limits: Limits): string | undefined {
+  const { width, height } = pixelsOf(size, of.scale);
+  const degrees = Math.max(width, height) * of.scale;
+  if (degrees > limits.degrees * (1 + 1e-9))
+    return `its longer side is ${inArcmin(degrees)}, the survey’s limit ${inArcmin(limits.degrees)}`;
+  if (width * height > limits.pixels)
+    return `it has ${width} × ${height} pixels, the survey’s limit is ${limits.pixels}`;
+  const { pixels } = askedOf(request, size, of).features;
+  if (pixels > limits.allPixels)
+    return `all its bands and planes have ${pixels} pixels, the limit is ${limits.allPixels} (LIMIT_CUTOUT_PIXELS)`;
+  return undefined;
+}
+
+function beyondExpected({ seconds, bytes, runs }: Estimate, limits: Limits): string | undefined {
+  if (seconds.p90 > limits.seconds)
+    return `it is expected to take up to ${seconds.p90.toFixed(1)} s (by ${runs} runs), the limit is ${limits.seconds} s (CUTOUT_DEADLINE_SECONDS)`;
+  if (bytes !== null && bytes.p50 > limits.bytes)
+    return `its file is expected to have ${Math.round(bytes.p50)} bytes, the limit is ${limits.bytes} (LIMIT_CUTOUT_BYTES)`;
+  return undefined;
+}
+
+function tooLarge(
+  request: CutoutRequest,
+  of: Of,
+  limits: Limits,
+  estimate: (of: Asked) => Estimate,
+  why: string,
+): ProblemError {
+  const nearest = nearestSize(
+    request.size,
+    (size) =>
+      beyondLimits(request, size, of, limits) ?? beyondExpected(estimate(askedOf(request, size, of)), limits),
+  );
+  return new ProblemError('cutout_too_large', `The cutout cannot be the answer to one request: ${why}.`, {
     suggestion: {
       ...(nearest !== undefined && { size: writeSize(nearest) }),
       asynchronous: { method: 'POST', path: '/v1/cutouts', body: asJob(request) },
@@ -88,7 +126,7 @@ export function requireFitting(
   });
 }
 
-function askedOf(request: CutoutRequest, size: CutSize, { scale, tiles }: { scale: number; tiles: number }) {
+function askedOf(request: CutoutRequest, size: CutSize, { scale, tiles }: Of) {
   const { width, height } = pixelsOf(size, scale);
   return asked(request, { pixels: width * height, tiles });
 }

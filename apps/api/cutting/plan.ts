@@ -1,8 +1,8 @@
 /** From a request to what is to be made: whether it may be asked for, of which tiles, and what it will take. */
 import { type CutoutQuery, type CutoutRequest, ProblemError } from '@darkroom/contract';
-import type { Estimate } from '@darkroom/estimates';
+import type { Asked, Estimate } from '@darkroom/estimates';
 import type { CutoutCall, CutoutSource } from '@darkroom/sky/realtime/call.ts';
-import { pixelsOf, requireFitting } from '@darkroom/sky/realtime/plan.ts';
+import { pixelsOf, requireFitting, requireWithinLimits } from '@darkroom/sky/realtime/plan.ts';
 import { resolveRequest } from '@darkroom/sky/realtime/request.ts';
 import { circleAround } from '@darkroom/sky/sphere/circle.ts';
 import { toVector, type Vector } from '@darkroom/sky/sphere/vector.ts';
@@ -49,12 +49,11 @@ export async function planCutout(
   const scale = scaleOf(deepest);
   const { width, height } = pixelsOf(request.size, scale);
   const reach = (Math.hypot(width, height) / 2) * scale;
-  // Before the tiles of a large area are looked for.
   const limits = limitsOf(survey, config);
-  const estimateOf = (tiles: number): Estimate =>
-    requireFitting(request, { scale, tiles }, limits, (asked) => cutting.estimates.estimate(asked));
+  const expected = (of: Asked): Estimate => cutting.estimates.estimate(of);
   await cutting.estimates.ready();
-  estimateOf(1);
+  // Before the tiles of a large area are looked for.
+  requireWithinLimits(request, { scale, tiles: 1 }, limits, expected);
   const isInside = bands.every((band) => at.some((tile) => tile.band === band && tile.depth > reach));
   const found =
     request.mode !== 'mosaic' || isInside
@@ -68,7 +67,7 @@ export async function planCutout(
   return {
     request,
     features,
-    estimate: estimateOf(features.tiles),
+    estimate: requireFitting(request, { scale, tiles: features.tiles }, limits, expected),
     call: {
       request,
       survey: {

@@ -1,0 +1,75 @@
+import { type CutoutRequest, ProblemError } from '@darkroom/contract';
+import type { Asked, Estimate } from '@darkroom/estimates';
+import { expect, it } from 'vitest';
+import { type Limits, requireFitting, requireWithinLimits } from './plan.ts';
+
+const request: CutoutRequest = {
+  survey: 'small',
+  ra: 150,
+  dec: 2,
+  size: { width: { value: 1000, unit: 'px' }, height: { value: 500, unit: 'px' } },
+  format: 'fits',
+  bands: ['g', 'r'],
+  planes: ['image'],
+  mode: 'mosaic',
+  resampling: 'flux',
+  compress: 'none',
+  picture: null,
+};
+const of = { scale: 1 / 3600, tiles: 1 };
+const limits: Limits = { degrees: 1, pixels: 1e6, allPixels: 2e6, bytes: 1e9, seconds: 10 };
+
+/** A microsecond a pixel; tells what it was asked. */
+function estimates() {
+  const about: Asked[] = [];
+  const estimate = (asked: Asked): Estimate => {
+    about.push(asked);
+    const seconds = 1e-6 * (asked.features.pixels ?? 0);
+    return {
+      seconds: { p50: seconds, p90: 2 * seconds },
+      bytes: { p50: 1000, p90: 2000 },
+      runs: 9,
+    } as Estimate;
+  };
+  return { about, estimate };
+}
+
+const refusalOf = (work: () => unknown): ProblemError => {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof ProblemError) return error;
+    throw error;
+  }
+  throw new Error('It was not refused.');
+};
+
+it('what fits is estimated once', () => {
+  const { about, estimate } = estimates();
+  requireWithinLimits(request, of, limits, estimate);
+  expect(about).toHaveLength(0);
+  expect(requireFitting(request, of, limits, estimate)).toMatchObject({ seconds: { p50: 1 } });
+  expect(about).toMatchObject([{ features: { pixels: 1_000_000, files: 2 } }]);
+});
+
+it.each([
+  ['survey’s limit is 100000', { pixels: 100_000 }, '446pxx223px'],
+  ['LIMIT_CUTOUT_PIXELS', { allPixels: 500_000 }, '706pxx353px'],
+  ['the survey’s limit 6′', { degrees: 0.1 }, '359pxx179px'],
+  ['CUTOUT_DEADLINE_SECONDS', { seconds: 0.5 }, '500pxx250px'],
+] as const)(
+  'what does not is told %s, and the nearest size that is within all limits',
+  (words, tighter, size) => {
+    const { estimate } = estimates();
+    const refused = refusalOf(() => requireFitting(request, of, { ...limits, ...tighter }, estimate));
+    expect(refused.message).toContain(words);
+    expect(refused.suggestion?.size).toBe(size);
+  },
+);
+
+it('the size that is suggested before tiles are looked for is one that is expected to be in time', () => {
+  const { estimate } = estimates();
+  const both = { ...limits, pixels: 400_000, seconds: 0.1 };
+  const { suggestion } = refusalOf(() => requireWithinLimits(request, of, both, estimate));
+  expect(suggestion?.size).toBe('223pxx111px');
+});
