@@ -55,7 +55,7 @@ it('what fits is estimated once', () => {
 it.each([
   ['survey’s limit is 100000', { pixels: 100_000 }, '446pxx223px'],
   ['LIMIT_CUTOUT_PIXELS', { allPixels: 500_000 }, '706pxx353px'],
-  ['the survey’s limit 6′', { degrees: 0.1 }, '359pxx179px'],
+  ['the survey’s limit 6′', { degrees: 0.1 }, '360pxx180px'],
   ['CUTOUT_DEADLINE_SECONDS', { seconds: 0.5 }, '500pxx250px'],
 ] as const)(
   'what does not is told %s, and the nearest size that is within all limits',
