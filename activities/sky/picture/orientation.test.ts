@@ -1,24 +1,35 @@
 import { describe, expect, it } from 'vitest';
+import { headerOf, tanCards } from '../mosaic/testing.ts';
+import { toVector } from '../sphere/vector.ts';
+import { toIcrs } from '../wcs/frames.ts';
+import { parseWcs } from '../wcs/parse.ts';
+import type { Wcs } from '../wcs/wcs.ts';
 import { directionAt, orientationOf, oriented, placeIn, type SkyDirection } from './orientation.ts';
 import type { Raster } from './raster.ts';
 
 const degree = Math.PI / 180;
 type Cd = readonly [number, number, number, number];
-type Grid = Parameters<typeof directionAt>[0];
+type Grid = Parameters<typeof directionAt>[0] & Pick<Wcs, 'toSky' | 'toPixel'>;
 
 /** A tangent plane about a place on the sky, whose middle is at pixel `at`: CD1_1 CD1_2 CD2_1 CD2_2 in degrees. */
 function tangent([lon0, lat0]: readonly [number, number], at: readonly [number, number], cd: Cd): Grid {
   const determinant = cd[0] * cd[3] - cd[1] * cd[2];
   const [sin0, cos0] = [Math.sin(lat0 * degree), Math.cos(lat0 * degree)];
+  const toSky = (x: number, y: number): [number, number] => {
+    const [dx, dy] = [x - at[0], y - at[1]];
+    const xi = (cd[0] * dx + cd[1] * dy) * degree;
+    const eta = (cd[2] * dx + cd[3] * dy) * degree;
+    const lon = lon0 + Math.atan2(xi, cos0 - eta * sin0) / degree;
+    const lat = Math.atan2(sin0 + eta * cos0, Math.hypot(xi, cos0 - eta * sin0)) / degree;
+    return [(lon + 360) % 360, lat];
+  };
   return {
+    frame: 'icrs',
     pixelScale: Math.sqrt(Math.abs(determinant)),
-    toSky(x, y) {
-      const [dx, dy] = [x - at[0], y - at[1]];
-      const xi = (cd[0] * dx + cd[1] * dy) * degree;
-      const eta = (cd[2] * dx + cd[3] * dy) * degree;
-      const lon = lon0 + Math.atan2(xi, cos0 - eta * sin0) / degree;
-      const lat = Math.atan2(sin0 + eta * cos0, Math.hypot(xi, cos0 - eta * sin0)) / degree;
-      return [(lon + 360) % 360, lat];
+    toSky,
+    toVectors(pixels: Float64Array, out: Float64Array) {
+      for (let i = 0; i < pixels.length; i += 2)
+        out.set(toVector(...toSky(pixels[i]!, pixels[i + 1]!)), (i / 2) * 3);
     },
     toPixel(lon, lat) {
       const [sin, cos] = [Math.sin(lat * degree), Math.cos(lat * degree)];
@@ -40,7 +51,12 @@ const scale = 0.3 / 3600;
 const middle = [3, 4] as const;
 
 /** What a camera with that WCS records of the F: each pixel asks the sky. Rows in the order of the file. */
-function recorded(wcs: Grid, width: number, height: number, centre: readonly [number, number]): Raster {
+function recorded(
+  wcs: Pick<Wcs, 'toSky'>,
+  width: number,
+  height: number,
+  centre: readonly [number, number],
+): Raster {
   const upright = tangent(centre, middle, [-scale, 0, 0, -scale]);
   const data = new Uint8Array(width * height);
   for (let y = 0; y < height; y++)
@@ -94,6 +110,29 @@ describe('the orientation of pictures', () => {
       expect(pixels.east).toBe(direction.parity === 1 ? 'left' : 'right');
     });
   }
+
+  it.each([
+    // Beyond the pole of ICRS, where galactic north is south.
+    { l: 122.9319185680026, b: 60, turns: 2 },
+    { l: 92.9319185680026, b: 30.613, turns: 1 },
+    { l: 152.9319185680026, b: 30.613, turns: 3 },
+  ])('shows a galactic tile with the north of ICRS up: $l, $b', ({ l, b, turns }) => {
+    const [width, height] = turns === 2 ? [7, 9] : [9, 7];
+    const galactic = parseWcs(
+      headerOf({
+        ...tanCards(l, b, (width + 1) / 2, (height + 1) / 2, scale, 0),
+        CTYPE1: 'GLON-TAN',
+        CTYPE2: 'GLAT-TAN',
+      }),
+    );
+    const [x, y] = [(width - 1) / 2, (height - 1) / 2];
+    const toSky = (px: number, py: number) => toIcrs('galactic', ...galactic.toSky(px, py));
+    const file = recorded({ toSky }, width, height, toSky(x, y));
+    const orientation = orientationOf(directionAt(galactic, x, y), 'north-up');
+    expect(orientation).toMatchObject({ turns, mirrored: false });
+    expect(Math.abs(orientation.north)).toBeLessThan(0.01);
+    expect(shown(oriented(file, orientation))).toEqual(f);
+  });
 
   it('turns to the nearest quarter and says what is left of the angle', () => {
     for (const [north, turns, left] of [

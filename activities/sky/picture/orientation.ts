@@ -1,4 +1,5 @@
 /** Which way is up: pictures are turned by quarters and mirrored, never resampled, so that north is up and east is left as nearly as that goes. */
+import { localScale } from '../wcs/geometry.ts';
 import type { Wcs } from '../wcs/wcs.ts';
 import type { Raster } from './raster.ts';
 
@@ -26,32 +27,18 @@ export interface Orientation {
 
 const degree = Math.PI / 180;
 
-/** The direction of north and the parity at a pixel: a step of one pixel to the north and to the east, by unit vectors, so at the poles too. */
+/** The direction of north and the parity at a pixel. North is that of ICRS, whatever the frame of the image. */
 export function directionAt(
-  wcs: Pick<Wcs, 'toSky' | 'toPixel' | 'pixelScale'>,
+  wcs: Pick<Wcs, 'frame' | 'pixelScale' | 'toVectors'>,
   x: number,
   y: number,
 ): SkyDirection {
-  const [lon, lat] = wcs.toSky(x, y);
-  const [sinLon, cosLon] = [Math.sin(lon * degree), Math.cos(lon * degree)];
-  const [sinLat, cosLat] = [Math.sin(lat * degree), Math.cos(lat * degree)];
-  const step = wcs.pixelScale * degree;
-  const to = (tangent: readonly [number, number, number]): [number, number] => {
-    const [px, py, pz] = [cosLat * cosLon, cosLat * sinLon, sinLat].map(
-      (c, i) => c * Math.cos(step) + tangent[i]! * Math.sin(step),
-    ) as [number, number, number];
-    const [toX, toY] = wcs.toPixel(
-      (Math.atan2(py, px) / degree + 360) % 360,
-      Math.atan2(pz, Math.hypot(px, py)) / degree,
-    );
-    return [toX - x, toY - y];
-  };
-  const [northX, northY] = to([-sinLat * cosLon, -sinLat * sinLon, cosLat]);
-  const [eastX, eastY] = to([-sinLon, cosLon, 0]);
-  return {
-    north: Math.atan2(-northX, northY) / degree,
-    parity: northX * eastY - northY * eastX > 0 ? 1 : -1,
-  };
+  const { eastByX, eastByY, northByX, northByY } = localScale(wcs, x, y);
+  // A step to the north is one that goes nowhere east: the inverse of what pixels are on the sky.
+  const area = eastByX * northByY - eastByY * northByX;
+  const north = Math.atan2(eastByY / area, eastByX / area) / degree;
+  // Differences of vectors do not tell more; adding 0 makes a -0 of the rounding a 0.
+  return { north: Math.round(north * 1e6) / 1e6 + 0, parity: area < 0 ? 1 : -1 };
 }
 
 /** How a picture is to be turned. */

@@ -16,7 +16,11 @@ export interface LocalScale {
 const STEP = 3e-5;
 
 /** By symmetrical differences of unit vectors about the pixel. At a pole itself east is towards the longitude 90°. */
-export function localScale(wcs: Wcs, x: number, y: number): LocalScale {
+export function localScale(
+  wcs: Pick<Wcs, 'frame' | 'pixelScale' | 'toVectors'>,
+  x: number,
+  y: number,
+): LocalScale {
   const step = Math.min(0.5, STEP / (wcs.pixelScale * DEGREE));
   const vectors = new Float64Array(15);
   wcs.toVectors(Float64Array.of(x, y, x - step, y, x + step, y, x, y - step, x, y + step), vectors);

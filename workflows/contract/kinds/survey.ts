@@ -1,5 +1,6 @@
 /** Sky surveys as they are told of. */
 import { z } from 'zod';
+import { cutoutFormat } from './cutout.ts';
 
 const bandOfSurvey = z
   .object({
@@ -23,7 +24,7 @@ export const surveyDocument = z
     readable: z.boolean().meta({ description: 'Whether you may have cutouts of it.' }),
     bands: z.array(bandOfSurvey),
     planes: z.array(z.enum(['image', 'weight', 'mask'])),
-    formats: z.array(z.enum(['fits', 'png'])),
+    formats: z.array(cutoutFormat),
     limits: z.object({
       size: z.string().meta({ description: 'Longest side.', example: '10arcmin' }),
       pixels: z.int().meta({ description: 'Of one plane of one band.' }),

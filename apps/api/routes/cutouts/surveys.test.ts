@@ -29,7 +29,7 @@ it('lists the surveys, and tells whether the caller may read them', async () => 
     readable: true,
     bands: [{ name: 'r', wavelength: 640, zeropoint: 22.5, unit: 'nanomaggy' }],
     planes: ['image'],
-    formats: ['fits', 'png'],
+    formats: ['fits', 'png', 'jpeg', 'webp'],
     limits: { size: '10arcmin', pixels: 1_000_000 },
     defaults: { size: '1arcmin', bands: null, algorithm: 'lupton' },
     mask: null,

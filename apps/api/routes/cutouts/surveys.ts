@@ -1,5 +1,11 @@
 /** The sky surveys there are. */
-import { ProblemError, type SurveyDocument, surveyDocument, surveyList } from '@darkroom/contract';
+import {
+  cutoutFormat,
+  ProblemError,
+  type SurveyDocument,
+  surveyDocument,
+  surveyList,
+} from '@darkroom/contract';
 import { mayRead } from '@darkroom/sky/survey/definition/access.ts';
 import { planeNames } from '@darkroom/sky/survey/definition/definition.ts';
 import { getSurvey, listSurveys, type Survey } from '@darkroom/sky/survey/records/surveys.ts';
@@ -76,7 +82,7 @@ function documentOf(survey: Survey, caller: Actor): SurveyDocument {
       unit: band.unit ?? planes.image.unit ?? definition.unit ?? null,
     })),
     planes: planeNames.filter((plane) => planes[plane] !== undefined),
-    formats: ['fits', 'png'],
+    formats: cutoutFormat.options,
     limits,
     defaults: { size: defaults.size, bands: defaults.bands ?? null, algorithm: defaults.algorithm },
     mask: mask?.bad ?? null,
