@@ -1,7 +1,7 @@
 /** What pixels are that lie outside of the image: never 0, which would be a measurement. */
 import { SkyError } from '../errors.ts';
 import type { Header } from '../fits/header/header.ts';
-import { maskBits } from '../fits/read/physical.ts';
+import { blankValue, maskBits } from '../fits/read/physical.ts';
 import type { Pixels, Plane } from '../image/plane.ts';
 
 type Integers = Exclude<Pixels, Float32Array | Float64Array>;
@@ -22,10 +22,9 @@ const smallest = [
 /** NaN of floats; BLANK of integers, which is added where the header has none that fits: a value that no pixel has, in wider pixels where all are taken. */
 export function blankOf(data: Pixels, header: Header): Blanked {
   if (data instanceof Float32Array || data instanceof Float64Array) return { data, fill: Number.NaN, header };
-  const given = header.value('BLANK');
-  if ((typeof given === 'number' && Number.isInteger(given)) || typeof given === 'bigint') {
-    if (data instanceof BigInt64Array) return { data, fill: BigInt(given), header };
-    if (fits(data, Number(given))) return { data, fill: Number(given), header };
+  const given = blankValue(header);
+  if (given !== undefined && fits(data, given)) {
+    return { data, fill: data instanceof BigInt64Array ? BigInt(given) : Number(given), header };
   }
   const free = freeValue(data);
   if (free === undefined) {
@@ -35,7 +34,8 @@ export function blankOf(data: Pixels, header: Header): Blanked {
   return { data, fill: free, header: header.with('BLANK', free, 'value of pixels that have none') };
 }
 
-function fits(data: Integers, value: number): boolean {
+function fits(data: Integers, value: number | bigint): boolean {
+  if (data instanceof BigInt64Array) return BigInt.asIntN(64, BigInt(value)) === BigInt(value);
   if (data instanceof Uint8Array) return value >= 0 && value <= 255;
   const half = 2 ** (8 * data.BYTES_PER_ELEMENT - 1);
   return value >= -half && value < half;

@@ -115,6 +115,11 @@ it('fills integers by their BLANK, and where there is none by a value that no pi
   ]);
   expect(await outside(new Uint8Array(16).fill(255))).toEqual([Uint8Array, 254, 254, 8]);
   expect(await outside(new BigInt64Array(16))).toEqual([BigInt64Array, -(2n ** 63n), -(2n ** 63n), 64]);
+  // What no 64-bit integer is stands for none.
+  for (const blank of [5.5, 1e30, 2n ** 64n]) {
+    const filled = await outside(new BigInt64Array(16), [card('BLANK', blank)]);
+    expect(filled).toEqual([BigInt64Array, -(2n ** 63n), -(2n ** 63n), 64]);
+  }
 });
 
 it('takes wider pixels where bytes have every value', async () => {

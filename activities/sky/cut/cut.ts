@@ -3,7 +3,7 @@ import { SkyError } from '../errors.ts';
 import type { CardValue } from '../fits/card.ts';
 import type { Header } from '../fits/header/header.ts';
 import type { FitsImage } from '../fits/read/file.ts';
-import { maskBits } from '../fits/read/physical.ts';
+import { blankValue, maskBits } from '../fits/read/physical.ts';
 import { makePixels } from '../fits/read/plain.ts';
 import type { PixelBox, Pixels, Plane } from '../image/plane.ts';
 import { blankOf, maskedBy } from './blank.ts';
@@ -145,8 +145,8 @@ function valued(data: Pixels, header: Header): number {
   if (data instanceof Float32Array || data instanceof Float64Array) {
     for (let i = 0; i < data.length; i++) if (Number.isNaN(data[i]!)) none++;
   } else {
-    const blank = header.value('BLANK');
-    if (typeof blank === 'number' || typeof blank === 'bigint') {
+    const blank = blankValue(header);
+    if (blank !== undefined) {
       const is = data instanceof BigInt64Array ? BigInt(blank) : Number(blank);
       for (let i = 0; i < data.length; i++) if (data[i] === is) none++;
     }

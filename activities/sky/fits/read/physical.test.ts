@@ -3,12 +3,12 @@ import type { Pixels } from '../../image/plane.ts';
 import { Header } from '../header/header.ts';
 import { maskBits, physical } from './physical.ts';
 
-const header = (values: Record<string, number>): Header =>
+const header = (values: Record<string, number | bigint>): Header =>
   new Header(Object.entries(values).map(([keyword, value]) => ({ keyword, value, comment: '' })));
 const plane = (data: Pixels) => ({ width: data.length, height: 1, data });
 
 describe('physical values', () => {
-  it.each<[string, Pixels, Record<string, number>, Float32Array | Float64Array]>([
+  it.each<[string, Pixels, Record<string, number | bigint>, Float32Array | Float64Array]>([
     [
       'unsigned 16-bit integers',
       Int16Array.of(-32768, 32767),
@@ -28,6 +28,18 @@ describe('physical values', () => {
       BigInt64Array.of(-9223372036854775808n, 5n),
       { BITPIX: 64, BZERO: 2 ** 63, BLANK: 5 },
       Float64Array.of(0, NaN),
+    ],
+    [
+      'the largest of 64-bit integers as BLANK',
+      BigInt64Array.of(9223372036854775807n, 9223372036854775806n),
+      { BITPIX: 64, BLANK: 9223372036854775807n },
+      Float64Array.of(NaN, 2 ** 63),
+    ],
+    [
+      '64-bit integers with a BLANK that is none',
+      BigInt64Array.of(5n),
+      { BITPIX: 64, BLANK: 5.5 },
+      Float64Array.of(5),
     ],
     [
       'floats, whatever BLANK says',

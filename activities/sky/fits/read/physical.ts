@@ -7,17 +7,23 @@ interface Scaling {
   readonly scale: number;
   readonly zero: number;
   /** Stored value of a pixel without one; of integers only. */
-  readonly blank: number | undefined;
+  readonly blank: number | bigint | undefined;
+}
+
+/** BLANK of integer pixels; undefined also where it is no integer, which is what no pixel has. */
+export function blankValue(header: Header): number | bigint | undefined {
+  const blank = header.value('BLANK');
+  return typeof blank === 'bigint' || (typeof blank === 'number' && Number.isInteger(blank))
+    ? blank
+    : undefined;
 }
 
 function scalingOf(header: Header): Scaling {
   const floating = header.number('BITPIX') < 0;
-  const blank = floating ? undefined : header.value('BLANK');
   return {
     scale: header.number('BSCALE', 1),
     zero: header.number('BZERO', 0),
-    // A BLANK that is no integer blanks nothing.
-    blank: typeof blank === 'number' || typeof blank === 'bigint' ? Number(blank) : undefined,
+    blank: floating ? undefined : blankValue(header),
   };
 }
 
@@ -40,9 +46,10 @@ export function physical(plane: Plane, header: Header): Plane<Float32Array | Flo
       : new Float64Array(data.length);
   if (data instanceof BigInt64Array) scaleLongs(data, out, scale, zero, blank);
   else {
+    const none = blank === undefined ? undefined : Number(blank);
     for (let i = 0; i < out.length; i++) {
       const value = data[i]!;
-      out[i] = value === blank ? Number.NaN : value * scale + zero;
+      out[i] = value === none ? Number.NaN : value * scale + zero;
     }
   }
   return { width, height, data: out };
@@ -53,7 +60,7 @@ function scaleLongs(
   out: Float32Array | Float64Array,
   scale: number,
   zero: number,
-  blank: number | undefined,
+  blank: number | bigint | undefined,
 ): void {
   const none = blank === undefined ? undefined : BigInt(blank);
   // Unsigned integers of 64 bits are stored less 2^63: their sum is exact before it is rounded.

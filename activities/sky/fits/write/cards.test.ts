@@ -53,6 +53,32 @@ it('cuts a comment that finds no room, and copies a card that was read as it is'
   expect(formatCard({ keyword: 'A', value: 1, comment: '', raw })).toBe(raw);
 });
 
+it.each([
+  'KEY.DOT =                    1',
+  'BAD KEY =                    1',
+  "HALF    = 'no end",
+  'WORDS   = no quotes',
+  "CONTINUE  'of nothing'",
+  'END of it= 5',
+])('makes a comment of what was read and is no card: %s', (text) => {
+  const written = formatCard({ keyword: 'ANY', value: 1, comment: '', raw: text.padEnd(80) });
+  expect(written).toBe(`COMMENT ${text}`.padEnd(80));
+});
+
+it.each([
+  ['lower   =                    1 / one', 'LOWER   =                    1 / one'],
+  ["STRING  = 'it''s / so'         / yes", undefined],
+  ['COMPLEX =           (1.0, -2E5) / two', undefined],
+  ['EXPONENT=               1.5D-03', undefined],
+  ['NOTHING =                      / yet', undefined],
+  ['HISTORY = no value', undefined],
+  ['HIERARCH ESO a.b = 5', undefined],
+  ['WORDS   without a value', undefined],
+])('copies %s', (text, wanted) => {
+  const written = formatCard({ keyword: 'ANY', value: 1, comment: '', raw: text.padEnd(80) });
+  expect(written).toBe((wanted ?? text).padEnd(80));
+});
+
 it('refuses what a header cannot hold', () => {
   const refusal = expect.objectContaining({ code: 'invalid_fits' });
   expect(() => format('A', Number.NaN)).toThrow(refusal);

@@ -26,12 +26,30 @@ export function realCard(keyword: string, value: number, comment = ''): Card {
  * `invalid_fits` for NaN, infinities, and keywords that do not fit.
  */
 export function formatCard(card: Card): string {
-  if (card.raw !== undefined) return card.raw;
+  if (card.raw !== undefined) return copied(card.raw);
   const { keyword, value } = card;
   const comment = printable(card.comment);
   if (commentary.has(keyword)) return commentaryCards(keyword, comment);
   if (typeof value === 'string') return stringCards(keyword, printable(value), comment);
   return valueCard(keyword, valueText(value), comment);
+}
+
+const keywordField = /^[A-Za-z0-9_-]{0,8} *$/;
+const lawfulValue =
+  /^ *(?:(?:'(?:[^']|'')*'|[TF]|[+-]?(?:\d+\.?\d*|\.\d+)(?:[EDed][+-]?\d+)?|\([^()]*\)|) *(?:\/.*)?)$/;
+
+/**
+ * A card as it was read; its keyword in upper case. One that the standard does not know (a dot or a blank in a keyword, a string without an end, a
+ * CONTINUE that continues nothing) is what it says as a COMMENT: others refuse a whole HDU for it, CFITSIO when it unpacks, astropy when it opens.
+ */
+function copied(raw: string): string {
+  const keyword = raw.slice(0, 8);
+  const isValue = raw.slice(8, 10) === '= ' && !commentary.has(keyword.trimEnd());
+  const isLawful =
+    keywordField.test(keyword) &&
+    !/^(?:CONTINUE|END) *$/i.test(keyword) &&
+    (!isValue || lawfulValue.test(raw.slice(10, cardLength)));
+  return isLawful ? keyword.toUpperCase() + raw.slice(8) : commentaryCards('COMMENT', printable(raw.trim()));
 }
 
 function valueText(value: Exclude<CardValue, string>): string {

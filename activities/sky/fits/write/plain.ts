@@ -63,7 +63,13 @@ export class PlainImage implements ImageWriter {
 // Shared: what is written in one call is done with when it returns.
 const piece = Buffer.alloc(pieceLength);
 
-/** BLANK is for integers alone. */
+/** Without a BLANK that no pixel can have: of floats, a fraction, beyond what BITPIX holds. Astropy opens no compressed image that has one. */
 export function* writable(cards: Iterable<Card>, bitpix: number): Iterable<Card> {
-  for (const one of cards) if (bitpix > 0 || one.keyword !== 'BLANK') yield one;
+  for (const one of cards) if (one.keyword !== 'BLANK' || isPixel(one.value, bitpix)) yield one;
+}
+
+function isPixel(value: Card['value'], bitpix: number): boolean {
+  if (bitpix < 0 || (typeof value !== 'bigint' && !Number.isInteger(value))) return false;
+  const whole = BigInt(value as number | bigint);
+  return whole === (bitpix === 8 ? BigInt.asUintN(8, whole) : BigInt.asIntN(bitpix, whole));
 }

@@ -61,6 +61,17 @@ describe('what is written reads back', () => {
     }
   });
 
+  it.each([-1, 256, 5.5, 0, 255])('bytes with BLANK %s where a byte can be that', async (value) => {
+    const plane = { width: 2, height: 1, data: Uint8Array.of(0, 255) };
+    const cards = [{ keyword: 'BLANK', value, comment: '' }];
+    for (const compress of [undefined, {}]) {
+      const { header } = await openImage(
+        memorySource(writeFits([{ plane, cards, ...(compress && { compress }) }])),
+      );
+      expect(header.value('BLANK')).toBe([0, 255].includes(value) ? value : undefined);
+    }
+  });
+
   it('infinities, which no step reaches', async () => {
     const data = Float32Array.from({ length: 100 }, (_, i) => (i % 7) * 0.3);
     data[50] = Number.POSITIVE_INFINITY;
