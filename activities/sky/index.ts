@@ -16,6 +16,7 @@ export * from './fits/read/cache.ts';
 export * from './fits/read/file.ts';
 export * from './fits/read/open.ts';
 export * from './fits/read/physical.ts';
+export { DecodeThreads, type DecodeThreadsOptions } from './fits/threads/threads.ts';
 export { realCard } from './fits/write/cards.ts';
 export { FitsWriter, type ImageHdu, type ImageSpec, writeFits } from './fits/write/file.ts';
 export type { ImageWriter } from './fits/write/image.ts';

@@ -1,17 +1,18 @@
 import { coalesce, type Range } from '../../bytes/ranges.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 import { SkyError } from '../../errors.ts';
-import type { PixelBox, Pixels, Plane } from '../../image/plane.ts';
+import type { Plane } from '../../image/plane.ts';
 import type { FitsLimits } from '../limits.ts';
 import { readPieces } from '../read/fetch.ts';
 import type { FitsImage, Hdu } from '../read/file.ts';
-import { makePixels, requireInside } from '../read/plain.ts';
+import { requireInside } from '../read/plain.ts';
 import type { Window } from '../read/walk.ts';
 import { type Column, descriptorAt, numberAt } from './columns.ts';
-import { type Stored, TileDecoder, type TileValues } from './decode.ts';
-import { dequantise, type Placement, type Quantisation } from './dither.ts';
+import type { Stored } from './decode.ts';
 import { type Layout, layoutOf, type PerTile } from './layout.ts';
+import { byTileRow, nameOf, placeTiles, type Target, type Tile, type TileWork } from './place.ts';
 import { blankOf, restoreHeader } from './restore.ts';
+import { copied, isWorthThreads, partsOf, type TileThreads, targetOf } from './share.ts';
 import { type TileRows, TileTable } from './table.ts';
 
 /** What is known of a compressed image, whoever opens it. */
@@ -27,29 +28,26 @@ export function describe(hdu: Hdu, window: Window | undefined, limits: FitsLimit
   return { layout, header: restoreHeader(hdu.header, layout), table: new TileTable(layout, window) };
 }
 
-/** One tile that a box touches. */
-interface Tile extends Range {
-  /** Row of the table, from 0. */
-  readonly row: number;
-  readonly stored: Stored;
-  readonly scale: number;
-  readonly zero: number;
-  readonly blank: number;
-}
-
 /** Of which descriptors are in memory at a time. */
 const TILES_AT_ONCE = 16_384;
 /** More than any algorithm makes of a pixel, and of a tile: what is longer is damaged. */
 const MAX_PIXEL_BYTES = 16;
 const SPARE_BYTES = 4096;
 
-/** A tile-compressed image. `grown` is told the bytes of memory that its table takes from now on. */
+export interface CompressedOptions {
+  readonly limits: FitsLimits;
+  /** Is told the bytes of memory that the table takes from now on. */
+  readonly grown: (bytes: number) => void;
+  /** Without them, all is decoded where it is read. */
+  readonly threads: TileThreads | undefined;
+}
+
+/** A tile-compressed image. */
 export function compressedImage(
   source: ByteSource,
   hdu: Hdu,
   { layout, header, table }: Compressed,
-  limits: FitsLimits,
-  grown: (bytes: number) => void,
+  { limits, grown, threads }: CompressedOptions,
 ): FitsImage {
   const { width, height, bitpix } = layout;
   const extname = header.value('EXTNAME');
@@ -66,25 +64,30 @@ export function compressedImage(
       return plane!;
     },
     async readMany(boxes, signal) {
-      const targets = boxes.map((box): Target => {
-        requireInside(image, box, header.where, limits);
-        return { box, data: makePixels(bitpix, box.width * box.height) };
-      });
-      const reader = new BoxReader(layout, targets, blankOf(hdu.header, layout), header.where, limits);
+      for (const box of boxes) requireInside(image, box, header.where, limits);
+      const shares = threads !== undefined && isWorthThreads(threads, layout, boxes) ? threads : undefined;
+      const targets = boxes.map((box) => targetOf(bitpix, box, shares !== undefined));
+      const reader = new BoxReader(layout, targets, header.where, limits);
+      const work: Omit<TileWork, 'tiles' | 'bytes' | 'offset'> = {
+        layout,
+        targets,
+        blank: typeof layout.blank === 'object' ? blankOf(hdu.header, layout) : undefined,
+        where: header.where,
+      };
       for (const runs of reader.batches()) {
         const rows = await table.load(source, runs, signal, grown);
         const tiles = reader.tiles(rows, runs);
         const ranges = coalesce(tiles);
         const byRange = assign(tiles, ranges);
-        await readPieces(source, ranges, signal, (range, bytes) => {
-          for (const tile of byRange.get(range) ?? []) {
-            reader.place(tile, bytes.subarray(tile.start - range.start, tile.end - range.start));
-          }
+        await readPieces(source, ranges, signal, async (range, bytes) => {
+          const whole: TileWork = { ...work, tiles: byRange.get(range) ?? [], bytes, offset: range.start };
+          if (shares === undefined) placeTiles(whole);
+          else await Promise.all(partsOf(whole, shares).map((part) => shares.place(part, signal)));
         });
       }
-      return targets.map(
-        ({ box: { width: columns, height: rows }, data }): Plane => ({ width: columns, height: rows, data }),
-      );
+      return targets.map(({ box: { width: columns, height: rows }, data }): Plane => {
+        return { width: columns, height: rows, data: shares === undefined ? data : copied(data) };
+      });
     },
   };
   return image;
@@ -101,45 +104,18 @@ function assign(tiles: readonly Tile[], ranges: readonly Range[]): Map<Range, Ti
   return byRange;
 }
 
-/** A box, and its pixels as they come. */
-interface Target {
-  readonly box: PixelBox;
-  readonly data: Pixels;
-}
-
-/** Reads boxes: which rows of the table they need, which bytes these name, and where the pixels of each tile go. */
+/** Reads boxes: which rows of the table they need, and which bytes these name. */
 class BoxReader {
   private readonly layout: Layout;
-  /** Those that touch a row of tiles, by its number from 0. */
-  private readonly byTileRow = new Map<number, Target[]>();
-  private readonly blank: number | undefined;
+  private readonly byTileRow: ReadonlyMap<number, readonly Target[]>;
   private readonly where: string;
   private readonly limits: FitsLimits;
-  private readonly decoder: TileDecoder;
 
-  /** @param blank BLANK of an integer image whose tiles have their own */
-  constructor(
-    layout: Layout,
-    targets: readonly Target[],
-    blank: number | undefined,
-    where: string,
-    limits: FitsLimits,
-  ) {
+  constructor(layout: Layout, targets: readonly Target[], where: string, limits: FitsLimits) {
     this.layout = layout;
-    const { tileHeight } = layout;
-    for (const target of targets) {
-      const { y0, height } = target.box;
-      const last = Math.floor((y0 + height - 1) / tileHeight);
-      for (let y = Math.floor(y0 / tileHeight); y <= last; y++) {
-        const there = this.byTileRow.get(y);
-        if (there === undefined) this.byTileRow.set(y, [target]);
-        else there.push(target);
-      }
-    }
-    this.blank = typeof layout.blank === 'object' ? blank : undefined;
+    this.byTileRow = byTileRow(layout, targets);
     this.where = where;
     this.limits = limits;
-    this.decoder = new TileDecoder(layout);
   }
 
   /** Runs of table rows, of so many tiles at a time that a list of them is small. */
@@ -235,83 +211,6 @@ class BoxReader {
   }
 
   private corrupt(row: number, why: string): SkyError {
-    return new SkyError('corrupt_tile', `${this.name(row)} cannot be read: ${why}.`);
+    return new SkyError('corrupt_tile', `${nameOf(this.layout, this.where, row)} cannot be read: ${why}.`);
   }
-
-  private name(row: number): string {
-    const { across, tileWidth, tileHeight } = this.layout;
-    const x = (row % across) * tileWidth;
-    const y = Math.floor(row / across) * tileHeight;
-    return `Tile ${row + 1} of ${this.where} (at ${x}, ${y})`;
-  }
-
-  /** Decodes a tile, as far as it is needed, and puts what of it lies in the boxes there. Throws SkyError `corrupt_tile`. */
-  place(tile: Tile, bytes: Uint8Array): void {
-    const { layout } = this;
-    const row = Math.floor(tile.row / layout.across);
-    const left = (tile.row % layout.across) * layout.tileWidth;
-    const top = row * layout.tileHeight;
-    const width = Math.min(layout.tileWidth, layout.width - left);
-    const height = Math.min(layout.tileHeight, layout.height - top);
-    const targets = this.byTileRow.get(row) ?? [];
-    let needed = 0;
-    for (const { box } of targets) {
-      const x1 = Math.min(left + width, box.x0 + box.width);
-      const y1 = Math.min(top + height, box.y0 + box.height);
-      if (x1 > Math.max(left, box.x0)) needed = Math.max(needed, (y1 - 1 - top) * width + x1 - left);
-    }
-    const values = this.decoder.decode(bytes, tile.stored, { width, height, needed }, this.name(tile.row));
-    for (const { box, data } of targets) {
-      const x0 = Math.max(left, box.x0);
-      const y0 = Math.max(top, box.y0);
-      const x1 = Math.min(left + width, box.x0 + box.width);
-      const y1 = Math.min(top + height, box.y0 + box.height);
-      if (x1 <= x0) continue;
-      this.put(tile, values, data, {
-        tileWidth: width,
-        outWidth: box.width,
-        x0: x0 - left,
-        y0: y0 - top,
-        width: x1 - x0,
-        height: y1 - y0,
-        outStart: (y0 - box.y0) * box.width + x0 - box.x0,
-      });
-    }
-  }
-
-  private put(tile: Tile, { values, quantised }: TileValues, data: Pixels, place: Placement): void {
-    const { layout } = this;
-    if (quantised) {
-      const { scale, zero, blank } = tile;
-      const quantisation: Quantisation = { scale, zero, blank, dither: layout.quantised!.dither };
-      dequantise(
-        values as Int32Array,
-        place,
-        quantisation,
-        tile.row + layout.ditherSeed - 1,
-        data as Float32Array,
-      );
-      return;
-    }
-    for (let y = 0; y < place.height; y++) {
-      const from = (place.y0 + y) * place.tileWidth + place.x0;
-      const to = place.outStart + y * place.outWidth;
-      copyRow(values, from, data, to, place.width);
-      if (this.blank !== undefined) blankRow(data, to, place.width, tile.blank, this.blank);
-    }
-  }
-}
-
-/** Integers may be wider in the tile than in the image. */
-function copyRow(values: TileValues['values'], from: number, data: Pixels, to: number, count: number): void {
-  if (data instanceof BigInt64Array) {
-    if (values instanceof BigInt64Array) data.set(values.subarray(from, from + count), to);
-    else for (let i = 0; i < count; i++) data[to + i] = BigInt(values[from + i]!);
-  } else if (!(values instanceof BigInt64Array)) data.set(values.subarray(from, from + count), to);
-}
-
-/** Pixels that the tile has no value for have the image's BLANK. */
-function blankRow(data: Pixels, from: number, count: number, old: number, blank: number): void {
-  if (old === blank || data instanceof BigInt64Array) return;
-  for (let i = from; i < from + count; i++) if (data[i] === old) data[i] = blank;
 }

@@ -5,12 +5,12 @@ import { SkyError } from '../../errors.ts';
 /** Reads under way at a time: memory is this many ranges. */
 const PARALLEL = 4;
 
-/** Reads ranges side by side, each given to `use` as it comes. Throws what the first failure throws, with no read left under way. */
+/** Reads ranges side by side, each given to `use` as it comes; one more is read when one of them is used. Throws what the first failure throws, with no read left under way. */
 export async function readPieces(
   source: ByteSource,
   ranges: readonly Range[],
   signal: AbortSignal | undefined,
-  use: (range: Range, bytes: Uint8Array) => void,
+  use: (range: Range, bytes: Uint8Array) => void | Promise<void>,
 ): Promise<void> {
   let next = 0;
   const failed = new AbortController();
@@ -26,7 +26,7 @@ export async function readPieces(
           `${source.name} ends at ${range.start + bytes.length} bytes; its header promises more.`,
         );
       }
-      use(range, bytes);
+      await use(range, bytes);
     }
   };
   let failure: { error: unknown } | undefined;

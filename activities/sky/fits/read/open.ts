@@ -1,6 +1,7 @@
 import type { ByteSource } from '../../bytes/source.ts';
 import { SkyError } from '../../errors.ts';
 import { type Compressed, compressedImage, describe } from '../compression/image.ts';
+import type { TileThreads } from '../compression/share.ts';
 import { CARD_BYTES } from '../header/cards.ts';
 import { DEFAULT_LIMITS, type FitsLimits } from '../limits.ts';
 import { FitsCache } from './cache.ts';
@@ -13,6 +14,8 @@ export interface OpenOptions {
   limits?: Partial<FitsLimits> | undefined;
   /** Shared with other opens; without one, what is learned is kept as long as the file's object. */
   cache?: FitsCache | undefined;
+  /** Decode what is much, side by side; without them, this thread does. */
+  threads?: TileThreads | undefined;
   /** Of the opening alone. */
   signal?: AbortSignal | undefined;
 }
@@ -129,7 +132,11 @@ async function open(
       if (hdu.kind === 'compressed') {
         one.compressed ??= describe(hdu, one.rows, limits);
         one.rows = undefined;
-        return compressedImage(source, hdu, one.compressed, limits, (bytes) => cache.grow(source, bytes));
+        return compressedImage(source, hdu, one.compressed, {
+          limits,
+          grown: (bytes) => cache.grow(source, bytes),
+          threads: options.threads,
+        });
       }
       throw new SkyError('unsupported_fits', `${hdu.header.where} has no image.`);
     },

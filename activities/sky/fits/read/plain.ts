@@ -8,20 +8,23 @@ import { readPieces } from './fetch.ts';
 import type { Bitpix, FitsImage, Hdu } from './file.ts';
 import { axesOf, bitpixOf, sizeOf } from './hdu.ts';
 
-export function makePixels(bitpix: Bitpix, length: number): Pixels {
+/** @param shared in memory that other threads may write to */
+export function makePixels(bitpix: Bitpix, length: number, shared = false): Pixels {
+  const bytes = (length * Math.abs(bitpix)) / 8;
+  const memory = shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
   switch (bitpix) {
     case 8:
-      return new Uint8Array(length);
+      return new Uint8Array(memory);
     case 16:
-      return new Int16Array(length);
+      return new Int16Array(memory);
     case 32:
-      return new Int32Array(length);
+      return new Int32Array(memory);
     case 64:
-      return new BigInt64Array(length);
+      return new BigInt64Array(memory);
     case -32:
-      return new Float32Array(length);
+      return new Float32Array(memory);
     case -64:
-      return new Float64Array(length);
+      return new Float64Array(memory);
   }
 }
 

@@ -8,6 +8,7 @@ import type { ByteSource } from '../../bytes/source.ts';
 import { SkyError } from '../../errors.ts';
 import { FitsCache } from '../../fits/read/cache.ts';
 import { openImage } from '../../fits/read/open.ts';
+import { DecodeThreads } from '../../fits/threads/threads.ts';
 import { type FileChecksums, verifiedSource } from '../../survey/checked/checksums.ts';
 import { checksumsOf } from '../../survey/records/checksums.ts';
 import type { CutoutCall, CutoutSource } from '../call.ts';
@@ -39,6 +40,8 @@ export function makeFileOver({
   readonly config: Pick<Config, 'cutouts'>;
 }): MakeFile {
   const cache = new FitsCache(config.cutouts.cacheBytes);
+  // Tiles of surveys are the operator's own: threads of this process are enough, it takes no sandbox.
+  const threads = new DecodeThreads();
   const sums = new Map<string, FileChecksums>();
   const store: ObjectStore = { get: (uri, options) => storage.get(uri, options) };
 
@@ -62,7 +65,7 @@ export function makeFileOver({
       const { uri, bytes: size, etag, hdu, verified } = source;
       const bytes = objectSource(store, { uri, size, etag });
       const from = verified ? await checked(call.survey.name, source, bytes) : bytes;
-      return openImage(from, hdu, { cache, signal });
+      return openImage(from, hdu, { cache, threads, signal });
     };
     const { file, facts, timings } = await composeFile(call, open, signal);
     const verified = call.sources.every((source) => source.verified);
