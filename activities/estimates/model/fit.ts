@@ -88,7 +88,9 @@ const spreadOf = (errors: readonly number[], samples: readonly Sample[]): number
 
 /**
  * Weighted least squares with coefficients of 0 or more, by coordinate descent. Each coefficient is drawn to its `prior` as by so many
- * `runs`, told as a share of the samples' weight; one of which the samples say nothing has it.
+ * `runs`, told as a share of the samples' weight; one of which the samples say nothing has it. One that makes up little of what the samples
+ * are expected to be is drawn the more: else a small run that is slow would be put down to its few pixels, and a large one be expected to
+ * take hours.
  */
 function leastSquares(
   rows: readonly (readonly number[])[],
@@ -107,8 +109,13 @@ function leastSquares(
       for (let j = 0; j < n; j++) products[i]![j]! += weighted * row[j]!;
     }
   });
+  const whole = sum(rows.map((row, s) => weights[s]! * dot(prior, row) ** 2));
+  const pulls = products.map((ofRow, i) => {
+    const share = prior[i]! * Math.sqrt(ofRow[i]! / whole);
+    return (ofRow[i]! * runs) / (share > 0 ? share : 1);
+  });
   for (let i = 0; i < n; i++) {
-    const pull = products[i]![i]! * runs;
+    const pull = pulls[i]!;
     products[i]![i]! += pull;
     target[i]! += pull * prior[i]!;
   }

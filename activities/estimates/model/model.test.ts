@@ -79,6 +79,13 @@ test('a first run moves the estimate most of the way to what it took, for other 
   expect(model.estimate({ pixels: 1e8, planes: 3 }).seconds.p50).toBeGreaterThan(30);
 });
 
+test('a small run that was slow is not put down to its few pixels: a large one is not expected to take minutes', () => {
+  const model = new Model([{ features: { pixels: 400, planes: 1 }, seconds: 1 }], assumed);
+  expect(model.estimate({ pixels: 400, planes: 1 }).seconds.p50).toBeGreaterThan(0.5);
+  // Assumed: 0.13 s.
+  expect(model.estimate({ pixels: 1e6, planes: 1 }).seconds.p90).toBeLessThan(10);
+});
+
 test.each([
   ['a normal spread', { spread: 0.3 }],
   ['a wide one', { spread: 0.8 }],

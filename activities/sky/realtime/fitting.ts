@@ -5,21 +5,26 @@ import type { CutSize, Length } from '../cut/request.ts';
 /** What is wrong with a size, in words; undefined for one that may be. */
 export type Judge = (size: CutSize) => string | undefined;
 
-/** Steps of the search: the size is found to a part in some ten thousand. */
+/** Steps of the search within a factor of two: the size is found to a part in some ten thousand. */
 const steps = 16;
 
 /** The largest size of the same shape that may be; undefined where none may. */
 export function nearestSize(size: CutSize, judge: Judge): CutSize | undefined {
-  let [fits, over] = [0, 1];
+  let [fits, over] = [0.5, 1];
+  while (judge(scaled(size, fits)) !== undefined) {
+    if (!isSize(rounded(scaled(size, fits)))) return undefined;
+    [fits, over] = [fits / 2, fits];
+  }
   for (let step = 0; step < steps; step++) {
     const middle = (fits + over) / 2;
     if (judge(scaled(size, middle)) === undefined) fits = middle;
     else over = middle;
   }
   const found = rounded(scaled(size, fits));
-  const isSize = found.width.value > 0 && found.height.value > 0;
-  return isSize && judge(found) === undefined ? found : undefined;
+  return isSize(found) && judge(found) === undefined ? found : undefined;
 }
+
+const isSize = ({ width, height }: CutSize): boolean => width.value > 0 && height.value > 0;
 
 /** As a request writes it. */
 export function writeSize({ width, height }: CutSize): string {
@@ -27,13 +32,21 @@ export function writeSize({ width, height }: CutSize): string {
   return first === second ? first : `${first}x${second}`;
 }
 
+/** In the largest unit in which it takes few digits: rounded, it could be beyond the limit that it was found by. */
 function writeLength({ value, unit }: Length): string {
   if (unit === 'px') return `${value}px`;
-  if (value >= 1) return `${trimmed(value)}deg`;
-  return value >= 1 / 60 ? `${trimmed(value * 60)}arcmin` : `${trimmed(value * 3600)}arcsec`;
+  for (const [name, perDegree] of units) {
+    const written = Number((value * perDegree).toFixed(4));
+    if (written >= 1 && Math.abs(written / perDegree / value - 1) < 1e-12) return `${written}${name}`;
+  }
+  return `${Number((3600 * value).toPrecision(15))}arcsec`;
 }
 
-const trimmed = (value: number): string => String(Number(value.toFixed(4)));
+const units = [
+  ['deg', 1],
+  ['arcmin', 60],
+  ['arcsec', 3600],
+] as const;
 
 const each = ({ width, height }: CutSize, change: (of: Length) => number): CutSize => ({
   width: { ...width, value: change(width) },

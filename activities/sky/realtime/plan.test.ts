@@ -1,6 +1,7 @@
 import { type CutoutRequest, ProblemError } from '@darkroom/contract';
 import type { Asked, Estimate } from '@darkroom/estimates';
 import { expect, it } from 'vitest';
+import { parseSize } from '../cut/request.ts';
 import { type Limits, requireFitting, requireWithinLimits } from './plan.ts';
 
 const request: CutoutRequest = {
@@ -72,4 +73,45 @@ it('the size that is suggested before tiles are looked for is one that is expect
   const both = { ...limits, pixels: 400_000, seconds: 0.1 };
   const { suggestion } = refusalOf(() => requireWithinLimits(request, of, both, estimate));
   expect(suggestion?.size).toBe('223pxx111px');
+});
+
+it('a size that is suggested is taken when it is asked for as it is written', () => {
+  const { estimate } = estimates();
+  for (const size of ['7.3arcmin', '20arcminx3arcmin', '1e6deg', '1e300px', '2.5degx900px'])
+    for (let pixels = 10_001; pixels < 100_000; pixels += 7919) {
+      const tight = { ...limits, pixels, degrees: 61 / 3600 + pixels / 1e6 };
+      const { suggestion } = refusalOf(() =>
+        requireFitting({ ...request, size: parseSize(size) }, of, tight, estimate),
+      );
+      const taken = parseSize(String(suggestion?.size));
+      expect(() => requireFitting({ ...request, size: taken }, of, tight, estimate)).not.toThrow();
+    }
+});
+
+it('the limit itself may be asked for, whatever whole pixels it comes to', () => {
+  const { estimate } = estimates();
+  const grid = { scale: 0.263 / 3600, tiles: 1 };
+  const exact = { ...request, size: parseSize('7arcmin'), bands: ['r'] };
+  const tight = { ...limits, degrees: 7 / 60, pixels: 1e7, allPixels: 1e7 };
+  expect(() => requireFitting(exact, grid, tight, estimate)).not.toThrow();
+});
+
+it('the job that is suggested is the same cutout, its picture’s settings and all', () => {
+  const { estimate } = estimates();
+  const picture: CutoutRequest['picture'] = {
+    algorithm: 'lupton',
+    settings: { stretch: 3 },
+    maxPixels: 512,
+    orientation: 'pixels',
+    scaleBar: true,
+    crosshair: false,
+  };
+  const size = parseSize('7.12345678arcmin');
+  const refused = refusalOf(() =>
+    requireFitting({ ...request, format: 'png', picture, size }, of, { ...limits, pixels: 100 }, estimate),
+  );
+  const body = { stretch: 3, maxPixels: 512, orientation: 'pixels', resampling: 'flux' };
+  expect(refused.suggestion).toMatchObject({ asynchronous: { body } });
+  const [, written = ''] = /"size":"([^"]+)"/.exec(JSON.stringify(refused.suggestion?.asynchronous)) ?? [];
+  expect(parseSize(written).width.value).toBeCloseTo(size.width.value, 14);
 });

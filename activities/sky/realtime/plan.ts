@@ -57,6 +57,8 @@ interface Of {
   readonly tiles: number;
 }
 
+const degreesOf = ({ value, unit }: Length, scale: number): number => (unit === 'px' ? value * scale : value);
+
 /**
  * Throws `cutout_too_large` with the largest size that would be taken and the request as a job: what limits there are alone, before the tiles of
  * a large area are looked for. Nothing is estimated of what is within them.
@@ -87,7 +89,8 @@ export function requireFitting(
 
 function beyondLimits(request: CutoutRequest, size: CutSize, of: Of, limits: Limits): string | undefined {
   const { width, height } = pixelsOf(size, of.scale);
-  const degrees = Math.max(width, height) * of.scale;
+  // Of an angle, as it was asked for: in whole pixels it may be half a one more.
+  const degrees = Math.max(...[size.width, size.height].map((side) => degreesOf(side, of.scale)));
   if (degrees > limits.degrees * (1 + 1e-9))
     return `its longer side is ${inArcmin(degrees)}, the survey’s limit ${inArcmin(limits.degrees)}`;
   if (width * height > limits.pixels)
@@ -132,7 +135,8 @@ function askedOf(request: CutoutRequest, size: CutSize, { scale, tiles }: Of) {
 }
 
 /** The same cutout as a job of one position. */
-function asJob({ survey, ra, dec, size, format, bands, planes, mode, picture }: CutoutRequest): Suggestion {
+function asJob(request: CutoutRequest): Suggestion {
+  const { survey, ra, dec, size, format, bands, planes, mode, resampling, compress, picture } = request;
   return {
     survey,
     positions: [{ ra, dec }],
@@ -141,7 +145,17 @@ function asJob({ survey, ra, dec, size, format, bands, planes, mode, picture }: 
     bands,
     planes,
     mode,
-    ...(picture !== null && { algorithm: picture.algorithm }),
+    resampling,
+    ...(picture === null
+      ? { compress }
+      : {
+          algorithm: picture.algorithm,
+          ...picture.settings,
+          ...(picture.maxPixels !== null && { maxPixels: picture.maxPixels }),
+          orientation: picture.orientation,
+          scaleBar: picture.scaleBar,
+          crosshair: picture.crosshair,
+        }),
   };
 }
 

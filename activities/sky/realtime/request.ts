@@ -18,11 +18,18 @@ const settingsOf = {
   zscale: [],
 } as const satisfies Record<string, readonly (keyof CutoutQuery)[]>;
 const allSettings = [...new Set(Object.values(settingsOf).flat())];
-const ofPictures = ['algorithm', ...allSettings, 'maxPixels', 'scaleBar', 'crosshair'] as const;
+const ofPictures = [
+  'algorithm',
+  ...allSettings,
+  'maxPixels',
+  'orientation',
+  'scaleBar',
+  'crosshair',
+] as const;
 
 /** Throws `validation_failed` naming the field, `unknown_band`. */
 export function resolveRequest(query: CutoutQuery, survey: SurveyDefinition): CutoutRequest {
-  const { format, mode, resampling, compress } = query;
+  const { format, mode, compress } = query;
   const isPicture = format !== 'fits';
   const size = field('size', () => parseSize(query.size ?? survey.defaults.size));
   const bands = bandsOf(query, survey, isPicture);
@@ -30,6 +37,8 @@ export function resolveRequest(query: CutoutQuery, survey: SurveyDefinition): Cu
   if (isPicture && planes.join() !== 'image')
     refuse('planes', 'a picture has the image alone; ask for format=fits');
   if (isPicture && compress !== 'none') refuse('compress', 'is for format=fits');
+  if (query.resampling !== undefined && mode !== 'mosaic')
+    refuse('resampling', 'is of neighbours; ask for mode=mosaic');
   if (!isPicture)
     for (const name of ofPictures)
       if (query[name] !== undefined && query[name] !== false)
@@ -43,7 +52,7 @@ export function resolveRequest(query: CutoutQuery, survey: SurveyDefinition): Cu
     bands,
     planes,
     mode,
-    resampling,
+    resampling: query.resampling ?? 'lanczos3',
     compress,
     picture: isPicture ? pictureOf(query, survey, bands) : null,
   };
@@ -75,7 +84,7 @@ function pictureOf(
     algorithm,
     settings: { ...surveySettings(survey, algorithm, bands), ...given },
     maxPixels: query.maxPixels ?? null,
-    orientation: query.orientation,
+    orientation: query.orientation ?? 'north',
     scaleBar: query.scaleBar,
     crosshair: query.crosshair,
   };

@@ -22,7 +22,10 @@ export function queryOf(c: ApiContext): Record<string, string[]> {
 }
 
 /** Of a value, and of how many: what somebody sends is not kept without an end. */
-const [longestValue, mostValues] = [200, 40];
+const [longestValue, mostValues, longestDetail] = [200, 40, 1000];
+
+/** Postgres takes neither halves of surrogate pairs nor the character 0. */
+const kept = (text: string, most: number): string => text.slice(0, most).toWellFormed().replaceAll('\0', '');
 
 /** Writes the row of the request, and counts it. Its id. */
 export async function record(
@@ -34,7 +37,7 @@ export async function record(
   const { caller, deps, traceId } = c.var;
   const { query, request, digest, shared = false, file, estimate } = told;
   const seconds = (Date.now() - began) / 1000;
-  const survey = (request?.survey ?? c.req.query('survey') ?? '').slice(0, 64);
+  const survey = kept(request?.survey ?? c.req.query('survey') ?? '', 64);
   // What was begun has failed; all else was refused before any work.
   const isBegun = file !== undefined || problem?.code === 'deadline_exceeded';
   const state = problem === undefined ? 'succeeded' : isBegun ? 'failed' : 'refused';
@@ -51,10 +54,7 @@ export async function record(
     query: Object.fromEntries(
       Object.entries(queryOf(c))
         .slice(0, mostValues)
-        .map(([name, values]) => [
-          name.slice(0, longestValue),
-          values.join(' ').slice(0, longestValue).toWellFormed().replaceAll('\0', ''),
-        ]),
+        .map(([name, values]) => [kept(name, longestValue), kept(values.join(' '), longestValue)]),
     ),
     ra: request?.ra ?? null,
     dec: request?.dec ?? null,
@@ -65,7 +65,8 @@ export async function record(
     estimatedSeconds: estimate?.seconds.p50 ?? null,
     coverage: file?.facts?.coverage ?? null,
     timings: file?.timings ?? {},
-    problem: problem?.problem ?? null,
+    problem:
+      problem === undefined ? null : { ...problem.problem, detail: kept(problem.message, longestDetail) },
     traceId: traceId ?? null,
     acceptedAt: new Date(began),
   });

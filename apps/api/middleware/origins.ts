@@ -37,6 +37,15 @@ const exposed = [
   'X-Request-Id',
   'Inference-Header-Content-Length',
   'traceparent',
+  'Cutout-Id',
+  'Cutout-Survey',
+  'Cutout-Tiles',
+  'Cutout-Mode',
+  'Cutout-Coverage',
+  'Cutout-Size',
+  'Cutout-Provenance',
+  'Cutout-Warnings',
+  'Cutout-Levels',
 ].join(', ');
 
 /** Whatever the path takes: a wrong method or path is to be answered by a problem that the page can read. */

@@ -62,7 +62,14 @@ const settings = {
 export const pictureSettings = z.strictObject(settings);
 export type PictureSettings = z.infer<typeof pictureSettings>;
 
-const text = (most: number) => z.string().min(1).max(most);
+/** Without control characters, of which Postgres takes one in no text. */
+const text = (most: number) =>
+  z
+    .string()
+    .min(1)
+    .max(most)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that are meant.
+    .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'has control characters');
 
 /** What a request for a cutout may say; what it leaves open, the survey has defaults for. */
 export const cutoutQuery = z.strictObject({
@@ -89,9 +96,9 @@ export const cutoutQuery = z.strictObject({
     .optional()
     .meta({ description: 'FITS: of `image`, `weight`, `mask`, with commas between; the image alone.' }),
   mode: cutoutMode.default('mosaic'),
-  resampling: resampling.default('lanczos3').meta({
+  resampling: resampling.optional().meta({
     description:
-      'How neighbours on another grid are brought onto that of the tile of the centre: `flux` conserves it exactly, `lanczos3` keeps stars sharp. Neighbours on the same grid are copied as they are.',
+      'mode=mosaic: how neighbours on another grid are brought onto that of the tile of the centre: `flux` conserves it exactly, `lanczos3` (without it) keeps stars sharp. Neighbours on the same grid are copied as they are.',
   }),
   compress: z.enum(['none', 'rice']).default('none').meta({ description: 'FITS: tile compression, RICE_1.' }),
   algorithm: pictureAlgorithm.optional().meta({
@@ -102,9 +109,9 @@ export const cutoutQuery = z.strictObject({
     description: 'Pictures: pixels of the longer side at most; a larger one is scaled down by area averages.',
     example: 512,
   }),
-  orientation: z.enum(['north', 'pixels']).default('north').meta({
+  orientation: z.enum(['north', 'pixels']).optional().meta({
     description:
-      'Pictures: north up and east left, as near as turns and flips come; or as the pixels lie in the file.',
+      'Pictures: north up and east left, as near as turns and flips come (without it, too); or as the pixels lie in the file.',
   }),
   scaleBar: z.boolean().default(false).meta({ description: 'Pictures: a bar with its length.' }),
   crosshair: z.boolean().default(false).meta({ description: 'Pictures: around the centre.' }),

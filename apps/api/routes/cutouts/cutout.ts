@@ -138,14 +138,18 @@ async function answerTold(c: ApiContext, told: Told, began: number): Promise<Res
   if (matches(c.req.header('if-none-match'), etag)) {
     told.shared = true;
     const id = await record(c, told, began);
-    return new Response(null, { status: 304, headers: { etag, 'cutout-id': String(id) } });
+    return new Response(null, {
+      status: 304,
+      headers: { etag, 'cache-control': cachingOf(c), 'cutout-id': String(id) },
+    });
   }
   const { file, body, length } = await madeFile(c, told, planned, began);
   const id = await record(c, told, began);
   if (told.shared === false)
     cutting.estimates.record({
       ...asked(planned.request, planned.features),
-      seconds: (Date.now() - began) / 1000,
+      // Without what it waited for others: that says nothing of the next, and much of it would have all of them refused.
+      seconds: Math.max(0, Date.now() - began - (file.timings.queue ?? 0)) / 1000,
       bytes: file.bytes,
       estimated: planned.estimate.seconds,
     });
@@ -200,6 +204,10 @@ const contentTypes: Readonly<Record<CutoutRequest['format'], string>> = {
   webp: 'image/webp',
 };
 
+/** Asked again with its ETag, it is not sent again. A page with many pictures, by their links, does not ask for each again. */
+const cachingOf = (c: ApiContext): string =>
+  c.req.query('signature') === undefined ? 'private, no-cache' : 'private, max-age=300';
+
 function headersOf(
   c: ApiContext,
   { request, call }: PlannedCutout,
@@ -207,12 +215,10 @@ function headersOf(
 ): Record<string, string> {
   const { survey, ra, dec, format, mode } = request;
   const name = `${survey}_${ra.toFixed(5)}_${dec.toFixed(5)}.${format}`;
-  const signed = c.req.query('signature') !== undefined;
   return {
     'content-type': contentTypes[format],
     'content-disposition': contentDisposition(name, format === 'fits' ? 'attachment' : 'inline'),
-    // Asked again with its ETag, it is not sent again. A page with many pictures does not ask for each again.
-    'cache-control': signed ? 'private, max-age=300' : 'private, no-cache',
+    'cache-control': cachingOf(c),
     'cutout-survey': inHeader(`${survey} ${call.survey.release}`),
     'cutout-mode': mode,
     ...(facts !== null && {

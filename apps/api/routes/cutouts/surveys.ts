@@ -11,7 +11,7 @@ import { planeNames } from '@darkroom/sky/survey/definition/definition.ts';
 import { getSurvey, listSurveys, type Survey } from '@darkroom/sky/survey/records/surveys.ts';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Actor, Api } from '../../context.ts';
-import { problems } from '../../openapi/describe.ts';
+import { plainText, problems } from '../../openapi/describe.ts';
 
 const tags = ['Cutouts'];
 
@@ -37,10 +37,8 @@ const getRoute = createRoute({
   summary: 'One sky survey',
   request: {
     params: z.object({
-      name: z
-        .string()
+      name: plainText(64)
         .min(1)
-        .max(64)
         .meta({ description: 'Its name.', example: 'sample-coadd', param: { name: 'name', in: 'path' } }),
     }),
   },
