@@ -1,7 +1,7 @@
 """Records what astropy and STIFF make of small skies: test/oracle/sky/colour.json, which `activities/sky/picture` is held to.
 
     pip install numpy==2.4.6 astropy==8.0.2 pillow==13.0.0   # and Debian's stiff 2.4.0
-    python tools/oracle/sky_colour.py > test/oracle/sky/colour.json
+    python tools/oracle/sky_colour.py [--verify]
 
 The skies are made here and by the tests (`picture/testing/scene.ts`) from the same seeds by exact arithmetic; the SHA-256 of their
 big-endian pixels tells a changed generator. Pictures are rows in the order of the file, red, green and blue beside each other, as base64 of zlib.
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
+from pathlib import Path
 
 import astropy
 import numpy as np
@@ -24,6 +25,8 @@ from astropy.visualization import (AsinhStretch, AsymmetricPercentileInterval, L
                                    make_lupton_rgb, make_rgb)
 from astropy.visualization.lupton_rgb import AsinhMapping
 from PIL import Image
+
+from stored import keep
 
 
 def scene(width, height, seed, peak, sky, noise):
@@ -166,12 +169,11 @@ def tiff(path):
 
 
 values = {"lupton": lupton(), "stretches": stretches(), "zscale": zscale(), "stiff": stiff()}
-json.dump({
+keep(Path(__file__).resolve().parents[2] / "test/oracle/sky/colour.json", json.dumps({
     "tool": "astropy, stiff",
     "version": f"astropy {astropy.__version__}, numpy {np.__version__}, "
                + subprocess.run(["stiff", "-v"], capture_output=True, text=True).stdout.strip(),
-    "command": "python tools/oracle/sky_colour.py > test/oracle/sky/colour.json",
+    "command": "python tools/oracle/sky_colour.py",
     "inputs": {name: {"scene": of, "float32": sha256(made[name].astype(np.float32)), "float64": sha256(made[name])} for name, of in SCENES.items()},
     "values": values,
-}, sys.stdout, indent=1)
-print()
+}, indent=1) + "\n")

@@ -1,7 +1,7 @@
 """Records what astropy's Cutout2D cuts out of one image: test/oracle/sky/cut.json, which activities/sky/cut is held to.
 
     pip install -r tools/oracle/requirements.txt
-    python tools/oracle/sky_cut.py > test/oracle/sky/cut.json
+    python tools/oracle/sky_cut.py [--verify]
 
 2,000 cutouts, made here and by the test from one seed: about random places, half-integer ones, edges and corners, of odd, even and half-integer
 sizes; 800 of them by right ascension and declination, about the pole and across right ascension 0. Of each group of 50: SHA-256 of first pixel,
@@ -11,8 +11,8 @@ compared with numpy's and with what CFITSIO (fitsio) reads of the file.
 import hashlib
 import json
 import os
-import sys
 import tempfile
+from pathlib import Path
 
 import astropy
 import fitsio
@@ -22,6 +22,8 @@ from astropy.io import fits
 from astropy.nddata import Cutout2D
 from astropy.nddata.utils import NoOverlapError
 from astropy.wcs import WCS
+
+from stored import keep
 
 WIDTH, HEIGHT, COUNT, GROUP = 257, 181, 2000, 50
 
@@ -84,7 +86,7 @@ def main():
             if i % GROUP == GROUP - 1:
                 groups.append(digest.hexdigest())
                 digest = hashlib.sha256()
-    json.dump({
+    keep(Path(__file__).resolve().parents[2] / "test/oracle/sky/cut.json", json.dumps({
         "tool": "astropy.nddata.Cutout2D",
         "version": {"astropy": astropy.__version__, "fitsio": fitsio.__version__},
         "command": "python tools/oracle/sky_cut.py",
@@ -92,8 +94,7 @@ def main():
         "seed": {"image": 7, "cases": 11},
         "inputs": {"image": hashlib.sha256(image.astype(">f4").tobytes()).hexdigest()},
         "values": {"beside": beside, "groups": groups},
-    }, sys.stdout, indent=1)
-    print()
+    }, indent=1) + "\n")
 
 
 main()

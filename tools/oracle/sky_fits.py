@@ -3,7 +3,7 @@
     pip install -r tools/oracle/requirements.txt; apt-get install libcfitsio-bin    # fpack and funpack 1.7.0, CFITSIO 4.2.0
     python tools/oracle/sky_fits.py make      # packs new inputs: fits.bin.gz (40 x 37 pixels each) and fits.json
     python tools/oracle/sky_fits.py record    # reads the inputs that are there again, and ../shared/samples/sky
-    python tools/oracle/sky_fits.py verify    # the same, and fails where anything is no longer what was recorded
+    python tools/oracle/sky_fits.py --verify  # the same, and fails where anything is no longer what was recorded
 
 Three programs read each file: funpack, astropy, and CFITSIO through fitsio. A value is recorded where two of them agree; where one of them differs,
 its name is listed under `differ`. Arrays are the stored values (no BSCALE, BZERO), big-endian, every NaN the same (7fc00000, 7ff8000000000000).
@@ -17,11 +17,14 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from pathlib import Path
 
 import astropy
 import fitsio
 import numpy as np
 from astropy.io import fits
+
+from stored import VERIFY, keep
 
 warnings.simplefilter("ignore")
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -426,25 +429,19 @@ def record(inputs):
 
 
 def main():
-    command = sys.argv[1] if len(sys.argv) > 1 else ""
-    target = os.path.join(OUT, "fits.json")
-    if command == "make":
+    command = sys.argv[1] if len(sys.argv) > 1 else "record" if VERIFY else ""
+    if command == "make" and not VERIFY:
         files = packed()
         files.update(variants(files))
         os.makedirs(OUT, exist_ok=True)
         with open(os.path.join(OUT, "fits.bin.gz"), "wb") as f:
             f.write(gzip.compress(b"".join(files.values()), 9, mtime=0))
         result = record(files)
-    elif command in ("record", "verify"):
+    elif command == "record":
         result = record(load_inputs())
     else:
         sys.exit(__doc__)
-    if command == "verify":
-        old = json.load(open(target))
-        bad = [k for k in ("inputs", "values", "files") if json.loads(json.dumps(old[k])) != json.loads(json.dumps(result[k]))]
-        sys.exit(f"no longer as recorded: {', '.join(bad)}" if bad else 0)
-    with open(target, "w") as f:
-        f.write(json.dumps(result, indent=1) + "\n")
+    keep(Path(OUT) / "fits.json", json.dumps(result, indent=1) + "\n")
     odd = [(k, v) for k, vs in [*result["values"].items(), *((k, f["images"]) for k, f in result["files"].items())] for v in vs if "differ" in v or "disagree" in v or len(v.get("agree", [])) < 3]
     for name, value in odd:
         print(name, {k: value[k] for k in ("agree", "differ", "disagree") if k in value})

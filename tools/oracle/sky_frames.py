@@ -1,17 +1,20 @@
 """Records places of ICRS in FK5 (J2000), FK4 (B1950) and galactic coordinates by astropy, each within mas of what ERFA makes of it: test/oracle/sky/frames.json.
 
     pip install astropy==8.0.2 numpy==2.4.6
-    python tools/oracle/sky_frames.py > test/oracle/sky/frames.json
+    python tools/oracle/sky_frames.py [--verify]
 
 ERFA's galactic pole is that of Hipparcos, 25 mas from the one of FK5 that astropy has; its FK4 is that of Standish 1982, astropy's that of Murray 1989.
 """
 import json
+from pathlib import Path
 
 import astropy
 import erfa
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+
+from stored import keep
 
 rng = np.random.default_rng(1950)
 lon = np.r_[0, 0, 0, 359.999999, 266.4051, 192.85948, rng.uniform(0, 360, 40)]
@@ -39,6 +42,6 @@ for frame, (other, most) in others.items():
     apart[frame] = {"most": most, "worst": round(float(mas.max()), 4)}
     values[frame] = [[float(x), float(y)] for x, y in zip(there.lon.deg, there.lat.deg)]
 
-head = {"tool": ["astropy", "erfa"], "version": [astropy.__version__, erfa.__version__], "command": "python tools/oracle/sky_frames.py > test/oracle/sky/frames.json",
+head = {"tool": ["astropy", "erfa"], "version": [astropy.__version__, erfa.__version__], "command": "python tools/oracle/sky_frames.py",
         "seed": 1950, "settings": {"mas apart": apart}, "icrs": [[float(x), float(y)] for x, y in zip(lon, lat)], "values": values}
-print(json.dumps(head).replace("], [", "],\n["))
+keep(Path(__file__).resolve().parents[2] / "test/oracle/sky/frames.json", json.dumps(head).replace("], [", "],\n[") + "\n")

@@ -1,13 +1,14 @@
 """Records HEALPix cells and centres where astropy_healpix and cdshealpix agree: test/oracle/sky/healpix.json.
 
     pip install numpy==2.4.6 astropy==8.0.2 astropy_healpix==2.0.1 cdshealpix==0.9.0
-    python tools/oracle/sky_healpix.py > test/oracle/sky/healpix.json
+    python tools/oracle/sky_healpix.py [--verify]
 
 Places: random ones over the sphere, and those where cells are hard: poles, right ascension 0 and 90, the edge of the equatorial belt.
 """
 
 import json
 import math
+from pathlib import Path
 
 import astropy_healpix
 import cdshealpix
@@ -15,6 +16,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import Latitude, Longitude
 from astropy_healpix import HEALPix
+from stored import keep
 
 ORDERS = [0, 1, 5, 8, 13, 20, 24]
 
@@ -52,15 +54,17 @@ for order in ORDERS:
         assert abs((other[0][0].deg - lon.deg + 180) % 360 - 180) * math.cos(lat.rad) < 1e-10, (order, cell)
         centres.append([order, int(cell), float(lon.deg), float(lat.deg)])
 
-print(
+keep(
+    Path(__file__).resolve().parents[2] / "test/oracle/sky/healpix.json",
     json.dumps(
         {
             "tool": "astropy_healpix, cdshealpix",
             "version": f"{astropy_healpix.__version__}, {cdshealpix.__version__}",
-            "command": "python tools/oracle/sky_healpix.py > test/oracle/sky/healpix.json",
+            "command": "python tools/oracle/sky_healpix.py",
             "orders": ORDERS,
             "cells": cells,
             "centres": centres,
         }
     ).replace("], [", "],\n[")
+    + "\n",
 )

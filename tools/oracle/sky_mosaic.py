@@ -1,7 +1,7 @@
 """Records what reproject_exact and SWarp make of small skies: test/oracle/sky/mosaic.json, which `activities/sky/mosaic` is held to.
 
     pip install numpy==2.4.6 astropy==8.0.2 reproject==0.21.0   # and Debian's swarp 2.41.5
-    python tools/oracle/sky_mosaic.py > test/oracle/sky/mosaic.json
+    python tools/oracle/sky_mosaic.py [--verify]
 
 The skies are isolated Gaussians (more than five times their full width apart) on a flat background; they are rounded to 1/256, so that the
 tests make the same bits; the SHA-256 of their big-endian float32 tells a changed generator. Results are little-endian float32, rounded to
@@ -18,12 +18,15 @@ import subprocess
 import sys
 import tempfile
 import zlib
+from pathlib import Path
 
 import astropy
 import numpy as np
 import reproject
 from astropy.io import fits
 from astropy.wcs import WCS
+
+from stored import keep
 
 SIZE = 64
 FWHM = 4.0
@@ -140,16 +143,15 @@ def main():
             elif name != "at a pole":
                 raise SystemExit(f"{name}: the two differ by {ratio}")
         values[name] = entry
-    json.dump({
+    keep(Path(__file__).resolve().parents[2] / "test/oracle/sky/mosaic.json", json.dumps({
         "tool": "reproject, SWarp",
         "version": f"reproject {reproject.__version__}, astropy {astropy.__version__}, numpy {np.__version__}, "
                    + subprocess.run(["SWarp", "-v"], capture_output=True, text=True).stdout.strip(),
-        "command": "python tools/oracle/sky_mosaic.py > test/oracle/sky/mosaic.json",
+        "command": "python tools/oracle/sky_mosaic.py",
         "settings": {"size": SIZE, "fwhm": FWHM, "background": BACKGROUND, "sources": SOURCES},
         "inputs": {"sky": hashlib.sha256(image.astype(">f4").tobytes()).hexdigest()},
         "values": values,
-    }, sys.stdout, indent=1)
-    print()
+    }, indent=1) + "\n")
 
 
 main()

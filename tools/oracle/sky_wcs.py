@@ -1,7 +1,7 @@
 """Records where astropy and wcslib put pixels on the sky: test/oracle/sky/wcs.json and the headers beside it, which `activities/sky/wcs` is held to.
 
     pip install astropy==8.0.2 numpy==2.4.6; apt-get install gcc wcslib-dev
-    python tools/oracle/sky_wcs.py ../shared/samples/sky
+    python tools/oracle/sky_wcs.py ../shared/samples/sky [--verify]
 
 A point is recorded where both agree to 1e-9 pixel (or 1e-13 degree, which is what doubles can tell at 360), of the place of a pixel as of the pixel of a
 place; how many do not is recorded too. Where wcslib reads
@@ -23,6 +23,8 @@ import astropy.wcs
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
+
+from stored import keep
 
 warnings.simplefilter("ignore")
 HERE = Path(__file__).resolve().parent
@@ -139,12 +141,12 @@ def apart(a, b, scale):
 def main():
     (OUT / "wcs").mkdir(parents=True, exist_ok=True)
     for name, (file, hdu) in REFUSED.items():
-        (OUT / "wcs" / f"{name}.hdr").write_text(text(of_file(ASTROPY / file, hdu), TABLES))
+        keep(OUT / "wcs" / f"{name}.hdr", text(of_file(ASTROPY / file, hdu), TABLES))
     rng = np.random.default_rng(SEED)
     records = []
     for name, source, header, files in inputs():
         path = OUT / "wcs" / f"{name}.hdr"
-        path.write_text(text(header))
+        keep(path, text(header))
         wcs = WCS(fits.Header.fromstring(path.read_text(), sep="\n")).celestial
         lon_first = wcs.wcs.lng == 0
         scale = float(np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix))))
@@ -184,7 +186,8 @@ def main():
     head = {"tool": ["astropy", "wcslib"], "version": [astropy.__version__, version], "command": "python tools/oracle/sky_wcs.py SAMPLES", "seed": SEED,
             "settings": {"agreed": AGREED, "degrees": DIGITS, "all_world2pix": {"tolerance": 1e-11}}}
     body = ",\n".join(json.dumps(record, ensure_ascii=False).replace("[[", "[\n[").replace("], [", "],\n[") for record in records)
-    (OUT / "wcs.json").write_text(json.dumps(head)[:-1] + ', "values": [\n' + body + "\n]}\n")
+    keep(OUT / "wcs.json", json.dumps(head)[:-1] + ', "values": [\n' + body + "\n]}\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,7 @@
 test/oracle/sky/write.json.
 
     pip install -r tools/oracle/requirements.txt   # and Debian's fitsverify 4.20, libcfitsio-bin 4.2.0, Node 24
-    python tools/oracle/sky_write.py > test/oracle/sky/write.json
+    python tools/oracle/sky_write.py [--verify]
 
 Of each file: fitsverify has nothing to say; astropy finds both checksums right. Of a compressed one besides: astropy and CFITSIO (funpack, and
 fitsio where funpack cannot) restore the same pixels, which are the written ones (integers, blanks, lossless tiles, zeros of dither 2) or lie
@@ -16,14 +16,16 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import warnings
+from pathlib import Path
 
 import astropy
 import fitsio
 import numpy as np
 from astropy.io import fits
+
+from stored import keep
 
 here = os.path.dirname(os.path.abspath(__file__))
 generator = os.path.join(here, "../../activities/sky/fits/write/testing/files.ts")
@@ -109,7 +111,7 @@ def main():
                     assert np.array_equal(found, original), name
                     compare_with_fpack(path, plain, folder, tiling, None)
             values[name] = sha256(open(path, "rb").read())
-    json.dump({
+    keep(Path(here).parents[1] / "test/oracle/sky/write.json", json.dumps({
         "tool": "fitsverify, fpack, funpack, astropy, fitsio",
         "version": {"fitsverify": "4.20", "cfitsio": "4.2.0", "astropy": astropy.__version__, "fitsio": fitsio.__version__},
         "command": "python tools/oracle/sky_write.py",
@@ -117,8 +119,7 @@ def main():
         "seed": "variates of files.ts",
         "inputs": {},
         "values": values,
-    }, sys.stdout, indent=1)
-    print()
+    }, indent=1) + "\n")
 
 
 with warnings.catch_warnings():

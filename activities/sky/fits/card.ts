@@ -15,6 +15,8 @@ export interface Card {
 
 /** What the WCS needs of a header. */
 export interface HeaderValues {
+  /** As problems name it. */
+  readonly where?: string;
   /** Of the first card of that keyword; undefined also where there is none. */
   value(keyword: string): CardValue;
   /** All keywords, in order, repeated ones repeatedly. */

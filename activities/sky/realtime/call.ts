@@ -3,7 +3,7 @@ import { cutoutRequest } from '@darkroom/contract';
 import { z } from 'zod';
 
 /** What cuts: changed whenever the same call comes to other bytes. */
-export const cutterVersion = 'darkroom-sky 1';
+export const cutterVersion = 'darkroom-sky 2';
 
 /** One plane of one band of a tile, as the survey's index has it. */
 export const cutoutSource = z.object({

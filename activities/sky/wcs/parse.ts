@@ -25,9 +25,18 @@ const MOST_AXES = 9;
  *
  * @param options.alternate the letter of another coordinate system of the same image.
  * @throws SkyError `unsupported_wcs`: no celestial coordinates, another projection, lookup tables, another equinox; `invalid_fits`: a matrix
- * without an inverse, a value that is no number.
+ * without an inverse, a value that is no number. Both name the header.
  */
 export function parseWcs(values: HeaderValues, options: { readonly alternate?: string } = {}): Wcs {
+  try {
+    return readWcs(values, options);
+  } catch (error) {
+    if (!(error instanceof SkyError) || values.where === undefined) throw error;
+    throw new SkyError(error.code, `${values.where}: ${error.message}`, { cause: error });
+  }
+}
+
+function readWcs(values: HeaderValues, options: { readonly alternate?: string }): Wcs {
   const header = new WcsHeader(values, options.alternate ?? '');
   refuseUnread(header);
   const { axes, projection: code, galactic } = celestialAxes(header);

@@ -2,6 +2,7 @@ import { coalesce, type Range } from '../../bytes/ranges.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 import { SkyError } from '../../errors.ts';
 import type { Plane } from '../../image/plane.ts';
+import type { Header } from '../header/header.ts';
 import type { FitsLimits } from '../limits.ts';
 import { readPieces } from '../read/fetch.ts';
 import type { FitsImage, Hdu } from '../read/file.ts';
@@ -18,7 +19,7 @@ import { type TileRows, TileTable } from './table.ts';
 /** What is known of a compressed image, whoever opens it. */
 export interface Compressed {
   readonly layout: Layout;
-  readonly header: FitsImage['header'];
+  readonly header: Header;
   readonly table: TileTable;
 }
 
@@ -42,11 +43,12 @@ export interface CompressedOptions {
   readonly threads: TileThreads | undefined;
 }
 
-/** A tile-compressed image. */
+/** A tile-compressed image. `header`: its own, with what it inherits. */
 export function compressedImage(
   source: ByteSource,
   hdu: Hdu,
-  { layout, header, table }: Compressed,
+  { layout, table }: Compressed,
+  header: Header,
   { limits, grown, threads }: CompressedOptions,
 ): FitsImage {
   const { width, height, bitpix } = layout;

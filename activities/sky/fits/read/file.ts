@@ -29,7 +29,7 @@ export interface FitsImage {
   /** EXTNAME; '' where there is none. */
   readonly name: string;
   readonly index: number;
-  /** As the image has it: of a compressed image, as `funpack` restores it. */
+  /** As the image has it: of a compressed image, as `funpack` restores it; and where it says INHERIT = T, with what it has of the primary HDU. */
   readonly header: Header;
   readonly bitpix: Bitpix;
   /** Pixels. */

@@ -3,6 +3,8 @@ import { SkyError } from '../../errors.ts';
 import { type Compressed, compressedImage, describe } from '../compression/image.ts';
 import type { TileThreads } from '../compression/share.ts';
 import { CARD_BYTES } from '../header/cards.ts';
+import type { Header } from '../header/header.ts';
+import { withInherited } from '../header/inherit.ts';
 import { DEFAULT_LIMITS, type FitsLimits } from '../limits.ts';
 import { FitsCache } from './cache.ts';
 import type { FitsFile, FitsImage, Hdu } from './file.ts';
@@ -34,6 +36,8 @@ interface KnownHdu {
   /** Of a compressed image that nobody asked for yet: what is known of its table. */
   rows: Window | undefined;
   compressed?: Compressed;
+  /** The image's, with what it inherits. */
+  header?: Header;
 }
 
 type Which = number | string | undefined;
@@ -109,6 +113,22 @@ export async function openImage(
   return file.image(which);
 }
 
+function described(one: KnownHdu, limits: FitsLimits): Compressed {
+  one.compressed ??= describe(one.hdu, one.rows, limits);
+  one.rows = undefined;
+  return one.compressed;
+}
+
+/** As the image has it, whether it is compressed or not. */
+const ownHeader = (one: KnownHdu, limits: FitsLimits): Header =>
+  one.hdu.kind === 'compressed' ? described(one, limits).header : one.hdu.header;
+
+/** That of the first HDU. An image that was the primary one before it was compressed (ZSIMPLE) is in the second, behind an empty one. */
+function primaryHeader([first, second]: readonly KnownHdu[], of: Hdu, limits: FitsLimits): Header {
+  const packed = second !== undefined && of.index > 1 && second.hdu.header.has('ZSIMPLE');
+  return packed && second.hdu.kind === 'compressed' ? ownHeader(second, limits) : first!.hdu.header;
+}
+
 async function open(
   source: ByteSource,
   options: OpenOptions,
@@ -128,17 +148,15 @@ async function open(
         throw new SkyError('invalid_cutout', `${source.name} has no ${wanted}.`);
       }
       const { hdu } = one;
-      if (hdu.kind === 'image') return plainImage(source, hdu, limits);
-      if (hdu.kind === 'compressed') {
-        one.compressed ??= describe(hdu, one.rows, limits);
-        one.rows = undefined;
-        return compressedImage(source, hdu, one.compressed, {
-          limits,
-          grown: (bytes) => cache.grow(source, bytes),
-          threads: options.threads,
-        });
-      }
-      throw new SkyError('unsupported_fits', `${hdu.header.where} has no image.`);
+      if (hdu.kind !== 'image' && hdu.kind !== 'compressed')
+        throw new SkyError('unsupported_fits', `${hdu.header.where} has no image.`);
+      one.header ??= withInherited(ownHeader(one, limits), primaryHeader(all, hdu, limits));
+      if (hdu.kind === 'image') return plainImage(source, hdu, one.header, limits);
+      return compressedImage(source, hdu, described(one, limits), one.header, {
+        limits,
+        grown: (bytes) => cache.grow(source, bytes),
+        threads: options.threads,
+      });
     },
   };
 }

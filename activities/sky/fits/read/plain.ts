@@ -3,6 +3,7 @@ import { coalesce, type Range } from '../../bytes/ranges.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 import { SkyError } from '../../errors.ts';
 import type { PixelBox, Pixels, Plane } from '../../image/plane.ts';
+import type { Header } from '../header/header.ts';
 import type { FitsLimits } from '../limits.ts';
 import { readPieces } from './fetch.ts';
 import type { Bitpix, FitsImage, Hdu } from './file.ts';
@@ -89,9 +90,9 @@ function rowPieces(first: number, stride: number, rowBytes: number, rows: number
 /** Boxes that are read side by side. */
 const BOXES_AT_ONCE = 8;
 
-/** Throws SkyError `unsupported_fits`, `fits_too_large`. */
-export function plainImage(source: ByteSource, hdu: Hdu, limits: FitsLimits): FitsImage {
-  const { header, index, name, dataOffset } = hdu;
+/** @param header of the image, with what it inherits. Throws SkyError `unsupported_fits`, `fits_too_large`. */
+export function plainImage(source: ByteSource, hdu: Hdu, header: Header, limits: FitsLimits): FitsImage {
+  const { index, name, dataOffset } = hdu;
   const bitpix = bitpixOf(header);
   const size = Math.abs(bitpix) / 8;
   const { width, height } = sizeOf(header, axesOf(header), limits);

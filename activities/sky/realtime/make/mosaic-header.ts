@@ -8,7 +8,7 @@ import type { TargetGrid } from '../../mosaic/grid/target.ts';
 import type { BandGrid } from './bands.ts';
 
 const coordinates =
-  /^(?:(?:CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA)[12][A-Z]?|(?:CD|PC)[12]_[12][A-Z]?|P[VS][12]_\d+[A-Z]?|[AB]P?_(?:\d_\d|ORDER|DMAX)|WCSAXES[A-Z]?|LONPOLE[A-Z]?|LATPOLE[A-Z]?|RADESYS[A-Z]?|EQUINOX[A-Z]?|WCSNAME[A-Z]?|LTV[12]|LTM[12]_[12])$/;
+  /^(?:(?:CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA)[12][A-Z]?|(?:CD|PC)[12]_[12][A-Z]?|P[VS][12]_\d+[A-Z]?|[AB]P?_(?:\d_\d|ORDER|DMAX)|WCSAXES[A-Z]?|LONPOLE[A-Z]?|LATPOLE[A-Z]?|RADESYS[A-Z]?|RADECSYS|EQUINOX[A-Z]?|EPOCH|WCSNAME[A-Z]?|LTV[12]|LTM[12]_[12])$/;
 const scaling = /^(?:BSCALE|BZERO|BLANK|BITPIX|NAXIS[12])$/;
 
 /** Of a mosaic's plane: what the first tile's file says, with the grid that it lies on; values are physical ones. */

@@ -28,7 +28,7 @@ export async function readHeaders(
   for (const one of wanted) {
     const { name, index, header, width, height } = await openImage(source, one.hdu, { cache, signal });
     const where = `${source.name}[${name || index}]`;
-    const wcs = named(where, () => parseWcs(header));
+    const wcs = parseWcs(header);
     if (wcs.projection !== one.wcs)
       throw new SkyError(
         'unsupported_wcs',

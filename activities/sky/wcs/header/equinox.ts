@@ -4,16 +4,14 @@ import type { CelestialFrame } from '../wcs.ts';
 import type { WcsHeader } from './values.ts';
 
 /**
- * RADESYS (RADECSYS before), and where it is missing by the equinox: before 1984 FK4, after it FK5, none ICRS (FITS Standard 4.0, section 8.3).
+ * RADESYS (RADECSYS before; of both the last, as wcslib has it), and where it is missing by the equinox: before 1984 FK4, after it FK5, none ICRS
+ * (FITS Standard 4.0, section 8.3).
  * Other equinoxes than 2000 of FK5 and 1950 of FK4 are refused: none of today's surveys has them.
  */
 export function celestialFrame(header: WcsHeader, galactic: boolean): CelestialFrame {
   if (galactic) return 'galactic';
   const equinox = equinoxOf(header);
-  const system =
-    header.word('RADESYS') ??
-    (header.alternate === '' ? header.word('RADECSYS') : undefined) ??
-    (equinox === undefined ? 'ICRS' : equinox < 1984 ? 'FK4' : 'FK5');
+  const system = systemOf(header) ?? (equinox === undefined ? 'ICRS' : equinox < 1984 ? 'FK4' : 'FK5');
   switch (system) {
     case 'ICRS':
       return 'icrs';
@@ -24,6 +22,21 @@ export function celestialFrame(header: WcsHeader, galactic: boolean): CelestialF
     default:
       throw new SkyError('unsupported_wcs', `RADESYS ${system} is not read: ICRS, FK5 and FK4 are.`);
   }
+}
+
+/**
+ * DECam's pipeline writes RADESYS = FK5 for the telescope's own coordinates, and RADECSYS = ICRS behind it when it has fitted them to a catalogue: astropy
+ * reads that as ICRS, and a cut that has both cards must be one place to all.
+ */
+function systemOf(header: WcsHeader): string | undefined {
+  const now = header.word('RADESYS');
+  const before = header.alternate === '' ? header.word('RADECSYS') : undefined;
+  if (now === undefined || before === undefined) return now ?? before;
+  for (const keyword of [...header.keywords()].reverse()) {
+    if (keyword === 'RADECSYS') return before;
+    if (keyword === 'RADESYS') break;
+  }
+  return now;
 }
 
 function held(
