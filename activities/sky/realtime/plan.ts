@@ -57,7 +57,8 @@ interface Of {
   readonly tiles: number;
 }
 
-const degreesOf = ({ value, unit }: Length, scale: number): number => (unit === 'px' ? value * scale : value);
+const degreesOf = ({ value, unit }: Length, scale: number): number =>
+  unit === 'px' ? Math.round(value) * scale : value;
 
 /**
  * Throws `cutout_too_large` with the largest size that would be taken and the request as a job: what limits there are alone, before the tiles of
