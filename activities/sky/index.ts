@@ -7,7 +7,7 @@ export * from './bytes/source.ts';
 export * from './cut/cut.ts';
 export { cutFile, type NamedPlane } from './cut/file.ts';
 export { cutBox, type Placed, placeCut } from './cut/place.ts';
-export { type CutSize, type Length, parseDec, parseRa, parseSize } from './cut/request.ts';
+export { type CutSize, type Length, parseDec, parsePixelScale, parseRa, parseSize } from './cut/request.ts';
 export * from './errors.ts';
 export * from './fits/card.ts';
 export * from './fits/header/header.ts';

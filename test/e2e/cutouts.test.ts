@@ -217,6 +217,31 @@ test('a colour picture over the edge of a tile, by a signed link that needs no k
   expect((await fetch(other)).status).toBe(401);
 });
 
+test('a grid of its own, and a marked picture of it in sixteen bits, by the names that the query has', async () => {
+  const grid = { size: '40px', pixscale: '0.5arcsec', rotation: '30', bands: 'r' };
+  const reply = await cutout({ ...grid, planes: 'image,mask' });
+  expect(reply.status, await reply.clone().text()).toBe(200);
+  expect(reply.headers.get('cutout-size')).toBe('40x40');
+  expect(reply.headers.get('cutout-coverage')).toBe('1.000000');
+  const { header } = (await openFits(memorySource(Buffer.from(await reply.arrayBuffer())))).image('r');
+  expect(header.number('CD1_2')).toBeCloseTo((0.5 * scale) / 2, 12);
+  expect(header.value('RESAMPLE')).toBe('lanczos3');
+  const link = z.object({ url: z.string() }).parse(
+    await (
+      await ada.post('/v1/cutouts/links', {
+        ...{ survey: 'small', ra: String(ra), dec: String(dec), format: 'png', compass: true, depth: 16 },
+        ...{ ...grid, size: '120px', pixscale: '0.25arcsec', rotation: 30, label: 'M 1' },
+      })
+    ).json(),
+  );
+  const marked = await fetch(new URL(link.url.slice(link.url.indexOf('/v1/')), url));
+  expect(marked.status, await marked.clone().text()).toBe(200);
+  expect(JSON.parse(marked.headers.get('cutout-levels') ?? '')).toMatchObject({
+    ...{ compass: true, label: 'M 1', orientation: { rule: 'pixels', north: -30 } },
+  });
+  expect(Buffer.from(await marked.arrayBuffer())[24], 'bits of a count').toBe(16);
+});
+
 test('a centre that is masked comes with a warning', async () => {
   const reply = await cutout({ ra: String(ra - 5 * scale), bands: 'r', size: '5px' });
   expect(reply.headers.get('cutout-warnings')).toContain('saturated');
@@ -227,7 +252,14 @@ test('what cannot be done is refused with what could be, and every request is on
   expect(await refusal({ survey: 'secret' })).toMatchObject({ status: 403, code: 'survey_not_granted' });
   expect(await refusal({ bands: 'r,z' })).toMatchObject({ status: 422, code: 'unknown_band' });
   expect(await refusal({ size: '60' })).toMatchObject({ status: 422, code: 'validation_failed' });
-  for (const wrong of [{ ra: '361' }, { dec: 'NaN' }, { size: '0px' }, { colour: 'red' }, { stretch: '5' }])
+  for (const wrong of [
+    ...[{ ra: '361' }, { dec: 'NaN' }, { size: '0px' }, { colour: 'red' }, { stretch: '5' }],
+    ...[{ pixscale: '0.5' }, { pixscale: '40arcsec' }, { rotation: 'NaN' }, { rotation: '9', mode: 'clip' }],
+    ...[
+      { format: 'png', label: 'é' },
+      { format: 'webp', depth: '16' },
+    ],
+  ])
     expect(await refusal(wrong as Record<string, string>)).toMatchObject({ code: 'validation_failed' });
   const away = await refusal({ ra: '151', dec: '2' });
   expect(away).toMatchObject({ status: 404, code: 'no_coverage' });

@@ -35,6 +35,18 @@ function parseLength(side: string, text: string): Length {
   return { value, unit: name === 'px' ? 'px' : 'deg' };
 }
 
+/** Degrees of an angle a pixel, as `0.5arcsec`. Throws SkyError `invalid_cutout`, also for a bare number, and for pixels. */
+export function parsePixelScale(text: string): number {
+  const [, number, unit = ''] = length.exec(text.trim()) ?? [];
+  const degrees = Number(number) / (perDegree[unit.toLowerCase()] ?? Number.NaN);
+  if (!(degrees > 0 && Number.isFinite(degrees)))
+    throw new SkyError(
+      'invalid_cutout',
+      `The pixel scale ${JSON.stringify(text.slice(0, 80))} is none: write an angle above 0 with its unit, as in 0.5arcsec.`,
+    );
+  return degrees;
+}
+
 function refuseSize(text: string): never {
   throw new SkyError(
     'invalid_cutout',

@@ -45,8 +45,10 @@ export interface PictureMade extends Size {
   readonly scaledFrom?: Size;
   readonly orientation: Orientation;
   readonly levels: PictureLevels;
-  /** None if it was not asked for or has no room. */
+  /** Marks: none if it was not asked for or has no room. */
   readonly scaleBar?: ScaleBar;
+  readonly compass?: true;
+  readonly label?: string;
 }
 
 /**
@@ -76,8 +78,8 @@ export async function makePicture(
       ...placeIn(orientation, drawn.raster, within(x, from.width, width), within(y, from.height, height)),
     );
   }
-  if (marks.compass) drawCompass(picture, orientation);
-  if (marks.label) drawLabel(picture, marks.label);
+  const hasCompass = marks.compass === true && drawCompass(picture, orientation);
+  const label = marks.label !== undefined && drawLabel(picture, marks.label) ? marks.label : undefined;
   const made: PictureMade = {
     width: picture.width,
     height: picture.height,
@@ -88,6 +90,8 @@ export async function makePicture(
     orientation,
     levels: drawn.levels,
     ...(scaleBar && { scaleBar }),
+    ...(hasCompass && { compass: true }),
+    ...(label !== undefined && { label }),
   };
   const texts = { ...options.texts, Picture: JSON.stringify(made) };
   return { file: await encodePicture(picture, { ...options, texts }), made };

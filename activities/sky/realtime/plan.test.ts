@@ -1,14 +1,15 @@
 import { type CutoutRequest, ProblemError } from '@darkroom/contract';
 import type { Asked, Estimate } from '@darkroom/estimates';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseSize } from '../cut/request.ts';
-import { type Limits, requireFitting, requireWithinLimits } from './plan.ts';
+import { asked, extentOf, type Limits, requireFitting, requireScale, requireWithinLimits } from './plan.ts';
 
 const request: CutoutRequest = {
   survey: 'small',
   ra: 150,
   dec: 2,
   size: { width: { value: 1000, unit: 'px' }, height: { value: 500, unit: 'px' } },
+  grid: null,
   format: 'fits',
   bands: ['g', 'r'],
   planes: ['image'],
@@ -102,16 +103,75 @@ it('the job that is suggested is the same cutout, its picture’s settings and a
     algorithm: 'lupton',
     settings: { stretch: 3 },
     maxPixels: 512,
+    depth: 16,
     orientation: 'pixels',
     scaleBar: true,
     crosshair: false,
+    compass: true,
+    label: 'M 1',
   };
   const size = parseSize('7.12345678arcmin');
   const refused = refusalOf(() =>
     requireFitting({ ...request, format: 'png', picture, size }, of, { ...limits, pixels: 100 }, estimate),
   );
-  const body = { stretch: 3, maxPixels: 512, orientation: 'pixels', resampling: 'flux' };
+  const marks = { depth: 16, compass: true, label: 'M 1' };
+  const body = { stretch: 3, maxPixels: 512, orientation: 'pixels', resampling: 'flux', ...marks };
   expect(refused.suggestion).toMatchObject({ asynchronous: { body } });
   const [, written = ''] = /"size":"([^"]+)"/.exec(JSON.stringify(refused.suggestion?.asynchronous)) ?? [];
   expect(parseSize(written).width.value).toBeCloseTo(size.width.value, 14);
+});
+
+describe('on a grid of its own', () => {
+  const arcsec = 1 / 3600;
+  const own = (pixelScale: number | null, rotation = 0): CutoutRequest => ({
+    ...request,
+    grid: { pixelScale, rotation },
+  });
+
+  it('pixels are those of the grid, and what they are made of counts too', () => {
+    expect(extentOf(own(2 * arcsec), request.size, arcsec)).toMatchObject({
+      ...{ width: 1000, height: 500, pixels: 500_000, source: 2_000_000, scale: 2 * arcsec },
+    });
+    expect(extentOf(own(null), request.size, arcsec)).toMatchObject({ pixels: 500_000, source: 500_000 });
+    expect(extentOf(request, request.size, arcsec)).toMatchObject({ pixels: 500_000, source: 0 });
+    const degree = { value: 0.1, unit: 'deg' } as const;
+    expect(extentOf(own(0.5 * arcsec), { width: degree, height: degree }, arcsec)).toMatchObject({
+      ...{ width: 720, height: 720, source: 129_600 },
+    });
+    const { key, features } = asked(own(2 * arcsec), { pixels: 10, source: 40, tiles: 2 });
+    expect(key).toBe('fits mosaic resampled');
+    expect(features).toEqual({ pixels: 20, source: 80, files: 4 });
+  });
+
+  it.each([
+    [2 * arcsec, 'made of 2000000 pixels of the survey', '706pxx353px'],
+    [arcsec / 4, 'has 4000 × 2000 pixels', '1414pxx707px'],
+  ] as const)(
+    'too many pixels of %s degrees, or of the survey for them, are refused',
+    (scale, words, size) => {
+      const { estimate } = estimates();
+      const sized = {
+        ...own(scale),
+        ...(scale < arcsec && {
+          size: { width: { value: 4000, unit: 'px' }, height: { value: 2000, unit: 'px' } },
+        }),
+      } as CutoutRequest;
+      const refused = refusalOf(() => requireWithinLimits(sized, of, limits, estimate));
+      expect(refused.message).toContain(words);
+      expect(refused.suggestion?.size).toBe(size);
+      expect(refused.suggestion?.asynchronous).toMatchObject({
+        body: { pixscale: `${scale}deg`, rotation: 0 },
+      });
+    },
+  );
+
+  it('a scale that has nothing to do with the survey’s is refused, with what may be', () => {
+    for (const scale of [32 * arcsec, arcsec / 32, arcsec]) requireScale(own(scale), arcsec);
+    requireScale(own(null), arcsec);
+    for (const scale of [33 * arcsec, arcsec / 33, 40, 1e-300])
+      expect(refusalOf(() => requireScale(own(scale), arcsec))).toMatchObject({
+        code: 'validation_failed',
+        message: 'pixscale: the survey’s pixels are 1arcsec there; give 0.03125arcsec to 32arcsec.',
+      });
+  });
 });

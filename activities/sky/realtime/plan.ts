@@ -15,21 +15,30 @@ export function digestOf(call: Pick<CutoutCall, 'request' | 'survey' | 'sources'
 
 /** What the seconds and the bytes of a cutout go by, and which it is compared with. */
 export function asked(
-  { format, mode, planes, bands, compress }: CutoutRequest,
-  { pixels, tiles }: { readonly pixels: number; readonly tiles: number },
-): Asked & { readonly features: { readonly pixels: number } } {
-  const several = mode === 'mosaic' && tiles > 1;
+  { format, mode, planes, bands, compress, grid, picture }: CutoutRequest,
+  { pixels, source, tiles }: Pick<Extent, 'pixels' | 'source'> & { readonly tiles: number },
+): Asked & { readonly features: { readonly pixels: number; readonly source: number } } {
+  const kinds = [
+    compress === 'rice' ? 'rice' : '',
+    picture?.depth === 16 ? '16' : '',
+    mode === 'mosaic' && tiles > 1 ? 'mosaic' : '',
+    grid === null ? '' : 'resampled',
+  ];
+  const planesOfAll = bands.length * planes.length;
   return {
     kind: 'cutout',
-    key: `${format}${compress === 'rice' ? ' rice' : ''}${several ? ' mosaic' : ''}`,
-    features: { pixels: pixels * bands.length * planes.length, files: tiles * bands.length * planes.length },
+    key: [format, ...kinds.filter((kind) => kind !== '')].join(' '),
+    features: { pixels: pixels * planesOfAll, source: source * planesOfAll, files: tiles * planesOfAll },
   };
 }
 
-/** Before anything has run: a quarter of a microsecond a pixel, and what a file costs to open. */
+/**
+ * Before anything has run: a quarter of a microsecond a pixel, as much again for a pixel of a tile that is resampled, and what a file costs to
+ * open.
+ */
 export const assumedOfCutouts = {
-  seconds: { base: 0.03, per: { pixels: 2.5e-7, files: 0.01 }, spread: 3 },
-  bytes: { base: 6000, per: { pixels: 4, files: 0 } },
+  seconds: { base: 0.03, per: { pixels: 2.5e-7, source: 2.5e-7, files: 0.01 }, spread: 3 },
+  bytes: { base: 6000, per: { pixels: 4, source: 0, files: 0 } },
 };
 
 export interface Limits {
@@ -43,15 +52,45 @@ export interface Limits {
   readonly seconds: number;
 }
 
-/** Width and height in pixels of a grid with pixels of `scale` degrees. */
-export function pixelsOf({ width, height }: CutSize, scale: number): { width: number; height: number } {
+/** Of one plane of one band. */
+export interface Extent {
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly pixels: number;
+  /** Pixels of the tiles that are resampled for it; 0 where none are, on the tile's own grid. */
+  readonly source: number;
+  /** Degrees a pixel. */
+  readonly scale: number;
+}
+
+/** What a request of that size comes to where the tile's pixels have `tileScale` degrees. */
+export function extentOf({ grid }: Pick<CutoutRequest, 'grid'>, size: CutSize, tileScale: number): Extent {
+  const scale = grid?.pixelScale ?? tileScale;
   const side = ({ value, unit }: Length): number =>
     Math.max(1, Math.round(unit === 'px' ? value : value / scale));
-  return { width: side(width), height: side(height) };
+  const [width, height] = [side(size.width), side(size.height)];
+  const pixels = width * height;
+  const source = grid === null ? 0 : Math.ceil(pixels * (scale / tileScale) ** 2);
+  return { width, height, pixels, source, scale };
+}
+
+/** Pixels that are asked for may be so many times finer or coarser than the tile's. */
+const mostApart = 32;
+
+/** Throws `validation_failed` for a pixel scale that has nothing to do with the tile's. */
+export function requireScale({ grid }: Pick<CutoutRequest, 'grid'>, tileScale: number): void {
+  const scale = grid?.pixelScale ?? tileScale;
+  if (scale * mostApart >= tileScale && scale <= tileScale * mostApart) return;
+  const inArcsec = (degrees: number): string => `${Number((degrees * 3600).toPrecision(4))}arcsec`;
+  const detail = `the survey’s pixels are ${inArcsec(tileScale)} there; give ${inArcsec(tileScale / mostApart)} to ${inArcsec(tileScale * mostApart)}`;
+  throw new ProblemError('validation_failed', `pixscale: ${detail}.`, {
+    errors: [{ pointer: '/query/pixscale', detail }],
+  });
 }
 
 interface Of {
-  /** Degrees a pixel. */
+  /** Degrees a pixel of the tile. */
   readonly scale: number;
   /** How many files of one band and plane the cutout as asked for needs. */
   readonly tiles: number;
@@ -89,14 +128,17 @@ export function requireFitting(
 }
 
 function beyondLimits(request: CutoutRequest, size: CutSize, of: Of, limits: Limits): string | undefined {
-  const { width, height } = pixelsOf(size, of.scale);
+  const { width, height, scale, source } = extentOf(request, size, of.scale);
   // Of an angle, as it was asked for: in whole pixels it may be half a one more.
-  const degrees = Math.max(...[size.width, size.height].map((side) => degreesOf(side, of.scale)));
+  const degrees = Math.max(...[size.width, size.height].map((side) => degreesOf(side, scale)));
   if (degrees > limits.degrees * (1 + 1e-9))
     return `its longer side is ${inArcmin(degrees)}, the survey’s limit ${inArcmin(limits.degrees)}`;
   if (width * height > limits.pixels)
     return `it has ${width} × ${height} pixels, the survey’s limit is ${limits.pixels}`;
-  const { pixels } = askedOf(request, size, of).features;
+  if (source > limits.pixels)
+    return `it is made of ${source} pixels of the survey, whose limit is ${limits.pixels}`;
+  const all = askedOf(request, size, of).features;
+  const pixels = Math.max(all.pixels, all.source);
   if (pixels > limits.allPixels)
     return `all its bands and planes have ${pixels} pixels, the limit is ${limits.allPixels} (LIMIT_CUTOUT_PIXELS)`;
   return undefined;
@@ -131,31 +173,37 @@ function tooLarge(
 }
 
 function askedOf(request: CutoutRequest, size: CutSize, { scale, tiles }: Of) {
-  const { width, height } = pixelsOf(size, scale);
-  return asked(request, { pixels: width * height, tiles });
+  return asked(request, { ...extentOf(request, size, scale), tiles });
 }
 
 /** The same cutout as a job of one position. */
 function asJob(request: CutoutRequest): Suggestion {
-  const { survey, ra, dec, size, format, bands, planes, mode, resampling, compress, picture } = request;
+  const { survey, ra, dec, size, grid, format, bands, planes, mode, resampling, compress, picture } = request;
   return {
     survey,
     positions: [{ ra, dec }],
     size: writeSize(size),
+    ...(grid !== null && {
+      ...(grid.pixelScale !== null && { pixscale: `${grid.pixelScale}deg` }),
+      rotation: grid.rotation,
+    }),
     format,
     bands,
     planes,
     mode,
-    resampling,
+    ...((mode === 'mosaic' || grid !== null) && { resampling }),
     ...(picture === null
       ? { compress }
       : {
           algorithm: picture.algorithm,
           ...picture.settings,
           ...(picture.maxPixels !== null && { maxPixels: picture.maxPixels }),
+          ...(picture.depth !== 8 && { depth: picture.depth }),
           orientation: picture.orientation,
           scaleBar: picture.scaleBar,
           crosshair: picture.crosshair,
+          compass: picture.compass,
+          ...(picture.label !== null && { label: picture.label }),
         }),
   };
 }

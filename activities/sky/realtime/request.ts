@@ -6,8 +6,9 @@ import {
   ProblemError,
   planeKind,
 } from '@darkroom/contract';
-import { parseDec, parseRa, parseSize } from '../cut/request.ts';
+import { parseDec, parsePixelScale, parseRa, parseSize } from '../cut/request.ts';
 import { SkyError } from '../errors.ts';
+import { withoutGlyph } from '../picture/overlay/glyphs.ts';
 import type { SurveyDefinition } from '../survey/definition/definition.ts';
 
 /** What each algorithm can be told. */
@@ -22,9 +23,12 @@ const ofPictures = [
   'algorithm',
   ...allSettings,
   'maxPixels',
+  'depth',
   'orientation',
   'scaleBar',
   'crosshair',
+  'compass',
+  'label',
 ] as const;
 
 /** Throws `validation_failed` naming the field, `unknown_band`. */
@@ -32,13 +36,14 @@ export function resolveRequest(query: CutoutQuery, survey: SurveyDefinition): Cu
   const { format, mode, compress } = query;
   const isPicture = format !== 'fits';
   const size = field('size', () => parseSize(query.size ?? survey.defaults.size));
+  const grid = gridOf(query);
   const bands = bandsOf(query, survey, isPicture);
   const planes = planesOf(query, survey);
   if (isPicture && planes.join() !== 'image')
     refuse('planes', 'a picture has the image alone; ask for format=fits');
   if (isPicture && compress !== 'none') refuse('compress', 'is for format=fits');
-  if (query.resampling !== undefined && mode !== 'mosaic')
-    refuse('resampling', 'is of neighbours; ask for mode=mosaic');
+  if (query.resampling !== undefined && mode !== 'mosaic' && grid === null)
+    refuse('resampling', 'is of neighbours, or of a grid of its own; ask for mode=mosaic, or with pixscale');
   if (!isPicture)
     for (const name of ofPictures)
       if (query[name] !== undefined && query[name] !== false)
@@ -48,13 +53,26 @@ export function resolveRequest(query: CutoutQuery, survey: SurveyDefinition): Cu
     ra: field('ra', () => parseRa(query.ra)),
     dec: field('dec', () => parseDec(query.dec)),
     size,
+    grid,
     format,
     bands,
     planes,
     mode,
     resampling: query.resampling ?? 'lanczos3',
     compress,
-    picture: isPicture ? pictureOf(query, survey, bands) : null,
+    picture: isPicture ? pictureOf(query, survey, bands, grid) : null,
+  };
+}
+
+/** A grid of its own, where one is asked for. */
+function gridOf({ pixscale, rotation, mode }: CutoutQuery): CutoutRequest['grid'] {
+  if (pixscale === undefined && rotation === undefined) return null;
+  if (mode === 'clip')
+    refuse('mode', 'clip is of the tile’s own grid; with pixscale or rotation take mosaic or primary');
+  return {
+    pixelScale: pixscale === undefined ? null : field('pixscale', () => parsePixelScale(pixscale)),
+    // Adding 360 makes 0 of -0, too.
+    rotation: (((rotation ?? 0) % 360) + 360) % 360,
   };
 }
 
@@ -62,6 +80,7 @@ function pictureOf(
   query: CutoutQuery,
   survey: SurveyDefinition,
   bands: readonly string[],
+  grid: CutoutRequest['grid'],
 ): NonNullable<CutoutRequest['picture']> {
   const { defaults } = survey;
   const algorithm = query.algorithm ?? (bands.length === 1 ? 'zscale' : defaults.algorithm);
@@ -77,6 +96,13 @@ function pictureOf(
     if (count !== 1 && count !== bands.length)
       refuse(name, `give one for all bands, or one for each of ${bands.join(', ')}`);
   }
+  if (query.depth === 16 && query.format !== 'png')
+    refuse('depth', `${query.format} has 8 bits; take png for 16`);
+  const { label } = query;
+  const unknown = label === undefined ? undefined : withoutGlyph(label);
+  if (unknown !== undefined)
+    refuse('label', `there is no letter for ${JSON.stringify(unknown)}; there are ASCII, ′, ″ and °`);
+  if (label?.trim() === '') refuse('label', 'is empty');
   const given = Object.fromEntries(
     allSettings.flatMap((name) => (query[name] === undefined ? [] : [[name, query[name]]])),
   );
@@ -84,9 +110,13 @@ function pictureOf(
     algorithm,
     settings: { ...surveySettings(survey, algorithm, bands), ...given },
     maxPixels: query.maxPixels ?? null,
-    orientation: query.orientation ?? 'north',
+    depth: query.depth ?? 8,
+    // Whoever says how the grid is turned does not want it turned back.
+    orientation: query.orientation ?? (grid === null ? 'north' : 'pixels'),
     scaleBar: query.scaleBar,
     crosshair: query.crosshair,
+    compass: query.compass,
+    label: label?.trim() ?? null,
   };
 }
 

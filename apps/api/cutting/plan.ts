@@ -2,7 +2,7 @@
 import { type CutoutQuery, type CutoutRequest, ProblemError } from '@darkroom/contract';
 import type { Asked, Estimate } from '@darkroom/estimates';
 import type { CutoutCall, CutoutSource } from '@darkroom/sky/realtime/call.ts';
-import { pixelsOf, requireFitting, requireWithinLimits } from '@darkroom/sky/realtime/plan.ts';
+import { extentOf, requireFitting, requireScale, requireWithinLimits } from '@darkroom/sky/realtime/plan.ts';
 import { resolveRequest } from '@darkroom/sky/realtime/request.ts';
 import { circleAround } from '@darkroom/sky/sphere/circle.ts';
 import { toVector, type Vector } from '@darkroom/sky/sphere/vector.ts';
@@ -16,9 +16,12 @@ export interface PlannedCutout {
   readonly request: CutoutRequest;
   readonly call: Omit<CutoutCall, 'digest' | 'unit' | 'leftMs'>;
   /** Of one plane of one band. */
-  readonly features: { readonly pixels: number; readonly tiles: number };
+  readonly features: { readonly pixels: number; readonly source: number; readonly tiles: number };
   readonly estimate: Estimate;
 }
+
+/** Pixels of a tile that a resampled pixel looks around. */
+const resamplingReach = 4;
 
 type PlanDeps = Pick<ApiDeps, 'config' | 'records' | 'cutting'>;
 
@@ -47,8 +50,11 @@ export async function planCutout(
   const [deepest] = at;
   if (missing.length > 0 || deepest === undefined) throw await noCoverage(deps, request, missing, centre);
   const scale = scaleOf(deepest);
-  const { width, height } = pixelsOf(request.size, scale);
-  const reach = (Math.hypot(width, height) / 2) * scale;
+  requireScale(request, scale);
+  const extent = extentOf(request, request.size, scale);
+  // What is resampled looks some pixels farther.
+  const around = request.grid === null ? 0 : resamplingReach * scale;
+  const reach = (Math.hypot(extent.width, extent.height) / 2) * extent.scale + around;
   const limits = limitsOf(survey, config);
   const expected = (of: Asked): Estimate => cutting.estimates.estimate(of);
   await cutting.estimates.ready();
@@ -63,7 +69,8 @@ export async function planCutout(
     const ofBand = found.filter((tile) => tile.band === band);
     return request.mode === 'mosaic' && !isInside ? ofBand : ofBand.slice(0, 1);
   });
-  const features = { pixels: width * height, tiles: chosen.length / bands.length };
+  const { pixels, source } = extent;
+  const features = { pixels, source, tiles: chosen.length / bands.length };
   return {
     request,
     features,

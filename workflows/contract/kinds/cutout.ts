@@ -87,6 +87,16 @@ export const cutoutQuery = z.strictObject({
       '`1arcmin`, `60arcsec`, `0.02deg`, `256px`, or width by height as `2arcminx1arcmin`. A number alone is refused.',
     example: '1arcmin',
   }),
+  pixscale: text(40).optional().meta({
+    description:
+      'An angle a pixel, as `0.5arcsec`: the cutout is resampled onto a TAN grid of such pixels about the position, which `px` of `size` then count. Without it and `rotation`, the grid is that of the tile.',
+    example: '0.5arcsec',
+  }),
+  rotation: z.number().min(-360).max(360).optional().meta({
+    description:
+      'Degrees from north towards east to which the columns of that grid point; 0: north is up and east is left. Without `pixscale`, its pixels are as large as the tile’s.',
+    example: 30,
+  }),
   format: cutoutFormat.default('fits'),
   bands: text(200).optional().meta({
     description: 'With commas between. A picture has three as red, green and blue, or one.',
@@ -98,7 +108,7 @@ export const cutoutQuery = z.strictObject({
   mode: cutoutMode.default('mosaic'),
   resampling: resampling.optional().meta({
     description:
-      'mode=mosaic: how neighbours on another grid are brought onto that of the tile of the centre: `flux` conserves it exactly, `lanczos3` (without it) keeps stars sharp. Neighbours on the same grid are copied as they are.',
+      'How neighbours on another grid are brought onto that of the tile of the centre (mode=mosaic), and all onto that of `pixscale` and `rotation`: `flux` conserves it exactly, `lanczos3` (without it) keeps stars sharp. Neighbours on the same grid are copied as they are.',
   }),
   compress: z.enum(['none', 'rice']).default('none').meta({ description: 'FITS: tile compression, RICE_1.' }),
   algorithm: pictureAlgorithm.optional().meta({
@@ -109,12 +119,18 @@ export const cutoutQuery = z.strictObject({
     description: 'Pictures: pixels of the longer side at most; a larger one is scaled down by area averages.',
     example: 512,
   }),
+  depth: z.literal([8, 16]).optional().meta({ description: 'PNG: bits of a colour; 8.' }),
   orientation: z.enum(['north', 'pixels']).optional().meta({
     description:
-      'Pictures: north up and east left, as near as turns and flips come (without it, too); or as the pixels lie in the file.',
+      'Pictures: `north`: north up and east left, as near as turns and flips come; `pixels`: as they lie in the file. `north`, or `pixels` with `pixscale` or `rotation`.',
   }),
   scaleBar: z.boolean().default(false).meta({ description: 'Pictures: a bar with its length.' }),
   crosshair: z.boolean().default(false).meta({ description: 'Pictures: around the centre.' }),
+  compass: z.boolean().default(false).meta({ description: 'Pictures: arrows to north (of ICRS) and east.' }),
+  label: text(80).optional().meta({
+    description: 'Pictures: a text at the upper left. ASCII, `′`, `″` and `°`; other characters are refused.',
+    example: 'NGC 1365: i, r, g',
+  }),
 });
 export type CutoutQuery = z.infer<typeof cutoutQuery>;
 
@@ -126,8 +142,17 @@ export const cutoutRequest = z.object({
   /** Degrees, ICRS. */
   ra: z.number().min(0).lt(360),
   dec: z.number().min(-90).max(90),
-  /** In degrees, or pixels of the tile. */
+  /** In degrees, or pixels of the grid. */
   size: z.object({ width: length, height: length }),
+  /** Null: that of the tile. Else a TAN grid about the position. */
+  grid: z
+    .object({
+      /** Degrees; null: as large as the tile's. */
+      pixelScale: z.number().positive().nullable(),
+      /** Degrees from north to its columns, towards east. */
+      rotation: z.number().min(0).lt(360),
+    })
+    .nullable(),
   format: cutoutFormat,
   bands: z.array(z.string()).min(1),
   planes: z.array(planeKind).min(1),
@@ -140,9 +165,12 @@ export const cutoutRequest = z.object({
       algorithm: pictureAlgorithm,
       settings: pictureSettings,
       maxPixels: z.int().min(1).nullable(),
+      depth: z.literal([8, 16]),
       orientation: z.enum(['north', 'pixels']),
       scaleBar: z.boolean(),
       crosshair: z.boolean(),
+      compass: z.boolean(),
+      label: z.string().nullable(),
     })
     .nullable(),
 });

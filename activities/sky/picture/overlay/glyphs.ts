@@ -29,6 +29,28 @@ const glyphs: ReadonlyMap<string, string> = new Map(
 ) 00111506
 = 0232 0434
 _ 0646
+! 0004 0606
+" 0002 2022
+# 1016 3036 0242 0444
+$ 413010010213334445361605 2026
+% 0640 0010110100 3545463635
+& 4612112031320405162644
+' 0002
+* 2125 0244 0442
+; 0202 0607
+< 410345
+> 014305
+? 01103041422324 2626
+@ 36160501103041443424232242
+[ 20000626
+\\ 0036
+] 00202606
+^ 022042
+\` 0012
+{ 20101203141626
+| 0006
+} 00101223141606
+~ 03123443
 A 0602204246 0444
 B 06003041423303 3344453606
 C 4130100105163645
@@ -85,6 +107,13 @@ z 02320636`
     .map((line) => [line.slice(0, 1), line.slice(2)] as const),
 );
 
+/** A box: what a text has in place of a character that has no glyph, so that it is seen. */
+const unknown = '0040460600';
+
+/** The first character of a text that has no glyph, and is no blank; undefined where all have one. */
+export const withoutGlyph = (text: string): string | undefined =>
+  [...text].find((character) => character !== ' ' && !glyphs.has(character));
+
 /** Rows from the top of a capital to its base. */
 const capital = 6;
 const blank = 3;
@@ -96,13 +125,15 @@ export interface Text {
   readonly width: number;
 }
 
-/** A text whose first capital's upper left corner is at x, y, `height` pixels high; what has no glyph is a blank. */
+/** A text whose first capital's upper left corner is at x, y, `height` pixels high; what has no glyph is a box. */
 export function textStrokes(text: string, x: number, y: number, height: number): Text {
   const unit = height / capital;
   const segments: Segment[] = [];
   let at = x;
   for (const character of text) {
-    const lines = (glyphs.get(character) ?? '').split(' ').filter((line) => line.length >= 4);
+    const lines = (glyphs.get(character) ?? (character === ' ' ? '' : unknown))
+      .split(' ')
+      .filter((line) => line.length >= 4);
     let width = lines.length === 0 ? blank : 0;
     for (const line of lines) {
       const points = [...line.matchAll(/(\d)(\d)/g)].map(

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { emptyRaster, type Raster } from '../raster.ts';
+import { withoutGlyph } from './glyphs.ts';
 import { drawCompass, drawCrosshair, drawLabel, drawScaleBar, scaleBarOf } from './marks.ts';
 import { drawStrokes } from './strokes.ts';
 
@@ -90,18 +91,43 @@ describe('marks over pictures', () => {
     expect(rows('right')).toBeLessThan(0.3);
   });
 
-  it('fit long labels into the width, and draw nothing into pictures that have no room', () => {
-    const raster = grey(200, 100);
-    drawLabel(raster, 'DES DR2 DES0102-4914 g, r, i: a very long name for a picture of this width');
-    const { left, right } = white(raster);
+  it('break long labels into lines, and draw nothing into pictures that have no room', () => {
+    const text = 'DES DR2 DES0102-4914 g, r, i: a long name for a picture of this width';
+    const raster = grey(300, 300);
+    expect(drawLabel(raster, text)).toBe(true);
+    const { left, right, top, bottom } = white(raster);
     expect(left).toBeGreaterThan(3);
-    expect(right).toBeLessThan(197);
+    expect(right).toBeLessThan(297);
+    expect(top).toBeGreaterThan(3);
+    expect(bottom).toBeGreaterThan(40);
+    expect(bottom).toBeLessThan(100);
+    for (const [width, height, label] of [
+      [300, 100, text],
+      [200, 200, 'x'.repeat(80)],
+      [48, 40, 'M 1'],
+    ] as const) {
+      const full = grey(width, height);
+      expect(drawLabel(full, label)).toBe(false);
+      expect(new Set(full.data)).toEqual(new Set([120]));
+    }
     const small = grey(40, 300);
     const untouched = small.data.slice();
     expect(drawScaleBar(small, 0.2 / 3600)).toBeUndefined();
     expect(drawCompass(small, { north: 0, east: 'left' })).toBe(false);
-    drawLabel(small, '  ');
+    expect(drawLabel(small, '  ')).toBe(false);
     expect(small.data).toEqual(untouched);
+  });
+
+  it('show a box for what has no letter', () => {
+    const shown = (text: string) => {
+      const raster = grey(200, 100);
+      drawLabel(raster, text);
+      return Buffer.from(raster.data).toString('base64');
+    };
+    expect(shown('a\u202eb')).not.toBe(shown('a b'));
+    expect(shown('a\u202eb')).toBe(shown('a\u{1f52d}b'));
+    expect(withoutGlyph('a \u00e9\u202e')).toBe('\u00e9');
+    expect(withoutGlyph('M 31: 1° 2′ 3″ [r] {x} `~|"')).toBeUndefined();
   });
 
   it('make what they cover opaque, in any channels and depth, and leave the rest', () => {
@@ -127,7 +153,7 @@ describe('marks over pictures', () => {
     drawCompass(raster, { north: 12.5, east: 'left' });
     drawLabel(raster, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ abcdefghijklmnopqrstuvwxyz 0123456789 .,:-+/()=_');
     expect(createHash('sha256').update(raster.data).digest('hex')).toBe(
-      'da32c66514ed5e03544589814e268d494e3f05d4c7f552872c80d6d7128b6c94',
+      '8627435b51a5960f9aae2dc7d6628fbf3d297c842c3999ca9c2fdf3569f445f0',
     );
   });
 });

@@ -109,12 +109,32 @@ export function drawCompass(raster: Raster, orientation: Pick<Orientation, 'nort
   return true;
 }
 
-/** At the upper left: letters of ASCII, digits, ′ ″ °; what is too long for the width is smaller, and other characters are blanks. */
-export function drawLabel(raster: Raster, text: string): void {
-  const { letter, line, margin } = measures(raster);
+/** Letters below so many pixels cannot be read. */
+const leastLetter = 6;
+/** Heights of a letter from one line to the next. */
+const lineHeight = 1.7;
+
+/**
+ * At the upper left: ASCII, ′, ″ and °, other characters are boxes. What is longer than the picture is wide goes on in the next line, a word that is
+ * has smaller letters. False, and nothing drawn, where it would cover more than a third of the height, or could not be read.
+ */
+export function drawLabel(raster: Raster, text: string): boolean {
+  const { side, letter, line, margin } = measures(raster);
   const room = raster.width - 2 * margin;
-  const { width } = textStrokes(text, 0, 0, letter);
-  if (width === 0 || room <= 0) return;
-  const size = width > room ? (letter * room) / width : letter;
-  drawStrokes(raster, textStrokes(text, margin, margin, size).segments, (line * size) / letter);
+  const words = text.split(' ').filter((word) => word !== '');
+  const longest = Math.max(0, ...words.map((word) => textStrokes(word, 0, 0, letter).width));
+  const size = Math.min(letter, (letter * room) / longest);
+  if (words.length === 0 || side < leastSide || !(size >= leastLetter)) return false;
+  const lines = [''];
+  for (const word of words) {
+    const longer = `${lines.at(-1)} ${word}`.trimStart();
+    if (textStrokes(longer, 0, 0, size).width <= room) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  if (margin + lines.length * size * lineHeight > raster.height / 3 && lines.length > 1) return false;
+  const segments = lines.flatMap(
+    (one, i) => textStrokes(one, margin, margin + i * size * lineHeight, size).segments,
+  );
+  drawStrokes(raster, segments, (line * size) / letter);
+  return true;
 }

@@ -15,6 +15,7 @@ import type { MosaicTile } from '../../mosaic/tile.ts';
 import { parseWcs } from '../../wcs/parse.ts';
 import type { Wcs } from '../../wcs/wcs.ts';
 import { mosaicHeader } from './mosaic-header.ts';
+import { quantityOf } from './own-grid.ts';
 
 /** One band of a tile, opened. */
 export interface BandTile {
@@ -210,8 +211,9 @@ async function resampledBand(request: BandRequest, onto: BandGrid): Promise<CutB
   });
 }
 
-const settingsOf = ({ resampling, memoryBytes, mask, signal }: BandRequest) => ({
+const settingsOf = ({ resampling, memoryBytes, mask, signal, tiles, unit }: BandRequest) => ({
   resampling,
+  quantity: quantityOf(tiles[0]?.planes.image.header.value('BUNIT') ?? unit),
   // Of tiles that were made of the same exposures a mean would say more than there is.
   overlap: 'deepest' as const,
   memoryBytes,
@@ -231,12 +233,13 @@ function bandOf(
   }: Pick<CutBand, 'grid' | 'wcs' | 'centre'> & { target: TargetGrid | undefined; box: PixelBox },
 ): CutBand {
   const { coverage, method } = made;
+  const mode = request.mode === 'mosaic' && request.tiles.length > 1 ? 'mosaic' : 'primary';
   const tiles = made.tiles.map(({ name }) => name);
   const warnings = warningsAt(request, made, centre);
   const own = {
     ...request.provenance,
     TILE: tiles.join(','),
-    CUTMODE: 'mosaic',
+    CUTMODE: mode,
     COVERAGE: coverage,
     RESAMPLE: method,
   };
@@ -249,7 +252,7 @@ function bandOf(
       return [[name, { header, plane, coverage, warnings }]];
     }),
   );
-  return { planes: only(request, planes), mode: 'mosaic', method, tiles, grid, wcs, centre, warnings };
+  return { planes: only(request, planes), mode, method, tiles, grid, wcs, centre, warnings };
 }
 
 function warningsAt({ mask }: BandRequest, made: Mosaic, [x, y]: CutBand['centre']): CutWarning[] {

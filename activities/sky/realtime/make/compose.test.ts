@@ -6,9 +6,11 @@ import { writeFits } from '../../fits/write/file.ts';
 import { card } from '../../fits/write/header.ts';
 import type { Pixels } from '../../image/plane.ts';
 import { tangentCards } from '../../survey/testing.ts';
+import { localScale } from '../../wcs/geometry.ts';
 import { parseWcs } from '../../wcs/parse.ts';
 import type { CutoutCall, CutoutSource } from '../call.ts';
 import { composeFile } from './compose.ts';
+import { quantityOf } from './own-grid.ts';
 
 const scale = 1 / 3600;
 const [ra, dec] = [150, 2];
@@ -54,6 +56,7 @@ const request: CutoutRequest = {
   ra,
   dec,
   size: { width: { value: 9, unit: 'px' }, height: { value: 7, unit: 'px' } },
+  grid: null,
   format: 'fits',
   bands: ['r'],
   planes: ['image'],
@@ -87,9 +90,12 @@ const picture = (algorithm: 'lupton' | 'zscale'): Pick<CutoutRequest, 'format' |
     algorithm,
     settings: {},
     maxPixels: null,
+    depth: 8,
     orientation: 'north',
     scaleBar: false,
     crosshair: false,
+    compass: false,
+    label: null,
   },
 });
 
@@ -212,6 +218,140 @@ it('a picture has its levels, and bands on other grids are brought onto that of 
   }
   const grey = await compose(call(sources, { bands: ['r'], size, ...picture('zscale') }));
   expect(grey.facts.levels).toMatchObject({ levels: { algorithm: 'zscale' } });
+});
+
+/** Two stars: one in the middle, a fainter one north-north-west of it. */
+const stars = (x: number, y: number): number =>
+  1000 * Math.exp(-(x * x + y * y) / 8) + 400 * Math.exp(-((x - 5) ** 2 + (y - 12) ** 2) / 8);
+
+it.each([
+  { pixelScale: scale / 2, rotation: 0 },
+  { pixelScale: scale / 2, rotation: 30 },
+  { pixelScale: 2 * scale, rotation: 90 },
+  { pixelScale: null, rotation: 200 },
+])('a grid of its own: $pixelScale, turned by $rotation', async (grid) => {
+  const sources = (['image', 'weight', 'mask'] as const).map((plane) =>
+    tile({
+      ...{ name: 'a', band: 'r', plane, x: -60, y: -60, size: 121 },
+      value: { image: stars, weight: () => 4, mask: (x: number) => (x > 20 ? 2 : 0) }[plane],
+      ...(plane === 'mask' && { type: Int16Array }),
+    }),
+  );
+  const step = grid.pixelScale ?? scale;
+  const side = { value: 48 * scale, unit: 'deg' } as const;
+  const asked = {
+    ...{ size: { width: side, height: side }, grid, resampling: 'lanczos3' },
+    planes: ['image', 'weight', 'mask'],
+  } satisfies Partial<CutoutRequest>;
+  const made = await compose(call(sources, asked));
+  const pixels = Math.round(side.value / step);
+  expect(made.facts).toMatchObject({ width: pixels, height: pixels, coverage: 1, mode: 'primary' });
+  const fits = await openFits(memorySource(made.file));
+  const box = { x0: 0, y0: 0, width: pixels, height: pixels };
+  const { header } = fits.image('r');
+  const wcs = parseWcs(header);
+  expect(wcs.projection).toBe('TAN');
+  expect(wcs.pixelScale).toBeCloseTo(step, 12);
+  const middle = (pixels - 1) / 2;
+  const centre = wcs.toSky(middle, middle);
+  expect(centre[0]).toBeCloseTo(ra, 9);
+  expect(centre[1]).toBeCloseTo(dec, 9);
+  // Its columns point `rotation` from north towards east.
+  const { eastByY, northByY } = localScale(wcs, middle, middle);
+  const pointing = (Math.atan2(eastByY, northByY) * 180) / Math.PI;
+  expect(Math.abs(((pointing - grid.rotation + 540) % 360) - 180)).toBeLessThan(1e-4);
+  // Both stars are where the sky has them, with the flux that they had.
+  const { data } = (await fits.image('r').read(box)) as { data: Float32Array };
+  const survey = parseWcs((await openFits(memorySource(files.get(sources[0]!.uri)!))).image().header);
+  for (const [x, y, flux] of [
+    [0, 0, 1000 * Math.PI * 8],
+    [5, 12, 400 * Math.PI * 8],
+  ] as const) {
+    const [cx, cy] = wcs.toPixel(...survey.toSky(x + 60, y + 60));
+    const radius = (6.4 * scale) / step;
+    let [sum, sumX, sumY] = [0, 0, 0];
+    for (let i = 0; i < data.length; i++) {
+      const [px, py] = [i % pixels, Math.floor(i / pixels)];
+      if (Math.hypot(px - cx, py - cy) > radius) continue;
+      sum += data[i]!;
+      sumX += data[i]! * px;
+      sumY += data[i]! * py;
+    }
+    expect(Math.abs(sum / flux - 1)).toBeLessThan(0.02);
+    expect(Math.abs(sumX / sum - cx)).toBeLessThan(0.05);
+    expect(Math.abs(sumY / sum - cy)).toBeLessThan(0.05);
+  }
+  // Inverse variances are those of what a pixel is now; the mask is the nearest pixel's.
+  const weight = (await fits.image('r_weight').read(box)).data as Float32Array;
+  expect(weight.every((value) => value > 0)).toBe(true);
+  const mask = (await fits.image('r_mask').read(box)).data as Int16Array;
+  for (const [x, y] of [
+    [3, 3],
+    [pixels - 4, 3],
+    [3, pixels - 4],
+    [pixels - 4, pixels - 4],
+  ] as const) {
+    const [tileX] = survey.toPixel(...wcs.toSky(x, y));
+    expect(mask[y * pixels + x]).toBe(Math.round(tileX) - 60 > 20 ? 2 : 0);
+  }
+  expect(header.value('RESAMPLE')).toBe('lanczos3');
+  expect(header.value('CUTMODE')).toBe('primary');
+  expect(header.value('REQUEST')).toContain(`rotation=${grid.rotation}`);
+});
+
+it('a grid of its own beyond a tile is blank in primary, and takes the neighbour in mosaic', async () => {
+  const half = { band: 'r', plane: 'image', y: -60, value: () => 7 } as const;
+  const sources = [
+    tile({ ...half, name: 'west', x: -2, size: 121 }),
+    tile({ ...half, name: 'east', x: -122, size: 121 }),
+  ];
+  const grid = { pixelScale: scale, rotation: 45 };
+  const size = { width: { value: 21, unit: 'px' }, height: { value: 21, unit: 'px' } } as const;
+  const alone = await compose(call(sources, { size, grid, mode: 'primary' }));
+  expect(alone.facts).toMatchObject({ mode: 'primary', tiles: ['west'] });
+  expect(alone.facts.coverage).toBeLessThan(0.7);
+  const both = await compose(call(sources, { size, grid }));
+  expect(both.facts).toMatchObject({ mode: 'mosaic', coverage: 1 });
+  expect([...both.facts.tiles].sort()).toEqual(['east', 'west']);
+});
+
+it('what is measured by the area of the sky stays what it is on a grid of its own', async () => {
+  expect(['MJy/sr', 'nmgy arcsec-2', 'mag/arcsec^2', 'Jy sr-1', 'W m-2 sr**(-1)'].map(quantityOf)).toEqual(
+    Array(5).fill('surface_brightness'),
+  );
+  expect(['nanomaggy', 'adu', 'ct/s', 'Jy/beam', '', null, undefined].map(quantityOf)).toEqual(
+    Array(7).fill('flux'),
+  );
+  const flat = tile({ name: 'a', band: 'r', plane: 'image', x: -60, y: -60, size: 121, value: () => 7 });
+  const grid = { pixelScale: 2 * scale, rotation: 0 };
+  for (const [unit, value] of [
+    ['nanomaggy', 28],
+    ['MJy/sr', 7],
+  ] as const) {
+    const of = call([flat], { grid });
+    const bands = [{ name: 'r', zeroPoint: null, unit }];
+    const { file } = await compose({ ...of, survey: { ...of.survey, bands } });
+    const { data } = await (await openFits(memorySource(file)))
+      .image()
+      .read({ x0: 4, y0: 3, width: 1, height: 1 });
+    expect(data[0]).toBeCloseTo(value, 3);
+  }
+});
+
+it('a picture says for which marks it has no room, and has sixteen bits where they are asked for', async () => {
+  const size = { width: { value: 100, unit: 'px' }, height: { value: 100, unit: 'px' } } as const;
+  const large = tile({ name: 'a', band: 'r', plane: 'image', x: -60, y: -60, size: 121, value: stars });
+  const { format, picture: plain } = picture('zscale');
+  const marked = { ...plain!, scaleBar: true, compass: true, label: 'NGC 1 [r]', depth: 16 } as const;
+  const made = await compose(call([large], { size, format, picture: marked }));
+  expect(made.facts.warnings).toEqual([]);
+  expect(made.facts.levels).toMatchObject({ compass: true, label: 'NGC 1 [r]', scaleBar: { text: '30″' } });
+  // Bit depth and kind of a PNG's header.
+  expect([...made.file.subarray(24, 26)]).toEqual([16, 0]);
+  const small = await compose(call([large], { format, picture: marked }));
+  expect(small.facts.warnings).toEqual(
+    ['scaleBar', 'compass', 'label'].map((mark) => `The picture has no room for its ${mark}.`),
+  );
 });
 
 it('what is on no tile, and a tile that is damaged, is said by name', async () => {

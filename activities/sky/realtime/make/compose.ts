@@ -11,6 +11,7 @@ import { directionAt } from '../../picture/orientation.ts';
 import { makePicture } from '../../picture/picture.ts';
 import { type CutoutCall, type CutoutSource, cutterVersion } from '../call.ts';
 import { type BandGrid, type BandTile, type CutBand, cutBand } from './bands.ts';
+import { ownGrid } from './own-grid.ts';
 
 /** What is read and summed for mosaics at once, bytes. */
 const memoryBytes = 128 * 2 ** 20;
@@ -47,7 +48,10 @@ export async function composeFile(
       tiles: [...new Set(bands.flatMap(({ tiles }) => tiles))],
       width,
       height,
-      warnings: [...new Set(bands.flatMap(({ warnings }) => warnings.map(({ message }) => message)))],
+      warnings: [
+        ...new Set(bands.flatMap(({ warnings }) => warnings.map(({ message }) => message))),
+        ...made.warnings,
+      ],
       levels: made.levels,
     },
     timings: { read, write: performance.now() - began - read },
@@ -82,7 +86,9 @@ async function cutBands(call: CutoutCall, open: OpenSource, signal: AbortSignal)
     });
   };
   const [first, ...others] = opened;
-  if (request.picture === null || others.length === 0) return Promise.all(opened.map((of) => cut(of)));
+  const own = ownGrid(request, first!.tiles[0]!.planes.image);
+  if (own !== undefined || request.picture === null || others.length === 0)
+    return Promise.all(opened.map((of) => cut(of, own)));
   const lead = await cut(first!);
   return [lead, ...(await Promise.all(others.map((of) => cut(of, lead.grid))))];
 }
@@ -106,14 +112,17 @@ async function openTiles({ sources }: CutoutCall, band: string, open: OpenSource
 
 /** What was asked for, as the file tells it. */
 function wordsOf({ request }: CutoutCall): string {
-  const { ra, dec, size, mode, bands, planes } = request;
+  const { ra, dec, size, grid, mode, bands, planes } = request;
+  const scale = grid?.pixelScale ? ` pixscale=${grid.pixelScale}deg` : '';
+  const on = grid === null ? '' : `${scale} rotation=${grid.rotation}`;
   const side = ({ value, unit }: typeof size.width): string => `${value}${unit}`;
-  return `ra=${ra} dec=${dec} size=${side(size.width)}x${side(size.height)} mode=${mode} bands=${bands.join(',')} planes=${planes.join(',')}`;
+  return `ra=${ra} dec=${dec} size=${side(size.width)}x${side(size.height)}${on} mode=${mode} bands=${bands.join(',')} planes=${planes.join(',')}`;
 }
 
 interface Made {
   readonly file: Buffer;
   readonly levels: CutoutFacts['levels'];
+  readonly warnings: readonly string[];
 }
 
 function fitsOf({ request }: CutoutCall, bands: readonly CutBand[]): Made {
@@ -125,7 +134,7 @@ function fitsOf({ request }: CutoutCall, bands: readonly CutBand[]): Made {
     }),
   );
   const file = cutFile(planes, request.compress === 'rice' ? { compress: {} } : {});
-  return { file: Buffer.from(file.buffer, file.byteOffset, file.byteLength), levels: null };
+  return { file: Buffer.from(file.buffer, file.byteOffset, file.byteLength), levels: null, warnings: [] };
 }
 
 async function pictureOf({ request }: CutoutCall, bands: readonly CutBand[]): Promise<Made> {
@@ -146,6 +155,7 @@ async function pictureOf({ request }: CutoutCall, bands: readonly CutBand[]): Pr
       );
   const { file, made } = await makePicture(given, {
     format,
+    depth: picture.depth,
     look: lookOf(picture.algorithm, picture.settings),
     direction: directionAt(wcs, (width - 1) / 2, (height - 1) / 2),
     pixelScale: wcs.pixelScale,
@@ -153,6 +163,8 @@ async function pictureOf({ request }: CutoutCall, bands: readonly CutBand[]): Pr
     ...(picture.maxPixels !== null && { maxPixels: picture.maxPixels }),
     marks: {
       scaleBar: picture.scaleBar,
+      compass: picture.compass,
+      ...(picture.label !== null && { label: picture.label }),
       ...(picture.crosshair && { crosshair: { x: centre[0], y: centre[1] } }),
     },
     texts: {
@@ -160,8 +172,15 @@ async function pictureOf({ request }: CutoutCall, bands: readonly CutBand[]): Pr
       Software: cutterVersion,
     },
   });
-  // What is JSON: of undefined fields nothing is left.
-  return { file, levels: JSON.parse(JSON.stringify(made)) };
+  const missing = (['scaleBar', 'compass', 'label'] as const).filter(
+    (mark) => picture[mark] !== false && picture[mark] !== null && made[mark] === undefined,
+  );
+  return {
+    file,
+    // What is JSON: of undefined fields nothing is left.
+    levels: JSON.parse(JSON.stringify(made)),
+    warnings: missing.map((mark) => `The picture has no room for its ${mark}.`),
+  };
 }
 
 type Picture = NonNullable<CutoutCall['request']['picture']>;

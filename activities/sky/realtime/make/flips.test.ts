@@ -66,6 +66,7 @@ async function surveyOf(tiling: keyof typeof tilings, verify: boolean): Promise<
       survey: 'small',
       ...place,
       size: { width: pixels, height: pixels },
+      grid: null,
       format: 'fits',
       bands: ['r'],
       planes: ['image'],
