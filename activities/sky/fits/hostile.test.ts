@@ -5,7 +5,7 @@ import { countingSource } from '../bytes/counting.ts';
 import { memorySource } from '../bytes/memory.ts';
 import type { ByteSource } from '../bytes/source.ts';
 import { SkyError } from '../errors.ts';
-import { openFits } from './read/open.ts';
+import { openFits, openImage } from './read/open.ts';
 import { packedFile, packedFiles } from './testing.ts';
 
 /** Reads every image of a file whole. */
@@ -166,6 +166,31 @@ describe('in bounded memory', () => {
       },
     };
     await expect(openFits(source)).rejects.toMatchObject({ code: 'fits_too_large' });
+  });
+
+  it('more rows of tiles than any read needs', async () => {
+    const rows = '20000000';
+    const bytes = edited('i16-square-rice', {
+      ZNAXIS1: '1',
+      ZNAXIS2: rows,
+      ZTILE2: '1',
+      NAXIS2: rows,
+      PCOUNT: '200000000',
+    });
+    const image = await openImage(memorySource(bytes));
+    const read = image.read({ x0: 0, y0: 0, width: 1, height: Number(rows) });
+    await expect(read).rejects.toMatchObject({ code: 'fits_too_large' });
+  });
+
+  it('tiles that are much larger than the box', async () => {
+    const box = { x0: 0, y0: 36, width: 40, height: 1 };
+    const read = (decodedPixels: number) =>
+      openImage(memorySource(packedFile('i16-ragged-rice')), 1, { limits: { decodedPixels } }).then((image) =>
+        image.read(box),
+      );
+    // Six tiles of 7 × 5 pixels, of which one costs as much as 1024.
+    await expect(read(6 * 1024)).resolves.toMatchObject({ width: 40 });
+    await expect(read(6 * 1024 - 1)).rejects.toMatchObject({ code: 'fits_too_large' });
   });
 
   it('a tile that unpacks to more than its pixels', async () => {

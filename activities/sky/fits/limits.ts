@@ -12,7 +12,12 @@ export interface FitsLimits {
   readonly tilePixels: number;
   /** Bytes of one compressed tile, as it lies in the file. */
   readonly tileBytes: number;
+  /** Pixels that one read decodes: all tiles of a file can be the same few bytes. A tile counts as {@link TILE_COST} at least. */
+  readonly decodedPixels: number;
 }
+
+/** Pixels that could be decoded in the time that a tile takes beside its own. */
+export const TILE_COST = 1024;
 
 export const DEFAULT_LIMITS: FitsLimits = {
   hdus: 2_000,
@@ -21,4 +26,5 @@ export const DEFAULT_LIMITS: FitsLimits = {
   boxPixels: 2 ** 27,
   tilePixels: 2 ** 26,
   tileBytes: 2 ** 27,
+  decodedPixels: 2 ** 30,
 };

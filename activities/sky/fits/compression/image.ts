@@ -3,7 +3,7 @@ import type { ByteSource } from '../../bytes/source.ts';
 import { SkyError } from '../../errors.ts';
 import type { Plane } from '../../image/plane.ts';
 import type { Header } from '../header/header.ts';
-import type { FitsLimits } from '../limits.ts';
+import { type FitsLimits, TILE_COST } from '../limits.ts';
 import { readPieces } from '../read/fetch.ts';
 import type { FitsImage, Hdu } from '../read/file.ts';
 import { requireInside } from '../read/plain.ts';
@@ -11,7 +11,7 @@ import type { Window } from '../read/walk.ts';
 import { type Column, descriptorAt, numberAt } from './columns.ts';
 import type { Stored } from './decode.ts';
 import { type Layout, layoutOf, type PerTile } from './layout.ts';
-import { byTileRow, nameOf, placeTiles, type Target, type Tile, type TileWork } from './place.ts';
+import { byTileRow, nameOf, neededOf, placeTiles, type Target, type Tile, type TileWork } from './place.ts';
 import { blankOf, restoreHeader } from './restore.ts';
 import { copied, isWorthThreads, partsOf, type TileThreads, targetOf } from './share.ts';
 import { type TileRows, TileTable } from './table.ts';
@@ -112,12 +112,18 @@ class BoxReader {
   private readonly byTileRow: ReadonlyMap<number, readonly Target[]>;
   private readonly where: string;
   private readonly limits: FitsLimits;
+  /** Pixels, as `FitsLimits.decodedPixels` counts them. */
+  private decoded = 0;
 
   constructor(layout: Layout, targets: readonly Target[], where: string, limits: FitsLimits) {
     this.layout = layout;
-    this.byTileRow = byTileRow(layout, targets);
     this.where = where;
     this.limits = limits;
+    // Before there is a list of their rows of tiles.
+    for (const { box } of targets) {
+      if ((box.height / layout.tileHeight) * TILE_COST > limits.decodedPixels) throw this.tooMuch();
+    }
+    this.byTileRow = byTileRow(layout, targets);
   }
 
   /** Runs of table rows, of so many tiles at a time that a list of them is small. */
@@ -164,7 +170,7 @@ class BoxReader {
     return spans;
   }
 
-  /** Tiles of those rows, sorted by where their bytes begin. Throws SkyError `corrupt_tile`. */
+  /** Tiles of those rows, sorted by where their bytes begin. Throws SkyError `corrupt_tile`, `fits_too_large`. */
   tiles(rows: TileRows, runs: readonly Range[]): Tile[] {
     const tiles: Tile[] = [];
     for (const { start, end } of runs)
@@ -180,6 +186,9 @@ class BoxReader {
       this.piece(view, at, row, 'gzipped', layout.gzipped) ??
       this.piece(view, at, row, 'uncompressed', layout.uncompressed);
     if (piece === undefined) throw this.corrupt(row, 'it has no data');
+    const there = this.byTileRow.get(Math.floor(row / layout.across)) ?? [];
+    this.decoded += Math.max(neededOf(layout, there, row), TILE_COST);
+    if (this.decoded > this.limits.decodedPixels) throw this.tooMuch();
     const value = (per: PerTile, otherwise: number): number =>
       typeof per === 'object' ? numberAt(view, at, per) : (per ?? otherwise);
     return {
@@ -210,6 +219,14 @@ class BoxReader {
       throw this.corrupt(row, `its ${bytes} bytes are more than its pixels take`);
     }
     return { start: heapOffset + start, end: heapOffset + start + bytes, stored };
+  }
+
+  private tooMuch(): SkyError {
+    const { decodedPixels } = this.limits;
+    return new SkyError(
+      'fits_too_large',
+      `More than ${decodedPixels} pixels of tiles of ${this.where} would have to be decoded.`,
+    );
   }
 
   private corrupt(row: number, why: string): SkyError {

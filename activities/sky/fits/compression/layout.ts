@@ -52,7 +52,8 @@ export interface Layout {
   readonly plioOffset: number;
 }
 
-const MAX_ROW_BYTES = 65_536;
+/** Tables of tiles have a few dozen: so many rows of them at a time are in memory. */
+const MAX_ROW_BYTES = 4096;
 
 /** The value of an algorithm's parameter, by its name, or in old files by its place. */
 function parameter(header: Header, name: string, place: number, otherwise: number): number {

@@ -43,6 +43,25 @@ export function nameOf({ across, tileWidth, tileHeight }: Layout, where: string,
   return `Tile ${row + 1} of ${where} (at ${x}, ${y})`;
 }
 
+/** The pixels of the image that a tile has. */
+function extentOf({ across, tileWidth, tileHeight, width, height }: Layout, row: number) {
+  const left = (row % across) * tileWidth;
+  const top = Math.floor(row / across) * tileHeight;
+  return { left, top, width: Math.min(tileWidth, width - left), height: Math.min(tileHeight, height - top) };
+}
+
+/** Pixels of a tile from its first up to the last that these targets, which touch its row of tiles, need. */
+export function neededOf(layout: Layout, targets: readonly Target[], row: number): number {
+  const { left, top, width, height } = extentOf(layout, row);
+  let needed = 0;
+  for (const { box } of targets) {
+    const x1 = Math.min(left + width, box.x0 + box.width);
+    const y1 = Math.min(top + height, box.y0 + box.height);
+    if (x1 > Math.max(left, box.x0)) needed = Math.max(needed, (y1 - 1 - top) * width + x1 - left);
+  }
+  return needed;
+}
+
 /** Those that touch a row of tiles, by its number from 0. */
 export function byTileRow(
   { tileHeight }: Layout,
@@ -80,16 +99,8 @@ function place(
   bytes: Uint8Array,
 ): void {
   const { layout } = work;
-  const left = (tile.row % layout.across) * layout.tileWidth;
-  const top = Math.floor(tile.row / layout.across) * layout.tileHeight;
-  const width = Math.min(layout.tileWidth, layout.width - left);
-  const height = Math.min(layout.tileHeight, layout.height - top);
-  let needed = 0;
-  for (const { box } of targets) {
-    const x1 = Math.min(left + width, box.x0 + box.width);
-    const y1 = Math.min(top + height, box.y0 + box.height);
-    if (x1 > Math.max(left, box.x0)) needed = Math.max(needed, (y1 - 1 - top) * width + x1 - left);
-  }
+  const { left, top, width, height } = extentOf(layout, tile.row);
+  const needed = neededOf(layout, targets, tile.row);
   const values = decoder.decode(
     bytes,
     tile.stored,
