@@ -122,6 +122,33 @@ it('fills integers by their BLANK, and where there is none by a value that no pi
   }
 });
 
+it.each([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+  'keeps %s as it is, and counts it as no value',
+  async (value) => {
+    const image = await imageOf(
+      Float32Array.from({ length: 25 }, (_, i) => (i === 12 ? value : i)),
+      5,
+    );
+    for (const compress of [undefined, {}]) {
+      const cut = await cutTile({
+        planes: { image },
+        box: { x0: 1, y0: 1, width: 3, height: 3 },
+        mode: 'primary',
+      });
+      expect(cut.image!.coverage).toBe(8 / 9);
+      expect(cut.image!.warnings.map(({ code }) => code)).toEqual(['centre_blank']);
+      const file = cutFile([{ name: 'R', plane: cut.image! }], { ...(compress && { compress }) });
+      const { data } = await (await openImage(memorySource(file), 'R')).read({
+        x0: 0,
+        y0: 0,
+        width: 3,
+        height: 3,
+      });
+      expect([...data]).toEqual([6, 7, 8, 11, value, 13, 16, 17, 18]);
+    }
+  },
+);
+
 it('takes wider pixels where bytes have every value', async () => {
   const data = Uint8Array.from({ length: 256 }, (_, i) => i);
   const { image } = await cutTile({

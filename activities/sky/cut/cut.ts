@@ -139,11 +139,11 @@ function laid(
   return cut;
 }
 
-/** How many pixels have a value. */
+/** How many pixels have a value: NaN and infinities are none. */
 function valued(data: Pixels, header: Header): number {
   let none = 0;
   if (data instanceof Float32Array || data instanceof Float64Array) {
-    for (let i = 0; i < data.length; i++) if (Number.isNaN(data[i]!)) none++;
+    for (let i = 0; i < data.length; i++) if (data[i]! - data[i]! !== 0) none++;
   } else {
     const blank = blankValue(header);
     if (blank !== undefined) {

@@ -59,9 +59,10 @@ describe('a mosaic of tiles that share a grid', () => {
       for (const plane of ['image', 'weight', 'mask'] as const) {
         expect(bits(made[plane]).equals(bits(whole.planes[plane])), plane).toBe(true);
       }
-      expect(made.coverage).toBe(1 - 1 / (61 * 47));
+      // The one that is NaN, and the infinite one.
+      expect(made.coverage).toBe(1 - 2 / (61 * 47));
       expect(made.tiles.map(({ name }) => name)).toEqual(['lower left', 'lower right', 'upper']);
-      expect(made.tiles.reduce((sum, { pixels }) => sum + pixels, 0)).toBe(61 * 47 - 1);
+      expect(made.tiles.reduce((sum, { pixels }) => sum + pixels, 0)).toBe(61 * 47 - 2);
     },
   );
 
@@ -107,6 +108,20 @@ describe('a mosaic of tiles that share a grid', () => {
     expect(row(1, made.weight!)).toEqual([1, 1, 1, 1, 1, 1, 2, 1, 1, 2, 2, 2, 2, 2, 2, 2]);
     expect(row(2, made.image!)).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2]);
   });
+
+  it.each([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN])(
+    'takes the other tile where the deepest has %s',
+    async (value) => {
+      const flat = (level: number) => planeOf(9, 9, new Float32Array(81), () => level);
+      const [deep, other] = [
+        tileOf('deep', { image: flat(1) }, CARDS),
+        tileOf('other', { image: flat(2) }, CARDS),
+      ];
+      deep.planes.image.data[40] = value;
+      const { image } = await mosaic({ tiles: [deep, other], grid: { x0: 0, y0: 0, width: 9, height: 9 } });
+      expect([...image!.data].map(Number)).toEqual(Array.from({ length: 81 }, (_, i) => (i === 40 ? 2 : 1)));
+    },
+  );
 
   it('keeps integers as they are, with BLANK outside, which is refused without one', async () => {
     const image = planeOf(3, 2, new Int16Array(6), (x) => x - 7);

@@ -54,10 +54,11 @@ interface Claims {
   readonly owner: Int32Array;
 }
 
+/** NaN, an infinity, or BLANK. */
 function isBlank(image: Pixels, index: number, blank: number | undefined): boolean {
   const value = image[index]!;
   return (
-    Number.isNaN(value) ||
+    (typeof value === 'number' && value - value !== 0) ||
     (blank !== undefined && !(image instanceof Float32Array) && Number(value) === blank)
   );
 }

@@ -120,6 +120,22 @@ describe('drawing pictures', () => {
     },
   );
 
+  it.each(looks)('has of an infinite pixel what it has of one without a value: $algorithm', (look) => {
+    const drawn = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((value) => {
+      const three = bands();
+      // Missing in all bands, and in one.
+      for (const { plane } of three) plane.data[100] = value;
+      three[1]!.plane.data[200] = value;
+      return drawPicture(three, look);
+    });
+    expect(drawn[0]!.levels.noData).toBe(1);
+    expect(drawn[0]!.raster.data[4 * 100 + 3]).toBe(0);
+    for (const { raster, levels } of drawn.slice(1)) {
+      expect(levels).toEqual(drawn[0]!.levels);
+      expect(raster).toEqual(drawn[0]!.raster);
+    }
+  });
+
   it('counts what lies beyond the levels', () => {
     const plane = { width: 4, height: 1, data: Float32Array.of(-1, 0.5, 1, 7) };
     const { levels } = drawPicture([{ name: 'r', plane }], {

@@ -223,6 +223,24 @@ describe.each(METHODS)('a mosaic by %s', (resampling) => {
     expect(missing).toBeLessThanOrEqual(6);
   });
 
+  it.each(METHODS)('has of an infinite pixel what it has of one without a value: %s', async (resampling) => {
+    const grid = gridOf(tanCards(150, 2, 15, 15, 0.9 * SCALE, 20), 30, 30);
+    const [plus, minus, nan] = await Promise.all(
+      [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN].map(async (value) => {
+        const image = images(40, 36, (x, y) => (x === 20 && y === 17 ? value : hash(x, y)));
+        const weight = images(40, 36, () => 4);
+        return mosaic({ tiles: [tileOf('t', { image, weight }, PLAIN)], grid, resampling });
+      }),
+    );
+    const missing = [...nan!.image!.data].filter(Number.isNaN).length;
+    expect(missing).toBeGreaterThan(0);
+    expect(missing).toBeLessThan(5);
+    for (const made of [plus!, minus!]) {
+      expect(bits(made.image).equals(bits(nan!.image))).toBe(true);
+      expect(bits(made.weight).equals(bits(nan!.weight))).toBe(true);
+    }
+  });
+
   it('has for a mask the bits of the nearest pixel, and those of no data outside', async () => {
     const tile = tileOf(
       't',

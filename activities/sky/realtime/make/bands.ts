@@ -264,7 +264,7 @@ function warningsAt({ mask }: BandRequest, made: Mosaic, [x, y]: CutBand['centre
   };
   const value = at(made.image);
   return [
-    ...(value === undefined || Number.isNaN(value)
+    ...(value === undefined || (typeof value === 'number' && !Number.isFinite(value))
       ? [{ code: 'centre_blank' as const, message: 'The pixel at the centre of the cutout has no value.' }]
       : []),
     ...(mask === undefined ? [] : maskWarnings(mask, at(made.mask) ?? 0)),

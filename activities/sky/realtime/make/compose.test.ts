@@ -191,6 +191,21 @@ it('a centre with a bad bit warns, whether the mask is asked for or not', async 
   }
 });
 
+it('a centre that is infinite warns as one that has no value, in a cut and over an edge', async () => {
+  const value = (x: number, y: number): number => (x === 0 && y === 0 ? Number.NEGATIVE_INFINITY : 1);
+  const left = tile({ name: 'left', band: 'r', plane: 'image', x: -20, y: -20, size: 22, value });
+  const right = tile({ name: 'right', band: 'r', plane: 'image', x: 0, y: -20, size: 41, value });
+  for (const [sources, mode] of [
+    [[left], 'primary'],
+    [[left, right], 'mosaic'],
+  ] as const) {
+    const { facts } = await compose(call([...sources], { mode }));
+    expect(facts.mode).toBe(mode);
+    expect(facts.warnings).toContain('The pixel at the centre of the cutout has no value.');
+    expect(facts.coverage).toBe(mode === "primary" ? 29 / 63 : 54 / 63);
+  }
+});
+
 it('a picture has its levels, and bands on other grids are brought onto that of the first', async () => {
   const blob = (x: number, y: number): number => 50 * Math.exp(-(x * x + y * y) / 18);
   const turned = 0.6;
