@@ -202,7 +202,7 @@ it('a centre that is infinite warns as one that has no value, in a cut and over 
     const { facts } = await compose(call([...sources], { mode }));
     expect(facts.mode).toBe(mode);
     expect(facts.warnings).toContain('The pixel at the centre of the cutout has no value.');
-    expect(facts.coverage).toBe(mode === "primary" ? 29 / 63 : 54 / 63);
+    expect(facts.coverage).toBe(mode === 'primary' ? 29 / 63 : 54 / 63);
   }
 });
 

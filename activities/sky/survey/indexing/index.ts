@@ -6,6 +6,7 @@ import type { BrokenFile } from '../../schema.ts';
 import { coveredArea } from '../../sphere/area.ts';
 import { verifyFile } from '../checked/verify.ts';
 import type { SurveyDefinition } from '../definition/definition.ts';
+import { digestOf } from '../definition/read.ts';
 import { getSurvey } from '../records/surveys.ts';
 import { footprintsOf } from '../records/tiles.ts';
 import {
@@ -16,6 +17,7 @@ import {
   type IndexRun,
   type KnownFile,
   knownFiles,
+  misfits,
   type NewChecksums,
   type NewFile,
   putFiles,
@@ -76,8 +78,9 @@ const batch = 100;
 
 /**
  * Brings the index of a survey up to date. Files whose ETag is known are not read again, so that a run that was ended goes on where it was;
- * a file that cannot be taken is named and left out. Throws `IndexSuperseded` where another run begins meanwhile, {@link NothingFound}, and what
- * the store throws: an outage leaves everything as it is.
+ * a file that cannot be taken is named and left out, and so is a weight or mask on another grid than its image. Where the definition is another
+ * one, nothing of it is served before all its files are read: until then, and if that fails, the survey stays what it was. Throws
+ * `IndexSuperseded` where another run begins meanwhile, {@link NothingFound}, and what the store throws: an outage leaves everything as it is.
  */
 export async function indexSurvey(definition: SurveyDefinition, options: IndexOptions): Promise<IndexReport> {
   const { db, store, signal } = options;
@@ -86,6 +89,8 @@ export async function indexSurvey(definition: SurveyDefinition, options: IndexOp
     throw new NothingFound(
       `No object under ${prefixes.join(', ')} is a file of ${definition.name}. Look at root, tile.pattern and the paths of its planes.`,
     );
+  const before = await getSurvey(db, definition.name);
+  const isReplaced = before?.state === 'ready' && before.digest !== digestOf(definition);
   const run = await beginIndex(db, definition);
   const known = new Map<string, KnownFile>();
   for await (const file of knownFiles(db, definition.name)) known.set(keyOf(file), file);
@@ -97,7 +102,9 @@ export async function indexSurvey(definition: SurveyDefinition, options: IndexOp
   const needsWork = ([uri, wanted]: [string, readonly WantedImage[]]): boolean =>
     !wanted.every(isKnown) || (checked !== undefined && checked.get(uri) !== wanted[0]!.object.etag);
   const work = [...files].filter(needsWork);
-  const taken = await takeAll(work, run, options, doubled.length);
+  const taken = await takeAll(work, run, options, { doubled: doubled.length, isReplaced });
+  for (let at = 0; at < taken.held.length; at += batch)
+    await putFiles(db, run, { files: taken.held.slice(at, at + batch), checksums: [] });
   const kept = new Set(
     [...files].flatMap(([uri, wanted]) => (taken.brokenUris.has(uri) ? [] : wanted.map(keyOf))),
   );
@@ -107,10 +114,11 @@ export async function indexSurvey(definition: SurveyDefinition, options: IndexOp
     run,
     gone.map(({ id }) => id),
   );
-  const before = await getSurvey(db, definition.name);
+  const astray = await misfits(db, definition.name);
+  await dropFiles(db, run, [...new Set(astray.map(({ id }) => id))]);
   const isAsBefore = work.length === 0 && gone.length === 0 && before?.state === 'ready';
   const area = isAsBefore ? before.area : coveredArea(await footprintsOf(db, definition.name));
-  const broken = [...doubled, ...taken.broken];
+  const broken = [...doubled, ...taken.broken, ...astray.map(({ broken: found }) => found)];
   const counts = await endIndex(db, run, { definition, area, broken });
   return {
     ...counts,
@@ -123,13 +131,14 @@ export async function indexSurvey(definition: SurveyDefinition, options: IndexOp
   };
 }
 
-/** Reads files side by side, and writes them some at a time as they come. */
+/** Reads files side by side, and writes them some at a time as they come; those that replace a definition that is served are held until all are there. */
 async function takeAll(
   work: readonly (readonly [string, readonly WantedImage[]])[],
   run: IndexRun,
   { db, store, verify = false, atOnce = 8, signal, onProgress }: IndexOptions,
-  doubled: number,
+  { doubled, isReplaced }: { readonly doubled: number; readonly isReplaced: boolean },
 ) {
+  const held: NewFile[] = [];
   const broken: BrokenFile[] = [];
   const brokenUris = new Set<string>();
   let [next, done, verifiedBytes, withoutDatasum] = [0, 0, 0, 0];
@@ -140,7 +149,8 @@ async function takeAll(
   const tell = () =>
     onProgress?.({ done, total: work.length, broken: broken.length + doubled, verifiedBytes });
   const flush = async (): Promise<void> => {
-    const written = { files, checksums };
+    const written = { files: isReplaced ? [] : files, checksums };
+    if (isReplaced) held.push(...files);
     [files, checksums] = [[], []];
     if (written.files.length + written.checksums.length > 0) await putFiles(db, run, written);
   };
@@ -189,5 +199,5 @@ async function takeAll(
   if (failing.signal.aborted) throw failing.signal.reason;
   const failed = ended.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-  return { broken, brokenUris, withoutDatasum };
+  return { broken, brokenUris, withoutDatasum, held };
 }

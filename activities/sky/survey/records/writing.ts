@@ -152,6 +152,50 @@ export const putFiles = write(
     }),
 );
 
+export interface Misfit {
+  readonly id: number;
+  readonly broken: BrokenFile;
+}
+
+/** Of a pixel, that the corners of a plane may lie beside those of its image: by more, a pixel is not the same place in both. */
+const besideAtMost = 0.5;
+
+/** Weights and masks that are not as large as their image, or not on its grid: what is cut of both would be different places. */
+export const misfits = read(async (db: Db, survey: string): Promise<Misfit[]> => {
+  // The corners of an edge of several pieces are a quarter of the outline apart; arrays begin at 1.
+  const corner = (of: 'p' | 'i', k: number, axis: 0 | 1) =>
+    sql.raw(`${of}.footprint[${k} * (cardinality(${of}.footprint) / 8) * 2 + ${axis + 1}]`);
+  const apart = [0, 1, 2, 3].map((k) => {
+    const east = sql`(${corner('p', k, 0)} - ${corner('i', k, 0)})`;
+    const north = sql`(${corner('p', k, 1)} - ${corner('i', k, 1)})`;
+    return sql`sqrt((cosd(${corner('i', k, 1)}) * (${east} - 360 * round(${east} / 360))) ^ 2 + ${north} ^ 2)`;
+  });
+  const { rows } = await db.execute<{
+    id: string;
+    tile: string;
+    plane: string;
+    uri: string;
+    image: string;
+    sizes: number[];
+    beside: number;
+  }>(sql`
+    select * from (
+      select p.id, p.tile, p.plane, p.uri, i.uri as image, array[p.width, p.height, i.width, i.height] as sizes,
+        greatest(${sql.join(apart, sql`, `)}) / i.pixel_scale as beside
+      from survey_files p join survey_files i on i.survey = p.survey and i.tile = p.tile and i.plane = 'image' and p.band in (i.band, '')
+      where p.survey = ${survey} and p.plane <> 'image') pairs
+    where sizes[1:2] <> sizes[3:4] or beside > ${besideAtMost}
+    order by id`);
+  return rows.map(({ id, tile, plane, uri, image, sizes: [w, h, width, height], beside }) => {
+    const isOther = w !== width || h !== height;
+    const how = isOther
+      ? `has ${w} × ${h} pixels, ${image} ${width} × ${height}`
+      : `lies ${beside.toPrecision(3)} pixels beside ${image}`;
+    const detail = `${uri}: the ${plane} of ${tile} ${how}. A plane has the size and the grid of its image.`;
+    return { id: Number(id), broken: { uri, code: 'incompatible_tiles', detail } };
+  });
+});
+
 const idsAtOnce = 500;
 
 /** Removes files by their ids, and checksums of what no file of the survey is any more. Throws {@link IndexSuperseded}. */
