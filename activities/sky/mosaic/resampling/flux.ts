@@ -6,6 +6,7 @@
 
 import { SkyError } from '../../errors.ts';
 import type { PixelBox } from '../../image/plane.ts';
+import { CornerRows } from './corners.ts';
 import type { PixelMap } from './pixel-map.ts';
 
 /** Of a tile: values, NaN where they count for nothing, and their variances if weights are known. */
@@ -92,18 +93,15 @@ export function addFlux(source: SourcePixels, map: PixelMap, quantity: Quantity,
   const { share, value, variance } = sums;
   const { x0, y0, width, height } = sums.box;
   const conserve = quantity === 'flux';
-  let lowX = new Float64Array(box.width + 1);
-  let lowY = new Float64Array(box.width + 1);
-  let highX = new Float64Array(box.width + 1);
-  let highY = new Float64Array(box.width + 1);
-  map.row(box.x0, box.y0, 0, 0, box.width + 1, lowX, lowY);
+  const corners = new CornerRows(map, box);
   for (let row = 0; row < box.height; row++) {
-    map.row(box.x0, box.y0 + row + 1, 0, 0, box.width + 1, highX, highY);
+    corners.next();
+    const { lowX, lowY, highX, highY } = corners;
     for (let column = 0; column < box.width; column++) {
       const index = row * box.width + column;
       const pixel = values[index]!;
       if (Number.isNaN(pixel)) continue;
-      // Corners, around the pixel.
+      // Corners, around the pixel; what `area` does, with them at hand.
       const ax = lowX[column]!;
       const ay = lowY[column]!;
       const bx = lowX[column + 1]!;
@@ -112,8 +110,7 @@ export function addFlux(source: SourcePixels, map: PixelMap, quantity: Quantity,
       const cy = highY[column + 1]!;
       const dx = highX[column]!;
       const dy = highY[column]!;
-      const area = ((cx - ax) * (dy - by) - (dx - bx) * (cy - ay)) / 2;
-      const size = area < 0 ? -area : area;
+      const size = Math.abs((cx - ax) * (dy - by) - (dx - bx) * (cy - ay)) / 2;
       // NaN too: a corner without sky.
       if (!(size > NOTHING)) continue;
       const i0 = Math.floor(Math.min(ax, bx, cx, dx));
@@ -162,7 +159,5 @@ export function addFlux(source: SourcePixels, map: PixelMap, quantity: Quantity,
         for (let i = 0; i < stride; i++) cells[first + i] = 0;
       }
     }
-    [lowX, highX] = [highX, lowX];
-    [lowY, highY] = [highY, lowY];
   }
 }

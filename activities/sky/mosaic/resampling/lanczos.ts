@@ -4,6 +4,7 @@
  * (SWarp's FSCALASTRO_TYPE VARIABLE; its default FIXED takes one number for the whole tile).
  */
 import type { PixelBox } from '../../image/plane.ts';
+import { CornerRows } from './corners.ts';
 import type { Quantity, SourcePixels, Sums } from './flux.ts';
 import type { PixelMap } from './pixel-map.ts';
 
@@ -183,11 +184,13 @@ class Coefficients {
 const coefficients = new Coefficients();
 
 /** Pixels of the tile around a result pixel with these corners: all that the places in it can ask for. */
-function startCoefficients(box: PixelBox, xs: readonly number[], ys: readonly number[]): void {
-  const x0 = Math.floor(Math.min(...xs)) - LANCZOS_REACH - box.x0;
-  const y0 = Math.floor(Math.min(...ys)) - LANCZOS_REACH - box.y0;
-  const x1 = Math.floor(Math.max(...xs)) + LANCZOS_REACH - box.x0;
-  const y1 = Math.floor(Math.max(...ys)) + LANCZOS_REACH - box.y0;
+function startCoefficients(box: PixelBox, { lowX, lowY, highX, highY }: CornerRows, column: number): void {
+  const [ax, bx, cx, dx] = [lowX[column]!, lowX[column + 1]!, highX[column + 1]!, highX[column]!];
+  const [ay, by, cy, dy] = [lowY[column]!, lowY[column + 1]!, highY[column + 1]!, highY[column]!];
+  const x0 = Math.floor(Math.min(ax, bx, cx, dx)) - LANCZOS_REACH - box.x0;
+  const y0 = Math.floor(Math.min(ay, by, cy, dy)) - LANCZOS_REACH - box.y0;
+  const x1 = Math.floor(Math.max(ax, bx, cx, dx)) + LANCZOS_REACH - box.x0;
+  const y1 = Math.floor(Math.max(ay, by, cy, dy)) + LANCZOS_REACH - box.y0;
   coefficients.start(x0, y0, x1 - x0 + 1, y1 - y0 + 1);
 }
 
@@ -206,31 +209,18 @@ export function addLanczos(
   const perPixel = places * places;
   const xs = Array.from({ length: perPixel }, () => new Float64Array(width));
   const ys = Array.from({ length: perPixel }, () => new Float64Array(width));
-  let lowX = new Float64Array(width + 1);
-  let lowY = new Float64Array(width + 1);
-  let highX = new Float64Array(width + 1);
-  let highY = new Float64Array(width + 1);
-  map.row(x0, y0, 0, 0, width + 1, lowX, lowY);
+  const corners = new CornerRows(map, sums.box);
   for (let row = 0; row < height; row++) {
     for (let k = 0; k < perPixel; k++) {
       const [shift, shiftV] = [((k % places) + 0.5) / places, (Math.floor(k / places) + 0.5) / places];
       map.row(x0, y0 + row, shift, shiftV, width, xs[k]!, ys[k]!);
     }
-    map.row(x0, y0 + row + 1, 0, 0, width + 1, highX, highY);
+    corners.next();
     for (let column = 0; column < width; column++) {
-      // Corners, around the pixel.
-      const ax = lowX[column]!;
-      const ay = lowY[column]!;
-      const bx = lowX[column + 1]!;
-      const by = lowY[column + 1]!;
-      const cx = highX[column + 1]!;
-      const cy = highY[column + 1]!;
-      const dx = highX[column]!;
-      const dy = highY[column]!;
-      const area = Math.abs((cx - ax) * (dy - by) - (dx - bx) * (cy - ay)) / 2;
+      const area = corners.area(column);
       if (Number.isNaN(area)) continue;
       const { variance } = sums;
-      if (variance && perPixel > 1) startCoefficients(source.box, [ax, bx, cx, dx], [ay, by, cy, dy]);
+      if (variance && perPixel > 1) startCoefficients(source.box, corners, column);
       let sum = 0;
       let found = 0;
       for (let k = 0; k < perPixel; k++) {
@@ -249,7 +239,5 @@ export function addLanczos(
       variance[at] =
         (perPixel > 1 ? coefficients.variance(source) : sampledVariance(source)) * factor * factor;
     }
-    [lowX, highX] = [highX, lowX];
-    [lowY, highY] = [highY, lowY];
   }
 }
