@@ -79,16 +79,17 @@ async function digestOfSources(path?: string): Promise<string> {
   for (const file of await sourcesIn(workflows)) await add(file);
   if (path !== undefined) {
     hash.update(path);
-    for (const file of await sourcesIn(dirname(path), true)) await add(file);
+    for (const file of await sourcesIn(dirname(path))) await add(file);
   }
   await add(resolve(workflows, '../package-lock.json'));
   return hash.digest('hex').slice(0, 16);
 }
 
-async function sourcesIn(folder: string, recursive = false): Promise<string[]> {
-  const names = await readdir(folder, { recursive });
+/** Those of its folders too: what all stories stand on lies in one. */
+export async function sourcesIn(folder: string): Promise<string[]> {
+  const names = await readdir(folder, { recursive: true });
   return names
-    .filter((name) => /(?<!\.test)\.ts$/.test(name))
+    .filter((name) => /(?<!\.test)\.ts$/.test(name) && !name.includes('node_modules'))
     .sort()
     .map((name) => join(folder, name));
 }
