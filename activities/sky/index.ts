@@ -54,6 +54,8 @@ export * from './picture/picture.ts';
 export * from './picture/raster.ts';
 export * from './sphere/area.ts';
 export * from './sphere/healpix.ts';
+export * from './sphere/moc/forms.ts';
+export { coarser, type Moc, type MocBounds, mocOf } from './sphere/moc/moc.ts';
 export * from './sphere/polygon.ts';
 export * from './sphere/vector.ts';
 export * from './survey/checked/checksums.ts';

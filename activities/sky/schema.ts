@@ -32,6 +32,10 @@ export const surveys = pgTable('surveys', {
   files: integer().notNull().default(0),
   /** Square degrees that an image covers. */
   area: doublePrecision().notNull().default(0),
+  /** Order of {@link surveys.moc}'s finest cells; null until it was indexed by a version that has it. */
+  mocOrder: integer('moc_order'),
+  /** What an image covers, as HEALPix cells by order: a MOC. */
+  moc: jsonb().$type<Record<string, number[]>>(),
   /** Whether every file was verified as it is. */
   verified: boolean().notNull().default(false),
   /** Files that could not be taken by the last run: how many, and the first hundred. */

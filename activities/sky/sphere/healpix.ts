@@ -53,9 +53,31 @@ export function cellOf([x, y, z]: Vector, order: number): number {
 
 /** The centre of a cell. */
 export function cellCentre(cell: number, order: number): Vector {
+  return placeIn(cell, order, 0.5, 0.5);
+}
+
+/** Places on the border of a cell, from its southern corner on, counter-clockwise as the sky is seen from within; `steps` an edge, which is no great circle. */
+export function cellCorners(cell: number, order: number, steps = 1): Vector[] {
+  return [0, 1, 2, 3].flatMap((edge) =>
+    Array.from({ length: steps }, (_, step) => {
+      const along = step / steps;
+      const [u, v] = [
+        [along, 0],
+        [1, along],
+        [1 - along, 1],
+        [0, 1 - along],
+      ][edge] as [number, number];
+      return placeIn(cell, order, u, v);
+    }),
+  );
+}
+
+/** A place in a cell, as shares of its edges to the north-east and to the north-west of its southern corner. */
+function placeIn(cell: number, order: number, u: number, v: number): Vector {
   const side = 2 ** order;
   const base = Math.floor(cell / (side * side));
-  const [i, j] = apart(cell - base * side * side, order);
+  const within = apart(cell - base * side * side, order);
+  const [i, j] = [within[0] + u - 0.5, within[1] + v - 0.5];
   const ring = ringOfBase[base]! * side - i - j - 1;
   const inCap = ring < side ? ring : ring > 3 * side ? 4 * side - ring : undefined;
   const n = inCap ?? side;
@@ -64,7 +86,8 @@ export function cellCentre(cell: number, order: number): Vector {
   const z =
     inCap === undefined ? ((2 * side - ring) * 2) / (3 * side) : ring < side ? 1 - fromPole : fromPole - 1;
   const across = inCap === undefined ? Math.sqrt((1 - z) * (1 + z)) : Math.sqrt(fromPole * (2 - fromPole));
-  const lon = ((turnOfBase[base]! * n + i - j) / n) * (Math.PI / 4);
+  // At a pole itself every longitude is as good.
+  const lon = n === 0 ? 0 : ((turnOfBase[base]! * n + i - j) / n) * (Math.PI / 4);
   return [across * Math.cos(lon), across * Math.sin(lon), z];
 }
 

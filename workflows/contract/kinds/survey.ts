@@ -42,6 +42,18 @@ export const surveyDocument = z
       .object({ ra: z.number(), dec: z.number() })
       .meta({ description: 'A place with something to see: ICRS, degrees.' }),
     area: z.number().meta({ description: 'Square degrees that are covered.' }),
+    footprint: z
+      .object({
+        order: z
+          .int()
+          .meta({ description: 'HEALPix order of its finest cells; 12: 51 seconds of arc.', example: 12 }),
+        moc: z.string().meta({
+          description: 'Path of the coverage map.',
+          example: '/v1/surveys/sample-coadd/moc',
+        }),
+      })
+      .nullable()
+      .meta({ description: 'What is covered; null until the survey is indexed anew.' }),
     tiles: z.int(),
     verified: z.boolean().meta({
       description: 'Whether every byte that is read of it is checked against what was verified.',
@@ -52,5 +64,13 @@ export const surveyDocument = z
   })
   .meta({ id: 'Survey' });
 export type SurveyDocument = z.infer<typeof surveyDocument>;
+
+/** Serialisations of a coverage map, IVOA MOC 2.0. */
+export const mocFormat = z.enum(['json', 'ascii', 'fits']);
+
+/** Cells by order: `{"8":[1,2],"12":[]}`. */
+export const mocDocument = z
+  .record(z.string(), z.array(z.int()))
+  .meta({ id: 'Moc', description: 'HEALPix cells (NESTED, ICRS) by order, as IVOA MOC 2.0 writes them.' });
 
 export const surveyList = z.object({ surveys: z.array(surveyDocument) }).meta({ id: 'SurveyList' });

@@ -4,6 +4,7 @@ import { type ObjectStore, objectSource } from '../../bytes/object.ts';
 import { SkyError } from '../../errors.ts';
 import type { BrokenFile } from '../../schema.ts';
 import { coveredArea } from '../../sphere/area.ts';
+import { mocOf } from '../../sphere/moc/moc.ts';
 import { verifyFile } from '../checked/verify.ts';
 import type { SurveyDefinition } from '../definition/definition.ts';
 import { digestOf } from '../definition/read.ts';
@@ -117,9 +118,12 @@ export async function indexSurvey(definition: SurveyDefinition, options: IndexOp
   const astray = await misfits(db, definition.name);
   await dropFiles(db, run, [...new Set(astray.map(({ id }) => id))]);
   const isAsBefore = work.length === 0 && gone.length === 0 && before?.state === 'ready';
-  const area = isAsBefore ? before.area : coveredArea(await footprintsOf(db, definition.name));
+  const footprints =
+    isAsBefore && before.mocOrder !== null ? undefined : await footprintsOf(db, definition.name);
+  const area = footprints === undefined ? (before?.area ?? 0) : coveredArea(footprints);
+  const moc = footprints && mocOf(footprints);
   const broken = [...doubled, ...taken.broken, ...astray.map(({ broken: found }) => found)];
-  const counts = await endIndex(db, run, { definition, area, broken });
+  const counts = await endIndex(db, run, { definition, area, moc, broken });
   return {
     ...counts,
     read: work.length,

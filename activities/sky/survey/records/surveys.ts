@@ -2,12 +2,14 @@
 import { type Db, read, write } from '@darkroom/records';
 import { asc, eq, getTableColumns, sql } from 'drizzle-orm';
 import { surveys } from '../../schema.ts';
+import { mocFrom } from '../../sphere/moc/forms.ts';
+import type { Moc } from '../../sphere/moc/moc.ts';
 
 export type SurveyRow = typeof surveys.$inferSelect;
-/** Without the files that were broken. */
-export type Survey = Omit<SurveyRow, 'broken'>;
+/** Without the files that were broken, and its coverage map. */
+export type Survey = Omit<SurveyRow, 'broken' | 'moc'>;
 
-const { broken: _, ...withoutBroken } = getTableColumns(surveys);
+const { broken: _, moc: __, ...withoutBroken } = getTableColumns(surveys);
 
 /** Undefined where none of that name was indexed. */
 export const getSurvey = read(
@@ -25,6 +27,16 @@ export const surveyInFull = read(
   async (db: Db, name: string): Promise<SurveyRow | undefined> =>
     (await db.select().from(surveys).where(eq(surveys.name, name)))[0],
 );
+
+/** What a survey covers; undefined where there is no such survey, or it was indexed before there were maps. */
+export const mocOfSurvey = read(async (db: Db, name: string): Promise<Moc | undefined> => {
+  const [row] = await db
+    .select({ order: surveys.mocOrder, cells: surveys.moc })
+    .from(surveys)
+    .where(eq(surveys.name, name));
+  const { order = null, cells = null } = row ?? {};
+  return order === null || cells === null ? undefined : mocFrom(order, cells);
+});
 
 const filesAtOnce = 500;
 

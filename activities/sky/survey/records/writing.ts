@@ -2,6 +2,8 @@
 import { type Db, read, write } from '@darkroom/records';
 import { and, eq, inArray, sql } from 'drizzle-orm';
 import { type BrokenFile, surveyChecksums, surveyFiles, surveys } from '../../schema.ts';
+import { mocJson } from '../../sphere/moc/forms.ts';
+import type { Moc } from '../../sphere/moc/moc.ts';
 import type { SurveyDefinition } from '../definition/definition.ts';
 import { digestOf } from '../definition/read.ts';
 
@@ -230,6 +232,8 @@ export const endIndex = write(
     of: {
       readonly definition: SurveyDefinition;
       readonly area: number;
+      /** Absent: as it was. */
+      readonly moc?: Moc | undefined;
       readonly broken: readonly BrokenFile[];
     },
   ): Promise<{ tiles: number; files: number; verified: boolean }> =>
@@ -252,6 +256,7 @@ export const endIndex = write(
           definition: of.definition,
           digest: digestOf(of.definition),
           area: of.area,
+          ...(of.moc && { mocOrder: of.moc.order, moc: mocJson(of.moc) as Record<string, number[]> }),
           state: 'ready',
           brokenCount: of.broken.length,
           broken: of.broken.slice(0, brokenKept),

@@ -1,3 +1,4 @@
+import { cellArea } from '@darkroom/sky/sphere/healpix.ts';
 import { indexSurvey } from '@darkroom/sky/survey/indexing/index.ts';
 import { memoryStore, smallSurvey, smallTile } from '@darkroom/sky/survey/testing.ts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -35,15 +36,32 @@ it('lists the surveys, and tells whether the caller may read them', async () => 
     mask: null,
     example: { ra: 10, dec: 20 },
     area: expect.closeTo(0.04, 3),
+    footprint: { order: 12, moc: '/v1/surveys/small/moc' },
     tiles: 1,
     verified: true,
     indexedAt: expect.stringMatching(/^\d{4}-.*Z$/),
     credit: 'Nobody',
     licence: null,
   };
-  const ours = { ...small, name: 'ours', readable: false, verified: false };
+  const footprint = { order: 12, moc: '/v1/surveys/ours/moc' };
+  const ours = { ...small, name: 'ours', readable: false, verified: false, footprint };
   expect(await read('/v1/surveys')).toEqual({ status: 200, surveys: [ours, small] });
   expect(await read('/v1/surveys/ours', member)).toEqual({ status: 200, ...ours, readable: true });
   expect(await read('/v1/surveys/none')).toMatchObject({ status: 404, code: 'not_found' });
   expect((await api.get('/v1/surveys')).status).toBe(401);
+  const { status, ...moc } = await read('/v1/surveys/small/moc');
+  const cells = Object.entries(moc as Record<string, number[]>);
+  expect(status).toBe(200);
+  expect(cells.at(-1)![0]).toBe('12');
+  const degrees = cells.reduce((sum, [order, { length }]) => sum + length * cellArea(Number(order)), 0);
+  expect(degrees).toBeGreaterThan(0.04);
+  expect(degrees).toBeLessThan(0.048);
+  const ascii = await api.get('/v1/surveys/small/moc?format=ascii&order=6', ann);
+  expect(ascii.headers.get('content-type')).toContain('text/plain');
+  expect(await ascii.text()).toMatch(/^6\/\d+( \d+)*$/);
+  const fits = await api.get('/v1/surveys/small/moc?format=fits', ann);
+  expect(fits.headers.get('content-type')).toBe('application/fits');
+  expect(Buffer.from(await fits.arrayBuffer()).toString('latin1')).toContain("MOCDIM  = 'SPACE");
+  expect(await read('/v1/surveys/none/moc')).toMatchObject({ status: 404, code: 'not_found' });
+  expect(await read('/v1/surveys/small/moc?order=30')).toMatchObject({ code: 'validation_failed' });
 });

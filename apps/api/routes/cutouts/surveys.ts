@@ -1,14 +1,19 @@
 /** The sky surveys there are. */
 import {
   cutoutFormat,
+  mocDocument,
+  mocFormat,
   ProblemError,
   type SurveyDocument,
   surveyDocument,
   surveyList,
 } from '@darkroom/contract';
+import { mocAscii, mocFits, mocJson } from '@darkroom/sky/sphere/moc/forms.ts';
+import { coarser } from '@darkroom/sky/sphere/moc/moc.ts';
 import { mayRead } from '@darkroom/sky/survey/definition/access.ts';
 import { planeNames } from '@darkroom/sky/survey/definition/definition.ts';
-import { getSurvey, listSurveys, type Survey } from '@darkroom/sky/survey/records/surveys.ts';
+import { getSurvey, listSurveys, mocOfSurvey, type Survey } from '@darkroom/sky/survey/records/surveys.ts';
+import { contentDisposition } from '@darkroom/storage';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Actor, Api } from '../../context.ts';
 import { plainText, problems } from '../../openapi/describe.ts';
@@ -48,6 +53,41 @@ const getRoute = createRoute({
   },
 });
 
+const binary = z.string().meta({ format: 'binary' });
+
+const mocRoute = createRoute({
+  method: 'get',
+  path: '/v1/surveys/{name}/moc',
+  operationId: 'getSurveyMoc',
+  tags,
+  summary: 'What a sky survey covers, as a coverage map',
+  description:
+    'An IVOA MOC 2.0: HEALPix cells (NESTED, ICRS) that hold all that any image covers, and beside its borders no more than the cells that these run through. Of the exact footprints of the tiles, as they were last indexed.',
+  request: {
+    params: getRoute.request.params,
+    query: z.strictObject({
+      format: mocFormat
+        .default('json')
+        .meta({ description: '`ascii` as Aladin takes it, `fits` of NUNIQ numbers.' }),
+      order: z.coerce.number().int().min(0).max(29).optional().meta({
+        description: 'Of its finest cells, where it is to be coarser than `footprint.order` of the survey.',
+        example: 8,
+      }),
+    }),
+  },
+  responses: {
+    200: {
+      description: 'The map.',
+      content: {
+        'application/json': { schema: mocDocument },
+        'text/plain': { schema: z.string() },
+        'application/fits': { schema: binary },
+      },
+    },
+    ...problems('not_found', 'validation_failed'),
+  },
+});
+
 /** Registers the routes. */
 export function registerSurveys(api: Api): void {
   api.openapi(listRoute, async (c) => {
@@ -61,6 +101,24 @@ export function registerSurveys(api: Api): void {
     if (survey === undefined)
       throw new ProblemError('not_found', `There is no survey ${name}. GET /v1/surveys lists all.`);
     return c.json(documentOf(survey, c.var.caller), 200);
+  });
+
+  api.openapi(mocRoute, async (c) => {
+    const { name } = c.req.valid('param');
+    const { format, order } = c.req.valid('query');
+    const whole = await mocOfSurvey(c.var.deps.records.db, name);
+    if (whole === undefined)
+      throw new ProblemError(
+        'not_found',
+        `There is no coverage map of ${name}. GET /v1/surveys lists the surveys; one without a footprint is to be indexed anew.`,
+      );
+    const moc = order === undefined ? whole : coarser(whole, order);
+    if (format === 'json') return c.json(mocJson(moc), 200);
+    if (format === 'ascii') return c.text(mocAscii(moc), 200);
+    return c.body(new Uint8Array(mocFits(moc)), 200, {
+      'content-type': 'application/fits',
+      'content-disposition': contentDisposition(`${name}.moc.fits`),
+    });
   });
 }
 
@@ -86,6 +144,7 @@ function documentOf(survey: Survey, caller: Actor): SurveyDocument {
     mask: mask?.bad ?? null,
     example,
     area: survey.area,
+    footprint: survey.mocOrder === null ? null : { order: survey.mocOrder, moc: `/v1/surveys/${name}/moc` },
     tiles: survey.tiles,
     verified: survey.verified,
     indexedAt: survey.indexedAt?.toISOString() ?? null,
