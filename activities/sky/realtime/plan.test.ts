@@ -175,3 +175,16 @@ describe('on a grid of its own', () => {
       });
   });
 });
+
+it('a few slow runs, as the first ones are, refuse nothing; many do', () => {
+  const slow = (runs: number) => (): Estimate => ({
+    ...estimates().estimate({ kind: 'cutout', key: '', features: {} }),
+    seconds: { p50: 50, p90: 100 },
+    runs,
+  });
+  expect(requireFitting(request, of, limits, slow(3))).toMatchObject({ runs: 3 });
+  expect(refusalOf(() => requireFitting(request, of, limits, slow(30))).message).toContain('30 runs');
+  // Without any run it would take too long.
+  const quick = { ...limits, seconds: 0.1 };
+  expect(refusalOf(() => requireFitting(request, of, quick, slow(3))).message).toContain('3 runs');
+});

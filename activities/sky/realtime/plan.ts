@@ -41,6 +41,12 @@ export const assumedOfCutouts = {
   bytes: { base: 6000, per: { pixels: 4, source: 0, files: 0 } },
 };
 
+/** What nine in ten are assumed to stay within. */
+function assumedSeconds({ pixels = 0, source = 0, files = 0 }: Asked['features']): number {
+  const { base, per, spread } = assumedOfCutouts.seconds;
+  return spread * (base + per.pixels * pixels + per.source * source + per.files * files);
+}
+
 export interface Limits {
   /** Longest side, degrees. */
   readonly degrees: number;
@@ -121,8 +127,9 @@ export function requireFitting(
   estimate: (of: Asked) => Estimate,
 ): Estimate {
   requireWithinLimits(request, of, limits, estimate);
-  const expected = estimate(askedOf(request, request.size, of));
-  const why = beyondExpected(expected, limits);
+  const about = askedOf(request, request.size, of);
+  const expected = estimate(about);
+  const why = beyondExpected(expected, about, limits);
   if (why !== undefined) throw tooLarge(request, of, limits, estimate, why);
   return expected;
 }
@@ -144,9 +151,20 @@ function beyondLimits(request: CutoutRequest, size: CutSize, of: Of, limits: Lim
   return undefined;
 }
 
-function beyondExpected({ seconds, bytes, runs }: Estimate, limits: Limits): string | undefined {
-  if (seconds.p90 > limits.seconds)
-    return `it is expected to take up to ${seconds.p90.toFixed(1)} s (by ${runs} runs), the limit is ${limits.seconds} s (CUTOUT_DEADLINE_SECONDS)`;
+/**
+ * So many runs refuse nothing that would not be refused without them: the first ones of a worker, and of a tile, are slow, and what is refused
+ * is not learnt from.
+ */
+const firstRuns = 8;
+
+function beyondExpected(
+  { seconds, bytes, runs }: Estimate,
+  { features }: Asked,
+  limits: Limits,
+): string | undefined {
+  const most = runs < firstRuns ? Math.min(seconds.p90, assumedSeconds(features)) : seconds.p90;
+  if (most > limits.seconds)
+    return `it is expected to take up to ${most.toFixed(1)} s (by ${runs} runs), the limit is ${limits.seconds} s (CUTOUT_DEADLINE_SECONDS)`;
   if (bytes !== null && bytes.p50 > limits.bytes)
     return `its file is expected to have ${Math.round(bytes.p50)} bytes, the limit is ${limits.bytes} (LIMIT_CUTOUT_BYTES)`;
   return undefined;
@@ -159,11 +177,10 @@ function tooLarge(
   estimate: (of: Asked) => Estimate,
   why: string,
 ): ProblemError {
-  const nearest = nearestSize(
-    request.size,
-    (size) =>
-      beyondLimits(request, size, of, limits) ?? beyondExpected(estimate(askedOf(request, size, of)), limits),
-  );
+  const nearest = nearestSize(request.size, (size) => {
+    const about = askedOf(request, size, of);
+    return beyondLimits(request, size, of, limits) ?? beyondExpected(estimate(about), about, limits);
+  });
   return new ProblemError('cutout_too_large', `The cutout cannot be the answer to one request: ${why}.`, {
     suggestion: {
       ...(nearest !== undefined && { size: writeSize(nearest) }),

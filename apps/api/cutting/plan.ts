@@ -25,10 +25,21 @@ const resamplingReach = 4;
 
 type PlanDeps = Pick<ApiDeps, 'config' | 'records' | 'cutting'>;
 
-/**
- * `understood` is told of the request once it can be read. Throws `unknown_survey`, `survey_not_granted`, `validation_failed`, `unknown_band`,
- * `no_coverage`, `cutout_too_large`, `records_unavailable`.
- */
+/** What a request says, and its survey. Throws `unknown_survey`, `survey_not_granted`, `validation_failed`, `unknown_band`, `records_unavailable`. */
+export async function readRequest(
+  { records }: Pick<PlanDeps, 'records'>,
+  caller: Actor,
+  query: CutoutQuery,
+): Promise<{ readonly survey: Survey; readonly request: CutoutRequest }> {
+  const survey = await getSurvey(records.db, query.survey);
+  if (survey === undefined) throw new ProblemError('unknown_survey', `There is no survey ${query.survey}.`);
+  const { definition } = survey;
+  if (!mayRead(definition, caller))
+    throw new ProblemError('survey_not_granted', `${definition.name} is for its groups alone.`);
+  return { survey, request: resolveRequest(query, definition) };
+}
+
+/** `understood` is told of the request once it can be read. Throws as {@link readRequest}, `no_coverage`, `cutout_too_large`. */
 export async function planCutout(
   deps: PlanDeps,
   caller: Actor,
@@ -36,12 +47,8 @@ export async function planCutout(
   understood: (request: CutoutRequest) => void,
 ): Promise<PlannedCutout> {
   const { config, records, cutting } = deps;
-  const survey = await getSurvey(records.db, query.survey);
-  if (survey === undefined) throw new ProblemError('unknown_survey', `There is no survey ${query.survey}.`);
+  const { survey, request } = await readRequest(deps, caller, query);
   const { definition } = survey;
-  if (!mayRead(definition, caller))
-    throw new ProblemError('survey_not_granted', `${definition.name} is for its groups alone.`);
-  const request = resolveRequest(query, definition);
   understood(request);
   const centre = toVector(request.ra, request.dec);
   const { survey: name, bands } = request;
@@ -85,7 +92,7 @@ export async function planCutout(
           return {
             name: band,
             zeroPoint: told?.zeropoint ?? null,
-            unit: told?.unit ?? definition.unit ?? null,
+            unit: told?.unit ?? definition.planes.image.unit ?? definition.unit ?? null,
           };
         }),
         mask: definition.mask ?? null,

@@ -84,6 +84,10 @@ describe('a survey', () => {
     [{ bands: [...small.bands, { name: 'g', wavelength: 1 }] }, 'bands[2].name: is g a second time'],
     [{ tile: { pattern: 'a)(b', example: 'ab' } }, 'tile.pattern: is no regular expression'],
     [{ tile: { pattern: 't\\d', example: 't12' } }, 'tile.example: does not match'],
+    [{ tile: { pattern: '(?<tile>t\\d+)', example: 't12' } }, 'tile.pattern: names a group'],
+    [{ tile: { pattern: '(t)\\1\\d', example: 'tt1' } }, 'tile.pattern: names a group'],
+    [{ tile: { pattern: '(a+)+b', example: 'a'.repeat(60) } }, 'tile.pattern: repeats a group'],
+    [{ tile: { pattern: '(?:(\\d|\\d\\d))*', example: '1'.repeat(60) } }, 'tile.pattern: repeats a group'],
     [{ planes: { image: { path: '{tile}.fits' } } }, 'planes.image.path: does not tell the bands apart'],
     [{ planes: { ...small.planes, mask: { path: '{tile}.fits' } } }, 'mask: is missing'],
     [{ mask: { noData: 3 } }, 'planes.mask: is missing'],
@@ -95,6 +99,14 @@ describe('a survey', () => {
     [{ root: 's3://bucket/small' }, 'root: write it as s3://bucket/prefix/'],
   ])('is refused where it contradicts itself: %j', (changes, problem) => {
     expect(problemsOf(changes).join('\n')).toContain(problem);
+  });
+
+  it.each([
+    ['(?:DES\\d{4}[+-]\\d{4}){1}', 'DES0102-4914'],
+    ['\\d{4}[pm(+]\\d{3}', '1505p025'],
+    ['(north|south)(-\\d\\d){2}\\+?', 'north-01-02'],
+  ])('has tiles of the pattern %s', (pattern, example) => {
+    expect(parsed({ tile: { pattern, example } }).tile.pattern).toBe(pattern);
   });
 
   it('is refused where its file is no YAML, or is to be a large one', () => {

@@ -134,7 +134,9 @@ export const surveyDefinition = z
       if (names.indexOf(name) < i)
         refuse(['bands', i, 'name'], `is ${name} a second time; give each band once`);
     const pattern = compiled(survey.tile.pattern);
-    if (pattern === undefined) refuse(['tile', 'pattern'], 'is no regular expression');
+    const wrong = patternProblem(survey.tile.pattern);
+    if (wrong !== undefined) refuse(['tile', 'pattern'], wrong);
+    else if (pattern === undefined) refuse(['tile', 'pattern'], 'is no regular expression');
     else if (!pattern.test(survey.tile.example))
       refuse(['tile', 'example'], 'does not match tile.pattern; change the one that is wrong');
     const { path, hdu = '' } = survey.planes.image;
@@ -166,3 +168,21 @@ export function compiled(pattern: string): RegExp | undefined {
     return undefined;
   }
 }
+
+/** What must not be in a pattern though it is an expression: it becomes a part of longer ones, which meet names that nobody has seen before. */
+function patternProblem(pattern: string): string | undefined {
+  let bare = pattern.replaceAll(/\\[^1-9k]/g, 'x').replaceAll(/\[(?:\\.|[^\]])*\]/g, 'x');
+  if (/\(\?<[^=!]|\\[1-9k]/.test(bare))
+    return 'names a group, or means one again; write it without, as in (?:…)';
+  // From the inmost group on. What may match one name in two ways a piece, repeated, may do so in 2^n for n pieces.
+  for (let group = inmost.exec(bare); group !== null; group = inmost.exec(bare)) {
+    const [whole, body = '', repeat] = group;
+    const branches = /[*+?|]|\{\d+,/.test(body.replace(/^\?(?:[:=!]|<[=!])/, ''));
+    if (branches && repeat !== undefined)
+      return 'repeats a group that itself repeats or chooses, which can take for ever; write it without';
+    bare = bare.replace(whole, () => (branches ? 'x*' : 'x'));
+  }
+  return undefined;
+}
+
+const inmost = /\(([^()]*)\)([*+]|\{\d+,)?/;

@@ -119,3 +119,15 @@ it('what a cutout waited for others is not what it is estimated to take', async 
     select seconds from estimate_runs where features->>'pixels' = '25'`;
   expect(run?.seconds).toBe(0);
 });
+
+it('of what cannot be had, or not by its sender, there is no link', async () => {
+  const link = async (more: object, key = ann) => {
+    const place = { survey: 'small', ra: '10', dec: '20', ...more };
+    return code(await api.send('POST', '/v1/cutouts/links', key, place));
+  };
+  expect(await link({ survey: 'ours' })).toBe('survey_not_granted');
+  expect(await link({ survey: 'none' })).toBe('unknown_survey');
+  expect(await link({ dec: '91' })).toBe('validation_failed');
+  expect(await link({ bands: 'z' })).toBe('unknown_band');
+  expect(await link({ survey: 'ours' }, mia)).toBeUndefined();
+});

@@ -7,7 +7,7 @@ import { type CutoutFile, cutoutKey, loseFile } from '@darkroom/sky/realtime/rec
 import { contentDisposition, StorageError } from '@darkroom/storage';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from '../../context.ts';
-import { type PlannedCutout, planCutout } from '../../cutting/plan.ts';
+import { type PlannedCutout, planCutout, readRequest } from '../../cutting/plan.ts';
 import { queryOf, record, type Told } from '../../cutting/record.ts';
 import { jsonBodyProblems, problems, unvalidatedQuery } from '../../openapi/describe.ts';
 import { toProblem, validationProblem } from '../../problems.ts';
@@ -85,11 +85,12 @@ const linkRoute = createRoute({
   operationId: 'linkCutout',
   tags: ['Cutouts'],
   summary: 'An address of a cutout that needs no key',
-  description: 'For `<img>`, notebooks and colleagues: whoever has it may GET this cutout, until it expires.',
+  description:
+    'For `<img>`, notebooks and colleagues: whoever has it may GET this cutout, until it expires. Of what its sender may not have, or what cannot be, there is none.',
   request: { body: { required: true, content: { 'application/json': { schema: cutoutQuery } } } },
   responses: {
     200: { description: 'The address.', content: { 'application/json': { schema: signedLink } } },
-    ...problems(...jsonBodyProblems),
+    ...problems(...jsonBodyProblems, 'unknown_survey', 'survey_not_granted', 'unknown_band'),
   },
 });
 
@@ -97,9 +98,10 @@ const linkRoute = createRoute({
 export function registerCutout(api: Api): void {
   api.openapi(route, (c) => answer(c));
 
-  api.openapi(linkRoute, (c) => {
+  api.openapi(linkRoute, async (c) => {
     const { config } = c.var.deps;
     const given = c.req.valid('json');
+    await readRequest(c.var.deps, c.var.caller, given);
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(given))
       for (const one of [value].flat()) if (one !== undefined) query.append(name, String(one));
