@@ -90,7 +90,7 @@ test('nobody who has to be alone waits for them, and they wait for nobody', asyn
   expect(report.next).toBe(null);
   release();
   expect((await slow).next).toBe(null);
-}, 30_000);
+});
 
 test('who has to be alone begins once what was done before is written: its death is none of theirs', async () => {
   const id = await jobOf('toy', 2);
@@ -115,7 +115,7 @@ test('who has to be alone begins once what was done before is written: its death
     },
   );
   expect(first).toBe('succeeded');
-}, 30_000);
+});
 
 test('those of such a kind that have to be alone have a page each: what waited for hours would run out of its time', async () => {
   const suspectTwo = async (kind: string): Promise<string> => {
@@ -129,7 +129,7 @@ test('those of such a kind that have to be alone have a page each: what waited f
   const slow = await suspectTwo('slow');
   expect([await nextOf(slow, 4), await nextOf(slow, 5), await nextOf(slow, 6)]).toEqual([2, 3, null]);
   expect(await nextOf(await suspectTwo('toy'), 4)).toBe(null);
-}, 30_000);
+});
 
 test('what was claimed and is left to the next page is not in hand while the others of its page are, for hours', async () => {
   const id = await jobOf('slow', 3);
@@ -146,7 +146,7 @@ test('what was claimed and is left to the next page is not in hand while the oth
   ]);
   over.resolve();
   expect((await page).next).toBe(2);
-}, 30_000);
+});
 
 describe('a process that dies under items of such a kind', () => {
   const most = 3;

@@ -50,7 +50,7 @@ it('gives what is in one, bytes and refusals, behind what is known', async () =>
     expect(entries[0]).toEqual({ number: 11, name: '10.jpg', body: body(10) });
     expect(entries.at(-1)).toMatchObject({ number: 31, problem: { code: 'refused_entry' } });
   }
-}, 30_000);
+});
 
 it('throws what is wrong with all of it, and what its source throws', async () => {
   const cut = work(zipOf(files).subarray(0, -100));
@@ -59,7 +59,7 @@ it('throws what is wrong with all of it, and what its source throws', async () =
     source: { size: 5000, read: () => Promise.reject(new Error('the store is away')) },
   });
   await expect(gathered(failing)).rejects.toThrow('the store is away');
-}, 30_000);
+});
 
 it('names the archive whose process ends each time', async () => {
   const deaths: number[] = [];

@@ -53,7 +53,7 @@ it('answers each picture by itself, as the core does, and names the one that end
     { problem: expect.objectContaining({ code: 'unsupported_media' }) },
     await here('espresso.jpg'),
   ]);
-}, 30_000);
+});
 
 it('without a classifier says the ways out; another model is not taken in its place', async () => {
   lanes = openPredictions(await config({ modelsDir: await temporaryFolder() }));
@@ -102,7 +102,7 @@ it('goes on with the others in a lane when somebody gives up while his picture i
   expect(await beside).toMatchObject([{ result: { classes: [{ label: 'Egyptian cat' }] } }]);
   expect(await lanes.classify([photo('espresso.jpg')], options)).toMatchObject([{ result: {} }]);
   expect(lanes.pids).toEqual([pid]);
-}, 30_000);
+});
 
 it('leaves recognition the default detector where a classifier lies at the path that both have', async () => {
   const { recognition, lane } = await config();

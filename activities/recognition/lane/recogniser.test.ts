@@ -96,7 +96,7 @@ it('names a photo that ends its lane, and gives those beside it what they would 
   expect(others.map((one) => one.status === 'fulfilled' && { ...one.value, timings: {} })).toEqual(
     names.map((name) => alone.get(name)),
   );
-}, 30_000);
+});
 
 it('ends the lane of a photo that nobody waits for any more', async () => {
   recogniser = openRecogniser(await config());
@@ -141,7 +141,7 @@ it('does not work with a model that was replaced as if it were the same', async 
   const now = await recogniser.model();
   expect(now.identity.digest).not.toBe(identity.digest);
   await recognise(now.identity);
-}, 30_000);
+});
 
 it('says what is wrong with the model', async () => {
   recogniser = openRecogniser(await config('/nowhere/model.onnx'));

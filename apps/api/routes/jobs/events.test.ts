@@ -222,7 +222,7 @@ test('a stream outlives a restart of the database', async () => {
     .toBe(true);
   expect(await stream.until(({ data }) => data.state === 'running')).toBeDefined();
   stream.leave();
-}, 30_000);
+});
 
 test('a job that is deleted ends its streams', async () => {
   const id = await api.job();

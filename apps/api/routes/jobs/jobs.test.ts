@@ -190,7 +190,7 @@ describe('while Temporal is away', () => {
       errors: [{ pointer: '/scoreTreshold' }],
     });
     expect((await get<{ items: unknown[] }>(`/v1/jobs/${first.id}/items`)).items).toHaveLength(3);
-  }, 30_000);
+  });
 
   test('delete is accepted and the job is found no more, except to repeat it', async () => {
     const id = await api.job();

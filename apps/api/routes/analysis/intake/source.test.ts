@@ -12,7 +12,7 @@ let storage: Storage;
 beforeAll(async () => {
   s3 = await startS3();
   storage = createStorage({ ...s3, forcePathStyle: true });
-}, 30_000);
+});
 afterAll(async () => {
   storage.close();
   await s3.stop();
