@@ -1,12 +1,12 @@
 /** The WCS of an image from its header: axes, projection, distortion and frame. */
 import { SkyError } from '../errors.ts';
 import type { HeaderValues } from '../fits/card.ts';
-import { CelestialWcs } from './celestial.ts';
 import { refuseUnread, sipDistortion, tpvDistortion } from './header/distorted.ts';
 import { celestialFrame } from './header/equinox.ts';
 import { linearTerms } from './header/linear.ts';
 import { projectionOf } from './header/projection.ts';
 import { WcsHeader } from './header/values.ts';
+import { CelestialWcs } from './transform/celestial.ts';
 import type { Wcs } from './wcs.ts';
 
 /** Coordinates of sky surveys have two axes, a cube's others stand beside them. */

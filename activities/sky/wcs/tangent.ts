@@ -1,7 +1,7 @@
 /** Fresh grids: a tangential projection without a distortion, for mosaics and cuts that are resampled. */
 import type { Card } from '../fits/card.ts';
 import { cosine, sine } from './angle.ts';
-import { CelestialWcs } from './celestial.ts';
+import { CelestialWcs } from './transform/celestial.ts';
 import type { Wcs } from './wcs.ts';
 
 export interface TangentGrid {

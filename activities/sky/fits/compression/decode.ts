@@ -3,11 +3,11 @@ import { SkyError } from '../../errors.ts';
 import type { Pixels } from '../../image/plane.ts';
 import type { Bitpix } from '../read/file.ts';
 import { copySwapped, makePixels } from '../read/plain.ts';
-import { gunzip, unshuffle } from './gzip.ts';
-import { decodeHcompress } from './hcompress.ts';
+import { gunzip, unshuffle } from './algorithms/gzip.ts';
+import { decodeHcompress } from './algorithms/hcompress.ts';
+import { decodePlio } from './algorithms/plio.ts';
+import { RiceDecoder } from './algorithms/rice.ts';
 import type { Layout } from './layout.ts';
-import { decodePlio } from './plio.ts';
-import { RiceDecoder } from './rice.ts';
 
 /** Which column a tile's bytes are of. */
 export type Stored = 'compressed' | 'gzipped' | 'uncompressed';

@@ -4,9 +4,9 @@ import type { Header } from '../header/header.ts';
 import type { FitsLimits } from '../limits.ts';
 import type { Bitpix, Hdu } from '../read/file.ts';
 import { axesOf, bitpixOf, countOf, sizeOf } from '../read/hdu.ts';
+import type { BytePix } from './algorithms/rice.ts';
 import { type Column, columnsOf } from './columns.ts';
 import type { Dither } from './dither.ts';
-import type { BytePix } from './rice.ts';
 
 export type Algorithm = 'RICE_1' | 'GZIP_1' | 'GZIP_2' | 'PLIO_1' | 'HCOMPRESS_1' | 'NOCOMPRESS';
 

@@ -1,6 +1,6 @@
 /** The distortions of a header: SIP, TPV; lookup tables are refused. */
 import { SkyError } from '../../errors.ts';
-import { Distortion, type Polynomial } from '../distortion.ts';
+import { Distortion, type Polynomial } from '../transform/distortion.ts';
 import type { WcsHeader } from './values.ts';
 
 /** Of the convention; TPV has 7. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { encodeRice, riceBlock, riceBound } from '../write/tiles/rice.ts';
+import { encodeRice, riceBlock, riceBound } from '../../write/tiles/rice.ts';
 import { RiceDecoder } from './rice.ts';
 
 /** Noise of every strength, with a step now and then: blocks of equal values, of few and of many low bits, and uncoded ones. */

@@ -1,7 +1,7 @@
 /** The chain of the standard (Greisen & Calabretta 2002, Calabretta & Greisen 2002), pixels to unit vectors and back. */
-import { cosine, DEGREE, latitude, longitude, sine, toVector } from './angle.ts';
+import { cosine, DEGREE, latitude, longitude, sine, toVector } from '../angle.ts';
+import type { CelestialFrame, Projection, Wcs } from '../wcs.ts';
 import type { Distortion } from './distortion.ts';
-import type { CelestialFrame, Projection, Wcs } from './wcs.ts';
 
 /** What `parseWcs` finds in a header. The first of two is of the axis of the longitude, wherever that axis is. */
 export interface CelestialParameters {
