@@ -231,4 +231,12 @@ describe('the grid of two tiles', () => {
     for (const other of [crota, pc]) expect(gridOffset(on(cd), on(other))).toEqual({ x: 0, y: 0 });
     expect(gridOffset(on(cd), on({ ...crota, CROTA2: 17 }))).toBeUndefined();
   });
+
+  it('at the pole is another where one header has the LONPOLE that the other means otherwise', () => {
+    const pole = on({ ...CARDS, CRVAL2: 90 });
+    const turned = on({ ...CARDS, CRVAL2: 90, LONPOLE: 180 });
+    expect(gridOffset(pole, turned)).toBeUndefined();
+    expect(gridOffset(pole, on({ ...CARDS, CRVAL2: 90, LONPOLE: 0 }))).toEqual({ x: 0, y: 0 });
+    expect(gridOffset(on(CARDS), on({ ...CARDS, LONPOLE: 180 }))).toEqual({ x: 0, y: 0 });
+  });
 });

@@ -72,6 +72,14 @@ describe('what is written reads back', () => {
     }
   });
 
+  it.each([{ level: 0 }, { level: Number.NaN }, { seed: 0 }, { seed: 10_001 }])(
+    'nothing where floats cannot be quantised so: %j',
+    (compress) => {
+      const plane = { width: 3, height: 1, data: Float32Array.of(1, 2, 4) };
+      expect(() => writeFits([{ plane, cards: [], compress }])).toThrow(RangeError);
+    },
+  );
+
   it('infinities, which no step reaches', async () => {
     const data = Float32Array.from({ length: 100 }, (_, i) => (i % 7) * 0.3);
     data[50] = Number.POSITIVE_INFINITY;

@@ -15,8 +15,14 @@ const PROJECTION = /^(CTYPE|CRVAL|PV)\d+(_\d+)?$|^(A|B)_(ORDER|\d+_\d+)$/;
 const DEFAULTS: ReadonlyMap<string, string | number> = new Map<string, string | number>([
   ['CUNIT1', 'deg'],
   ['CUNIT2', 'deg'],
-  ['LONPOLE', 180],
 ]);
+
+/** What a keyword means where it is missing; of LONPOLE it hangs on whether CRVAL is the pole. */
+function usual(header: HeaderValues, keyword: string): string | number | undefined {
+  if (keyword !== 'LONPOLE') return DEFAULTS.get(keyword);
+  const lat = /^(?:DEC|GLAT)/i.test(String(header.value('CTYPE1'))) ? 1 : 2;
+  return (numberOf(header, `CRVAL${lat}`) ?? 0) >= 90 ? 0 : 180;
+}
 
 function same(a: unknown, b: unknown): boolean {
   if (typeof a === 'number' && typeof b === 'number') {
@@ -59,13 +65,13 @@ function sameLinear(a: HeaderValues, b: HeaderValues): boolean {
 export function gridOffset(first: OnGrid, second: OnGrid): { x: number; y: number } | undefined {
   if (first.wcs.frame !== second.wcs.frame) return undefined;
   const [primary, tile] = [first.header, second.header];
-  const keywords = new Set(DEFAULTS.keys());
+  const keywords = new Set(['LONPOLE', ...DEFAULTS.keys()]);
   for (const header of [primary, tile]) {
     for (const keyword of header.keywords()) if (PROJECTION.test(keyword)) keywords.add(keyword);
   }
   for (const keyword of keywords) {
-    const usual = DEFAULTS.get(keyword);
-    if (!same(primary.value(keyword) ?? usual, tile.value(keyword) ?? usual)) return undefined;
+    const [one, other] = [primary, tile].map((header) => header.value(keyword) ?? usual(header, keyword));
+    if (!same(one, other)) return undefined;
   }
   if (!sameLinear(primary, tile)) return undefined;
   const dx = (numberOf(primary, 'CRPIX1') ?? 0) - (numberOf(tile, 'CRPIX1') ?? 0);

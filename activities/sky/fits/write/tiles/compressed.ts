@@ -66,6 +66,13 @@ export class CompressedImage implements ImageWriter {
     if (!Number.isInteger(tiles) || this.#tile.width < 1 || this.#tile.height < 1) {
       throw new RangeError(`tiles of ${options.tile?.width} × ${options.tile?.height} pixels`);
     }
+    const { level = 4, seed = 1 } = options;
+    if (
+      !(level > 0 && level < Number.POSITIVE_INFINITY) ||
+      !(Number.isInteger(seed) && seed >= 1 && seed <= 10_000)
+    ) {
+      throw new RangeError(`floats quantised with level ${level}, seed ${seed}`);
+    }
     if (bitpix < 0) {
       // The seed 0 stands for one that the first tile will give.
       this.#quantization = {
