@@ -8,6 +8,7 @@ export * from './cut/cut.ts';
 export { cutFile, type NamedPlane } from './cut/file.ts';
 export { cutBox, type Placed, placeCut } from './cut/place.ts';
 export { type CutSize, type Length, parseDec, parsePixelScale, parseRa, parseSize } from './cut/request.ts';
+export * from './cut/strips.ts';
 export * from './errors.ts';
 export * from './fits/card.ts';
 export * from './fits/header/header.ts';
@@ -20,7 +21,7 @@ export { DecodeThreads, type DecodeThreadsOptions } from './fits/threads/threads
 export { realCard } from './fits/write/cards.ts';
 export { FitsWriter, type ImageHdu, type ImageSpec, writeFits } from './fits/write/file.ts';
 export type { ImageWriter } from './fits/write/image.ts';
-export { FileSink, type FitsSink, MemorySink } from './fits/write/sink.ts';
+export { FileSink, type FitsSink, MemorySink, NamelessFile } from './fits/write/sink.ts';
 export type { RiceOptions } from './fits/write/tiles/compressed.ts';
 export {
   type ChecksumState,

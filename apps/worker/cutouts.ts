@@ -21,7 +21,7 @@ export function cutoutUpkeep({
   config: { cutouts },
 }: {
   readonly records: Pick<Records, 'db'>;
-  readonly storage: Pick<Storage, 'list' | 'remove'>;
+  readonly storage: Pick<Storage, 'list' | 'remove' | 'openUploads' | 'abortDirectUpload'>;
   readonly config: Pick<Config, 'cutouts'>;
 }): Upkeep {
   let lookAt = 0;
@@ -44,6 +44,9 @@ export function cutoutUpkeep({
       if (now < lookAt) return;
       const before = now - 1000 * cutouts.keptSeconds - graceMs - spentMs;
       await storage.remove(objectsBefore(storage, cutoutPrefix, before, signal), { ...fence, signal });
+      // Of a process that was killed while it sent a large one: nobody goes on with these.
+      const left = storage.openUploads(cutoutPrefix, { olderThan: new Date(now - spentMs), signal });
+      for await (const upload of left) await storage.abortDirectUpload(upload, { signal });
       lookAt = now + lookMs;
     },
   };

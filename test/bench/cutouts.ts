@@ -10,12 +10,13 @@ import { parseArgs } from 'node:util';
 import { createStorage } from '@darkroom/storage';
 import { pythonTools } from '../harness/python.ts';
 import { startS3, type TestS3 } from '../harness/s3.ts';
-import { startPlatform } from './cutouts/platform.ts';
+import { startPlatform, wideName } from './cutouts/platform.ts';
 import { type Side, startOurs, startPeer } from './cutouts/processes.ts';
 import { type Reads, readsOf } from './cutouts/reads.ts';
-import { measureRequests, measureSizes, placesOf, sizeTable } from './cutouts/realtime.ts';
+import { measureRequests, placesOf } from './cutouts/realtime.ts';
 import type { Reach, Stamp, Way } from './cutouts/side.ts';
 import { rates, ratio, sideBySide } from './cutouts/side-by-side.ts';
+import { lineOf, measureSizes, sizeTable } from './cutouts/sizes.ts';
 import { bands, randomOf, type Shape, shapes, tilesOf } from './cutouts/tiles.ts';
 import { peakMemory } from './measure/cpu.ts';
 import { type Figure, gather, say } from './measure/report.ts';
@@ -59,8 +60,8 @@ else await bench();
 async function bench(): Promise<void> {
   const { wanted, add, report } = gather('cutouts', options);
   const made = (path: string): void => say(`made ${basename(path)}`);
-  const files = await tilesOf('rows', tiles, size, made);
   if (wanted('isolated') || wanted('grouped')) {
+    const files = await tilesOf('rows', tiles, size, made);
     const python = await pythonTools('cutout-peers');
     if (python.missing !== undefined) say(`without astropy and fitsio: ${python.missing}`);
     const folder = await mkdtemp(join(tmpdir(), 'bench-cutouts-'));
@@ -84,21 +85,30 @@ async function bench(): Promise<void> {
     }
   }
   if (wanted('reads')) add('reads', await reads(made));
-  if (wanted('requests') || wanted('sizes')) {
-    // Whole threes: each place has all bands.
-    const places = Math.max(1, Math.floor(tiles / bands.length));
+  // Whole threes: each place has all bands.
+  const places = Math.max(1, Math.floor(tiles / bands.length));
+  if (wanted('requests')) {
     const own = await tilesOf('rows', places * bands.length, size, made);
     say('starting Postgres, S3, Temporal, API and worker');
     const platform = await startPlatform(own, size);
     try {
-      const place = placesOf(places, size, random);
       const counts = { requests: Number(options.requests), clients: Number(options.clients) };
-      if (wanted('requests')) add('requests', await measureRequests(platform, place, counts));
-      if (wanted('sizes')) {
-        const cells = await measureSizes(platform, place, size);
-        console.log(`\n${sizeTable(cells)}`);
-        add('sizes', { figures: [], raw: { cells } });
-      }
+      add('requests', await measureRequests(platform, placesOf(places, size, random), counts));
+    } finally {
+      await platform.close();
+    }
+  }
+  if (wanted('sizes')) {
+    const own = await tilesOf('rows', bands.length, size, made);
+    say('starting Postgres, S3, Temporal, API and worker, for cutouts as large as they come');
+    const platform = await startPlatform(own, size, { large: true });
+    try {
+      const cells = await measureSizes(platform, size, {
+        wide: wideName,
+        told: (cell) => say(lineOf(cell)),
+      });
+      console.log(`\n${sizeTable(cells)}`);
+      add('sizes', { figures: [], raw: { cells } });
     } finally {
       await platform.close();
     }

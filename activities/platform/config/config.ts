@@ -258,6 +258,8 @@ function configOf(env: Environment) {
       /** Of one file. */
       bytes: env.LIMIT_CUTOUT_BYTES,
       cacheBytes: env.CUTOUT_CACHE_BYTES,
+      /** Of all that are under way in one worker. */
+      memoryBytes: env.CUTOUT_MEMORY_BYTES,
       requestDays: env.RETENTION_CUTOUT_REQUEST_DAYS,
     },
     client: { idleSeconds: env.CLIENT_IDLE_SECONDS, trustedProxies: env.API_TRUSTED_PROXIES },

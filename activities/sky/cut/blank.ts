@@ -1,10 +1,12 @@
 /** What pixels are that lie outside of the image: never 0, which would be a measurement. */
 import { SkyError } from '../errors.ts';
 import type { Header } from '../fits/header/header.ts';
+import type { Bitpix } from '../fits/read/file.ts';
 import { blankValue, maskBits } from '../fits/read/physical.ts';
+import { bitpixOf } from '../fits/write/image.ts';
 import type { Pixels, Plane } from '../image/plane.ts';
 
-type Integers = Exclude<Pixels, Float32Array | Float64Array>;
+export type Integers = Exclude<Pixels, Float32Array | Float64Array>;
 
 /** Pixels, what stands for none of them, and the header that says so. */
 export interface Blanked {
@@ -13,25 +15,32 @@ export interface Blanked {
   readonly header: Header;
 }
 
-const smallest = [
-  [Int16Array, -32768],
-  [Int32Array, -2147483648],
-  [BigInt64Array, -(2n ** 63n)],
-] as const;
-
 /** NaN of floats; BLANK of integers, which is added where the header has none that fits: a value that no pixel has, in wider pixels where all are taken. */
 export function blankOf(data: Pixels, header: Header): Blanked {
   if (data instanceof Float32Array || data instanceof Float64Array) return { data, fill: Number.NaN, header };
-  const given = blankValue(header);
-  if (given !== undefined && fits(data, given)) {
-    return { data, fill: data instanceof BigInt64Array ? BigInt(given) : Number(given), header };
-  }
+  const given = givenBlank(data, header);
+  if (given !== undefined) return { data, fill: given, header };
   const free = freeValue(data);
   if (free === undefined) {
-    const wider = data instanceof Uint8Array ? Int16Array.from(data) : Int32Array.from(data as Int16Array);
+    const wider = widerPixels(data);
     return blankOf(wider, header.with('BITPIX', wider.BYTES_PER_ELEMENT * 8));
   }
-  return { data, fill: free, header: header.with('BLANK', free, 'value of pixels that have none') };
+  return { data, fill: free, header: withBlank(header, free) };
+}
+
+/** BLANK, where the header has one that such pixels can be. */
+export function givenBlank(data: Integers, header: Header): number | bigint | undefined {
+  const given = blankValue(header);
+  if (given === undefined || !fits(data, given)) return undefined;
+  return data instanceof BigInt64Array ? BigInt(given) : Number(given);
+}
+
+export const withBlank = (header: Header, value: number | bigint): Header =>
+  header.with('BLANK', value, 'value of pixels that have none');
+
+/** Of 8 and 16 bits all values may be taken; wider ones have room. */
+export function widerPixels(data: Integers): Int16Array | Int32Array {
+  return data instanceof Uint8Array ? Int16Array.from(data) : Int32Array.from(data as Int16Array);
 }
 
 function fits(data: Integers, value: number | bigint): boolean {
@@ -41,24 +50,62 @@ function fits(data: Integers, value: number | bigint): boolean {
   return value >= -half && value < half;
 }
 
+/** Values that are looked at together: all there are of 8 and of 16 bits. */
+const windowLength = 65_536;
+
+/**
+ * Which of the 65,536 lowest values an image of integers has, or of those after them: what has no BLANK gets one that no pixel has. Rows can be
+ * added piece by piece.
+ */
+export class UsedValues {
+  readonly #used: Uint8Array;
+  readonly #bits: number;
+  readonly #window: number;
+
+  /** @param window 0 looks at the lowest values, 1 at the 65,536 after them, … */
+  constructor(bitpix: Bitpix, window = 0) {
+    this.#bits = bitpix;
+    this.#window = window;
+    this.#used = new Uint8Array(bitpix === 8 ? 256 : windowLength);
+  }
+
+  add(data: Integers): void {
+    const used = this.#used;
+    if (data instanceof Uint8Array) for (let i = 0; i < data.length; i++) used[data[i]!] = 1;
+    else if (data instanceof Int16Array) for (let i = 0; i < data.length; i++) used[data[i]! + 32_768] = 1;
+    else {
+      // The high word of 64 bits, and what of the rest is above the window, tell whether a value is in it.
+      const words = new Int32Array(data.buffer, data.byteOffset, data.byteLength / 4);
+      const step = data instanceof Int32Array ? 1 : 2;
+      for (let i = 0; i < words.length; i += step) {
+        if (step === 2 && words[i + 1] !== -2_147_483_648) continue;
+        const low = step === 2 ? words[i]! >>> 0 : (words[i]! ^ -2_147_483_648) >>> 0;
+        if (low >>> 16 === this.#window) used[low & 0xffff] = 1;
+      }
+    }
+  }
+
+  /** The lowest value that was not there, of bytes the highest, as 0 is what dark pixels have; undefined where all of them were. */
+  get free(): number | bigint | undefined {
+    const index = this.#bits === 8 ? this.#used.lastIndexOf(0) : this.#used.indexOf(0);
+    if (index < 0) return undefined;
+    const offset = this.#window * windowLength + index;
+    if (this.#bits === 64) return -(2n ** 63n) + BigInt(offset);
+    return this.#bits === 8 ? index : offset - 2 ** (this.#bits - 1);
+  }
+
+  /** Whether there are values above these. */
+  get isLast(): boolean {
+    return this.#bits < 32;
+  }
+}
+
 function freeValue(data: Integers): number | bigint | undefined {
-  if (data instanceof BigInt64Array) {
-    let value: bigint = smallest[2][1];
-    while (data.includes(value)) value++;
-    return value;
+  for (let window = 0; ; window++) {
+    const used = new UsedValues(bitpixOf(data), window);
+    used.add(data);
+    if (used.free !== undefined || used.isLast) return used.free;
   }
-  if (data instanceof Int32Array) {
-    let value: number = smallest[1][1];
-    while (data.includes(value)) value++;
-    return value;
-  }
-  const bytes = data instanceof Uint8Array;
-  const used = new Uint8Array(bytes ? 256 : 65536);
-  const least = bytes ? 0 : -32768;
-  for (const value of data) used[value - least] = 1;
-  // Of bytes the largest that is free, as 0 is what dark pixels have.
-  const index = bytes ? used.lastIndexOf(0) : used.indexOf(0);
-  return index < 0 ? undefined : index + least;
 }
 
 /**

@@ -95,7 +95,7 @@ export async function cutMany(requests: readonly CutRequest[]): Promise<(Cut | S
 }
 
 /** Those that a cut has, the image first. */
-function planesOf(planes: CutRequest['planes']): { name: PlaneName; image: FitsImage }[] {
+export function planesOf(planes: CutRequest['planes']): { name: PlaneName; image: FitsImage }[] {
   const named = (['image', 'weight', 'mask'] as const).flatMap((name) => {
     const image = planes[name];
     return image ? [{ name, image }] : [];
@@ -140,7 +140,7 @@ function laid(
 }
 
 /** How many pixels have a value: NaN and infinities are none. */
-function valued(data: Pixels, header: Header): number {
+export function valued(data: Pixels, header: Header): number {
   let none = 0;
   if (data instanceof Float32Array || data instanceof Float64Array) {
     for (let i = 0; i < data.length; i++) if (data[i]! - data[i]! !== 0) none++;
@@ -155,7 +155,7 @@ function valued(data: Pixels, header: Header): number {
 }
 
 /** Pixels of a tile with those around them that it does not have. */
-function surrounded(
+export function surrounded(
   name: PlaneName,
   pixels: Plane,
   header: Header,
@@ -181,7 +181,7 @@ function surrounded(
   return { header: blanked.header, plane: { width, height, data: out } };
 }
 
-function warningsOf(
+export function warningsOf(
   { box, centre, planes, mask }: CutRequest,
   there: PixelBox,
   read: ReadonlyMap<PlaneName, Plane>,

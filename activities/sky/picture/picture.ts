@@ -34,6 +34,8 @@ export interface PictureOptions extends EncodeOptions {
   readonly orientation?: OrientationRule | undefined;
   /** Of the longer side: what is larger is averaged by area; nothing is ever scaled up. */
   readonly maxPixels?: number | undefined;
+  /** Of the bands' grid, where they were averaged already, as they were read. */
+  readonly scaledFrom?: Size | undefined;
   readonly marks?: Marks | undefined;
 }
 
@@ -64,7 +66,7 @@ export async function makePicture(
   requireTogether(bands);
   const given = bands.map(({ name, plane }) => ({ name, plane: scaledWithin(plane, maxPixels) }));
   const drawn = drawPicture(given, look, options.depth ?? 8);
-  const from = bands[0]!.plane;
+  const from = options.scaledFrom ?? bands[0]!.plane;
   const { width, height } = drawn.raster;
   const orientation = orientationOf(direction, options.orientation ?? 'north-up');
   const picture = oriented(drawn.raster, orientation);

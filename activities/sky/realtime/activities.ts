@@ -3,16 +3,17 @@ import { type CutoutTimings, cutoutAttempts, ProblemError } from '@darkroom/cont
 import { unitAttempt } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import type { Records } from '@darkroom/records';
-import type { Storage } from '@darkroom/storage';
+import { partSizeFor, type Storage } from '@darkroom/storage';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import { cutoutCall } from './call.ts';
+import type { MadeBytes } from './make/bytes.ts';
 import type { MakeFile } from './make/tiles.ts';
 import { lastingProblem } from './problems.ts';
 import { cutoutKey, finishFile, makesFile } from './records/files.ts';
 
 export interface CutoutDeps {
   readonly records: Pick<Records, 'db'>;
-  readonly storage: Pick<Storage, 'putBytes'>;
+  readonly storage: Pick<Storage, 'putBytes' | 'uploadStream'>;
   readonly make: MakeFile;
 }
 
@@ -38,14 +39,15 @@ export function cutoutActivities({ records: { db }, storage, make }: CutoutDeps)
         );
       try {
         const made = await make(call, signal);
+        using file = made.file;
         Object.assign(timings, made.timings);
         await failpoint('cutout.before-put', call.unit);
         const began = performance.now();
         if (!(await makesFile(db, call.digest, call.unit))) return;
-        await storage.putBytes(cutoutKey(call.unit), made.file, { contentType: made.contentType, signal });
+        await put(storage, cutoutKey(call.unit), file, { contentType: made.contentType, signal });
         timings.write = (timings.write ?? 0) + performance.now() - began;
         await failpoint('cutout.before-record', call.unit);
-        await finishFile(db, call, { bytes: made.file.byteLength, facts: made.facts, timings });
+        await finishFile(db, call, { bytes: file.length, facts: made.facts, timings });
       } catch (error) {
         signal.throwIfAborted();
         const lasting = lastingProblem(error);
@@ -58,4 +60,28 @@ export function cutoutActivities({ records: { db }, storage, make }: CutoutDeps)
       }
     },
   };
+}
+
+/** Parts of a large file that are sent side by side. */
+const partsAtOnce = 2;
+
+/** In one request from memory, in parts from a disk. Of one that fails nothing is to be seen; an upload that a killed process left open is swept. */
+async function put(
+  storage: CutoutDeps['storage'],
+  key: string,
+  file: MadeBytes,
+  options: { readonly contentType: string; readonly signal: AbortSignal },
+): Promise<void> {
+  const whole = file.whole();
+  if (whole !== undefined) {
+    await storage.putBytes(key, whole, options);
+    return;
+  }
+  const { length } = file;
+  await storage.uploadStream(key, file.read(), {
+    ...options,
+    maxBytes: length,
+    partSize: partSizeFor(length),
+    concurrency: partsAtOnce,
+  });
 }

@@ -19,7 +19,14 @@ const request: CutoutRequest = {
   picture: null,
 };
 const of = { scale: 1 / 3600, tiles: 1 };
-const limits: Limits = { degrees: 1, pixels: 1e6, allPixels: 2e6, bytes: 1e9, seconds: 10 };
+const limits: Limits = {
+  degrees: 1,
+  pixels: 1e6,
+  allPixels: 2e6,
+  bytes: 1e9,
+  seconds: 10,
+  memoryBytes: 2 ** 30,
+};
 
 /** A microsecond a pixel; tells what it was asked. */
 function estimates() {
@@ -187,4 +194,41 @@ it('a few slow runs, as the first ones are, refuse nothing; many do', () => {
   // Without any run it would take too long.
   const quick = { ...limits, seconds: 0.1 };
   expect(refusalOf(() => requireFitting(request, of, quick, slow(3))).message).toContain('3 runs');
+});
+
+it('a picture is as large as there is memory to draw it in, and as its format has room for; averaged, it may be of any area', () => {
+  const { estimate } = estimates();
+  const wide = { degrees: 10, pixels: 1e9, allPixels: 3e9, bytes: 1e9, seconds: 1e9, memoryBytes: 2 ** 30 };
+  const picture: CutoutRequest = {
+    ...request,
+    format: 'png',
+    bands: ['i', 'r', 'g'],
+    size: { width: { value: 20_000, unit: 'px' }, height: { value: 20_000, unit: 'px' } },
+    picture: {
+      algorithm: 'lupton',
+      settings: {},
+      maxPixels: null,
+      depth: 8,
+      orientation: 'north',
+      scaleBar: false,
+      crosshair: false,
+      compass: false,
+      label: null,
+    },
+  };
+  const with_ = (maxPixels: number | null, format: 'png' | 'webp' = 'png'): CutoutRequest => ({
+    ...picture,
+    format,
+    picture: { ...picture.picture!, maxPixels },
+  });
+  const refused = refusalOf(() => requireFitting(with_(null), of, wide, estimate));
+  expect(refused.message).toContain('CUTOUT_MEMORY_BYTES');
+  const width = Number.parseInt(String(refused.suggestion?.size), 10);
+  expect(width).toBeGreaterThan(4000);
+  expect(width).toBeLessThan(4300);
+  expect(requireFitting(with_(2000), of, wide, estimate)).toBeDefined();
+  const long = refusalOf(() =>
+    requireFitting(with_(17_000, 'webp'), of, { ...wide, memoryBytes: 2 ** 40 }, estimate),
+  );
+  expect(long.message).toContain('16383 a side');
 });

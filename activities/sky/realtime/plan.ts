@@ -5,6 +5,7 @@ import type { Asked, Estimate } from '@darkroom/estimates';
 import type { CutSize, Length } from '../cut/request.ts';
 import { type CutoutCall, cutterVersion } from './call.ts';
 import { nearestSize, writeSize } from './fitting.ts';
+import { drawingBytes, drawnSize, largestOf, planMemory } from './make/memory.ts';
 
 /** SHA-256, hex: of the request, the survey's definition and the files as they are. */
 export function digestOf(call: Pick<CutoutCall, 'request' | 'survey' | 'sources'>): string {
@@ -56,7 +57,12 @@ export interface Limits {
   readonly allPixels: number;
   readonly bytes: number;
   readonly seconds: number;
+  /** Of a worker, for all cutouts that it makes at once. */
+  readonly memoryBytes: number;
 }
+
+/** Pixels of a side that the formats have room for. */
+const longestSides = { png: Number.POSITIVE_INFINITY, jpeg: 65_535, webp: 16_383 };
 
 /** Of one plane of one band. */
 export interface Extent {
@@ -148,6 +154,23 @@ function beyondLimits(request: CutoutRequest, size: CutSize, of: Of, limits: Lim
   const pixels = Math.max(all.pixels, all.source);
   if (pixels > limits.allPixels)
     return `all its bands and planes have ${pixels} pixels, the limit is ${limits.allPixels} (LIMIT_CUTOUT_PIXELS)`;
+  return beyondPictures(request, { width, height }, limits);
+}
+
+/** A picture is drawn in memory, at the size that it has at last. */
+function beyondPictures(
+  { format, picture, bands }: CutoutRequest,
+  size: { readonly width: number; readonly height: number },
+  { memoryBytes }: Limits,
+): string | undefined {
+  if (picture === null || format === 'fits') return undefined;
+  const { width, height } = drawnSize(size, picture);
+  if (Math.max(width, height) > longestSides[format])
+    return `a picture of ${width} × ${height} pixels is too long for ${format}, which has ${longestSides[format]} a side; ask for a smaller maxPixels`;
+  const work = { pixels: size.width * size.height, bands: bands.length, planes: 1, isMosaic: true };
+  const bytes = planMemory(work, memoryBytes).bytes + drawingBytes(size, bands.length, picture);
+  if (bytes > largestOf(memoryBytes))
+    return `a picture of ${width} × ${height} pixels takes ${Math.ceil(bytes / 2 ** 20)} MiB to draw, of which there are ${Math.floor(largestOf(memoryBytes) / 2 ** 20)} (CUTOUT_MEMORY_BYTES); ask for a smaller maxPixels`;
   return undefined;
 }
 

@@ -120,6 +120,7 @@ const limitsOf = ({ definition: { limits } }: Survey, { cutouts }: PlanDeps['con
   allPixels: cutouts.pixels,
   bytes: cutouts.bytes,
   seconds: cutouts.deadlineSeconds,
+  memoryBytes: cutouts.memoryBytes,
 });
 
 async function noCoverage(

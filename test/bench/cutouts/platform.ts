@@ -1,21 +1,25 @@
 /** Cutouts as answers to requests: API and one worker on a stack of their own, with the tiles of the bench as a survey of three bands. */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { basename } from 'node:path';
 import { loadConfig } from '@darkroom/platform';
 import { createKey, migrate, openRecords } from '@darkroom/records';
+import { realCard } from '@darkroom/sky/fits/write/cards.ts';
 import type { SurveyDefinition } from '@darkroom/sky/survey/definition/definition.ts';
 import { indexSurvey } from '@darkroom/sky/survey/indexing/index.ts';
-import { createStorage } from '@darkroom/storage';
+import { createStorage, type Storage } from '@darkroom/storage';
 import { shippedLimits } from '../../harness/stack.ts';
 import { peakMemory } from '../measure/cpu.ts';
 import { say } from '../measure/report.ts';
 import { startBenchStack } from '../measure/stack.ts';
-import { bands, degreesOf, middleOf } from './tiles.ts';
+import { bands, degreesOf, middleOf, nameOf } from './tiles.ts';
 
 const name = 'bench';
+/** Four tiles of one grid that abut. */
+export const wideName = 'bench-wide';
 
 export interface Platform {
+  readonly survey: string;
   /** Asks for one cutout: milliseconds until its last byte, its bytes; or why there is none. */
   ask(query: Readonly<Record<string, string>>): Promise<Answer>;
   /** Most memory that the worker had resident since the last `forgetPeak`, bytes. */
@@ -31,7 +35,8 @@ export interface Answer {
   readonly refused?: string;
 }
 
-function surveyOf(root: string, size: number): SurveyDefinition {
+/** Sides of tiles: the most that one request may ask for. */
+function surveyOf(name: string, root: string, size: number, sides = 1): SurveyDefinition {
   const example = middleOf(0);
   return {
     name,
@@ -45,15 +50,23 @@ function surveyOf(root: string, size: number): SurveyDefinition {
     planes: { image: { path: '{tile}-{band}.fits.fz' } },
     readers: 'public',
     defaults: { size: '1arcmin', algorithm: 'lupton', bands: ['i', 'r', 'g'], stretch: 100, minimum: 20 },
-    limits: { size: `${degreesOf(size)}deg`, pixels: size * size },
+    limits: { size: `${degreesOf(sides * size)}deg`, pixels: (sides * size) ** 2 },
     credit: 'Nobody',
     example,
   };
 }
 
-/** Brings all up. `files`: the tiles, whole threes of them. */
-export async function startPlatform(files: readonly string[], size: number): Promise<Platform> {
-  const stack = await startBenchStack('bench-cutouts', { ...shippedLimits, LOG_LEVEL: 'info' });
+/** Brings all up. `files`: the tiles, whole threes of them. `large`: without bounds on time and size, and with a survey of four tiles that abut. */
+export async function startPlatform(
+  files: readonly string[],
+  size: number,
+  { large = false }: { readonly large?: boolean } = {},
+): Promise<Platform> {
+  const stack = await startBenchStack('bench-cutouts', {
+    ...shippedLimits,
+    LOG_LEVEL: 'info',
+    ...(large && unbounded),
+  });
   const agent = new Agent({ keepAlive: true, maxSockets: 64 });
   const close = async (): Promise<void> => {
     agent.destroy();
@@ -68,10 +81,15 @@ export async function startPlatform(files: readonly string[], size: number): Pro
       for (const file of files)
         await storage.uploadFile(`${root}${basename(file)}`, file, { contentType: 'application/fits' });
       const { db } = records;
-      const indexed = await indexSurvey(surveyOf(root, size), { db, store: storage, verify: true });
+      const indexed = await indexSurvey(surveyOf(name, root, size), { db, store: storage, verify: true });
       say(
         `survey of ${indexed.tiles} tiles, ${indexed.files} files, ${indexed.verified ? '' : 'un'}verified`,
       );
+      if (large) {
+        const wide = `s3://${storage.bucket}/${wideName}/`;
+        await putWide(storage, wide, files.slice(0, bands.length), size);
+        await indexSurvey(surveyOf(wideName, wide, size, 2), { db, store: storage });
+      }
       const { key } = await createKey(db, { owner: 'bench', role: 'user', priority: 3 });
       const [api, worker] = await Promise.all([
         stack.startApi(),
@@ -79,6 +97,7 @@ export async function startPlatform(files: readonly string[], size: number): Pro
       ]);
       const headers = { authorization: `Bearer ${key}` };
       return {
+        survey: name,
         ask: (query) =>
           ask(`${api.url}/v1/cutouts?${new URLSearchParams({ survey: name, ...query })}`, headers, agent),
         peak: () => peakMemory(worker.pid),
@@ -96,18 +115,59 @@ export async function startPlatform(files: readonly string[], size: number): Pro
   }
 }
 
+/** As far as they go. */
+const unbounded = {
+  CUTOUT_DEADLINE_SECONDS: '300',
+  LIMIT_CUTOUT_PIXELS: '100000000000',
+  LIMIT_CUTOUT_BYTES: '1000000000000',
+};
+
+/** The same tile of each band four times, on one grid: two by two about its middle. */
+async function putWide(
+  storage: Pick<Storage, 'putBytes'>,
+  root: string,
+  files: readonly string[],
+  size: number,
+): Promise<void> {
+  for (const [b, file] of files.entries()) {
+    const bytes = await readFile(file);
+    for (const [x, y] of [
+      [0, 0],
+      [1, 0],
+      [0, 1],
+      [1, 1],
+    ] as const) {
+      setCard(bytes, 'CRPIX1', size * (1 - x) + 0.5);
+      setCard(bytes, 'CRPIX2', size * (1 - y) + 0.5);
+      const key = `${root}${basename(nameOf(b)).replace(/^t0/, `t${2 * y + x}`)}`;
+      await storage.putBytes(key, bytes, { contentType: 'application/fits' });
+    }
+  }
+}
+
+/** The survey of such files is not verified: their checksums stay what they were. */
+function setCard(bytes: Buffer, keyword: string, value: number): void {
+  const at = bytes.indexOf(`${keyword.padEnd(8)}= `, 0, 'latin1');
+  if (at < 0) throw new Error(`There is no ${keyword}.`);
+  bytes.write((realCard(keyword, value).raw ?? '').padEnd(80), at, 'latin1');
+}
+
 function ask(url: string, headers: Record<string, string>, agent: Agent): Promise<Answer> {
   const began = performance.now();
   return new Promise((resolve, reject) => {
     const sent = request(url, { headers, agent }, (reply) => {
+      const made = reply.statusCode === 200;
       const chunks: Buffer[] = [];
-      reply.on('data', (chunk: Buffer) => chunks.push(chunk));
+      let bytes = 0;
+      reply.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (!made) chunks.push(chunk);
+      });
       reply.on('error', reject);
       reply.on('end', () => {
         const ms = performance.now() - began;
-        const body = Buffer.concat(chunks);
-        if (reply.statusCode === 200) resolve({ ms, bytes: body.length });
-        else resolve({ ms, bytes: 0, refused: codeOf(body, reply.statusCode) });
+        if (made) resolve({ ms, bytes });
+        else resolve({ ms, bytes: 0, refused: codeOf(Buffer.concat(chunks), reply.statusCode) });
       });
     });
     sent.on('error', reject);

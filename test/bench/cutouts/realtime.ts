@@ -1,4 +1,4 @@
-/** What is asked of the platform: one client, sixteen, and cutouts as large as they come. */
+/** What is asked of the platform: by one client, by sixteen. */
 import type { Figure } from '../measure/report.ts';
 import { median, quantile } from '../measure/statistics.ts';
 import type { Answer, Platform } from './platform.ts';
@@ -72,52 +72,3 @@ export async function measureRequests(
 
 const answered = (answers: readonly Answer[]): number[] =>
   answers.flatMap(({ ms, refused }) => (refused === undefined ? [ms] : []));
-
-export interface Cell {
-  readonly size: string;
-  readonly bands: string;
-  readonly format: string;
-  readonly answer: Answer;
-  /** Most memory that the worker had resident, bytes. */
-  readonly peak: number | undefined;
-}
-
-/** Each size twice as large as the one before, until one is refused: by bands and format, seconds and memory. */
-export async function measureSizes(platform: Platform, place: Place, size: number): Promise<Cell[]> {
-  const cells: Cell[] = [];
-  for (const ofBands of ['r', 'i,r,g'])
-    for (const format of ['fits', 'png'])
-      for (let minutes = 1; ; minutes *= 2) {
-        const whole = degreesOf(size - 8) * 60;
-        const side = Math.min(minutes, Math.floor(whole * 100) / 100);
-        const query = { format, bands: ofBands, size: `${side}arcmin`, mode: 'primary' };
-        await platform.forgetPeak();
-        const answer = await platform.ask({ ...query, ...place(side * arcmin) });
-        const peak = await platform.peak();
-        cells.push({ size: `${side}′`, bands: ofBands, format, answer, peak });
-        if (answer.refused !== undefined || side < minutes) break;
-      }
-  return cells;
-}
-
-/** The cells as a table. */
-export function sizeTable(cells: readonly Cell[]): string {
-  const rows = cells.map(({ size, bands: ofBands, format, answer, peak }) => [
-    size,
-    ofBands,
-    format,
-    answer.refused ?? `${(answer.ms / 1000).toFixed(2)} s`,
-    answer.refused === undefined ? `${(answer.bytes / 2 ** 20).toFixed(1)} MiB` : '',
-    peak === undefined ? '' : `${(peak / 2 ** 20).toFixed(0)} MiB`,
-  ]);
-  const all = [['side', 'bands', 'format', 'seconds', 'file', 'worker at most'], ...rows];
-  const widths = all[0]!.map((_, i) => Math.max(...all.map((row) => row[i]!.length)));
-  return all
-    .map((row) =>
-      row
-        .map((cell, i) => cell.padEnd(widths[i]!))
-        .join('   ')
-        .trimEnd(),
-    )
-    .join('\n');
-}

@@ -17,9 +17,10 @@ export const cutouts = {
     description: 'How long the file of a cutout is given to others that ask for the same.',
     example: '60',
   }),
-  LIMIT_CUTOUT_PIXELS: whole(1).default(64_000_000).meta({
-    description: 'Pixels of one cutout, those of all its bands and planes together.',
-    example: '64000000',
+  LIMIT_CUTOUT_PIXELS: whole(1).default(400_000_000).meta({
+    description:
+      'Pixels of one cutout, those of all its bands and planes together: what it takes in time, and as FITS on the disk of its worker; memory is bounded without it.',
+    example: '400000000',
   }),
   LIMIT_CUTOUT_BYTES: whole(1024)
     .default(256 * MiB)
@@ -29,6 +30,13 @@ export const cutouts = {
     .meta({
       description: 'Headers and tile tables of survey files that a worker keeps in memory.',
       example: '67108864',
+    }),
+  CUTOUT_MEMORY_BYTES: whole(256 * MiB)
+    .default(1024 * MiB)
+    .meta({
+      description:
+        'What all cutouts under way in one worker take together, beside its cache; some wait for others. Pictures that would take more than three quarters of it are refused.',
+      example: '1073741824',
     }),
   RETENTION_CUTOUT_REQUEST_DAYS: amount(0.0001, 36_500).default(90).meta({
     description: 'How long requests for cutouts are on record; estimates keep what they have learnt.',

@@ -61,6 +61,7 @@ export function compressedImage(
     width,
     height,
     compression: layout.algorithm,
+    rowsTogether: layout.tileHeight,
     async read(box, signal) {
       const [plane] = await image.readMany([box], signal);
       return plane!;

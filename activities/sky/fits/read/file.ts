@@ -37,6 +37,8 @@ export interface FitsImage {
   readonly height: number;
   /** ZCMPTYPE; undefined for a plain image. */
   readonly compression: string | undefined;
+  /** Rows that cost no more than one of them: of a row of tiles; 1 in a plain image. */
+  readonly rowsTogether: number;
   /**
    * Stored values of a box, which must lie inside the image: integers as they are in the file (BSCALE, BZERO and BLANK not applied, see
    * `physical`), floats as they were before tiles were quantised, NaN where they are blank. Reads only the rows or tiles that the box

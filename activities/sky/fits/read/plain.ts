@@ -105,6 +105,7 @@ export function plainImage(source: ByteSource, hdu: Hdu, header: Header, limits:
     width,
     height,
     compression: undefined,
+    rowsTogether: 1,
     async read(box: PixelBox, signal?: AbortSignal): Promise<Plane> {
       requireInside(image, box, header.where, limits);
       const data = makePixels(bitpix, box.width * box.height);

@@ -30,11 +30,15 @@ export interface ImageSpec {
  */
 export class FitsWriter {
   readonly #sink: FitsSink;
+  /** Whether HDUs come before these. */
+  readonly #goesOn: boolean;
   #size = 0;
   #open = false;
 
-  constructor(sink: FitsSink) {
+  /** `goesOn`: these are extensions of a file whose primary HDU is written elsewhere. */
+  constructor(sink: FitsSink, { goesOn = false }: { readonly goesOn?: boolean } = {}) {
     this.#sink = sink;
+    this.#goesOn = goesOn;
   }
 
   /** Bytes of the HDUs that have ended. */
@@ -44,7 +48,7 @@ export class FitsWriter {
 
   /** An HDU without data: what leads a file whose images are all extensions. It can only be the first. */
   primary(cards: Iterable<Card> = []): void {
-    if (this.#size > 0 || this.#open) throw new RangeError('the primary HDU is the first');
+    if (this.#size > 0 || this.#open || this.#goesOn) throw new RangeError('the primary HDU is the first');
     const lead = [
       card('SIMPLE', true, 'conforms to FITS standard'),
       card('BITPIX', 8),
@@ -62,10 +66,11 @@ export class FitsWriter {
    */
   image(spec: ImageSpec): ImageWriter {
     if (this.#open) throw new RangeError('the image before has not ended');
-    if (spec.compress && this.#size === 0) this.primary();
+    if (spec.compress && this.#size === 0 && !this.#goesOn) this.primary();
     const place = {
       sink: this.#sink,
       position: this.#size,
+      first: this.#size === 0 && !this.#goesOn,
       ended: (size: number) => {
         this.#size += size;
         this.#open = false;

@@ -30,9 +30,14 @@ export function card(keyword: string, value: CardValue, comment = ''): Card {
 export class HeaderUnit {
   readonly #given: string;
   readonly #count: number;
+  readonly #least: number;
 
-  /** `structuralCount` cards will lead, then those of `cards` that are not structural. Throws as `formatCard` does. */
-  constructor(structuralCount: number, cards: Iterable<Card>) {
+  /**
+   * `structuralCount` cards will lead, then those of `cards` that are not structural; blank ones are put before END where these are fewer than
+   * `least` bytes. Throws as `formatCard` does.
+   */
+  constructor(structuralCount: number, cards: Iterable<Card>, least = 0) {
+    this.#least = least;
     let given = '';
     for (const one of cards) if (!structural.test(one.keyword)) given += formatCard(one);
     // Asked for where strings go on in CONTINUE cards, by the convention that these came from.
@@ -46,7 +51,7 @@ export class HeaderUnit {
 
   /** Bytes. */
   get length(): number {
-    return Math.ceil((this.#count * cardLength) / blockLength) * blockLength;
+    return Math.max(this.#least, Math.ceil((this.#count * cardLength) / blockLength) * blockLength);
   }
 
   /** The bytes, for data that sum to `dataSum`: the HDU as a whole sums to −0. */
@@ -55,10 +60,11 @@ export class HeaderUnit {
     const text =
       lead +
       formatCard(card('CHECKSUM', '0'.repeat(16), 'HDU checksum')) +
-      formatCard(card('DATASUM', String(dataSum), 'data unit checksum')) +
-      'END';
+      formatCard(card('DATASUM', String(dataSum), 'data unit checksum'));
     const bytes = Buffer.alloc(this.length, ' ', 'latin1');
     bytes.write(text, 'latin1');
+    // END is in the last block: where there is room for more cards than there are, blank ones come before it.
+    bytes.write('END', Math.max(text.length, bytes.length - blockLength), 'latin1');
     // Of cards copied from a file that is not as it should be.
     for (let i = 0; i < text.length; i++) if (bytes[i]! < 0x20 || bytes[i]! > 0x7e) bytes[i] = 0x3f;
     const sum = new ChecksumSum();

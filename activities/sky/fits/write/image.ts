@@ -1,19 +1,26 @@
 /** What images written as they are and compressed ones have in common. */
 import type { Pixels } from '../../image/plane.ts';
+import type { Card } from '../card.ts';
 import type { Bitpix } from '../read/file.ts';
+import { HeaderUnit } from './header.ts';
 import type { FitsSink } from './sink.ts';
 
 export interface ImageWriter {
   /** The next rows, whole ones, from the first row of the file on. Throws RangeError for too many, TypeError for pixels of another type. */
   rows(pixels: Pixels): void;
-  /** After the last row. Throws RangeError when rows are missing. */
-  end(): void;
+  /**
+   * After the last row. `cards` are those of the image as they have turned out, instead of those that it was begun with; they find no more room
+   * than these had. Throws RangeError when rows are missing, or cards are too many.
+   */
+  end(cards?: Iterable<Card>): void;
 }
 
 /** Where in the file an HDU begins, and who wants to know its length. */
 export interface Place {
   readonly sink: FitsSink;
   readonly position: number;
+  /** Whether it is the first of the file. */
+  readonly first: boolean;
   ended(bytes: number): void;
 }
 
@@ -71,4 +78,23 @@ export class RowCount {
   end(): void {
     if (this.#done < this.#height) throw new RangeError(`${this.#done} of ${this.#height} rows`);
   }
+}
+
+/** Without a BLANK that no pixel can have: of floats, a fraction, beyond what BITPIX holds. Astropy opens no compressed image that has one. */
+export function* writable(cards: Iterable<Card>, bitpix: number): Iterable<Card> {
+  for (const one of cards) if (one.keyword !== 'BLANK' || isPixel(one.value, bitpix)) yield one;
+}
+
+function isPixel(value: Card['value'], bitpix: number): boolean {
+  if (bitpix < 0 || (typeof value !== 'bigint' && !Number.isInteger(value))) return false;
+  const whole = BigInt(value as number | bigint);
+  return whole === (bitpix === 8 ? BigInt.asUintN(8, whole) : BigInt.asIntN(bitpix, whole));
+}
+
+/** A header with other cards in the same room. Throws RangeError where they do not fit. */
+export function withCards(header: HeaderUnit, structuralCount: number, cards: Iterable<Card>): HeaderUnit {
+  const other = new HeaderUnit(structuralCount, cards, header.length);
+  if (other.length > header.length)
+    throw new RangeError(`cards of ${other.length} bytes in room for ${header.length}`);
+  return other;
 }

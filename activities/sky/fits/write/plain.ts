@@ -1,16 +1,18 @@
 /** An image HDU that is not compressed. */
 import type { Pixels } from '../../image/plane.ts';
 import type { Card } from '../card.ts';
+import type { Bitpix } from '../read/file.ts';
 import { ChecksumSum } from './checksum.ts';
 import type { ImageSpec } from './file.ts';
 import { blockLength, card, HeaderUnit } from './header.ts';
-import { type ImageWriter, type Place, RowCount, toBigEndian } from './image.ts';
+import { type ImageWriter, type Place, RowCount, toBigEndian, withCards, writable } from './image.ts';
 
 /** Bytes turned to the order of FITS at a time. */
 const pieceLength = 1 << 20;
 
 export class PlainImage implements ImageWriter {
   readonly #place: Place;
+  readonly #bitpix: Bitpix;
   readonly #count: RowCount;
   readonly #lead: readonly Card[];
   readonly #header: HeaderUnit;
@@ -19,8 +21,9 @@ export class PlainImage implements ImageWriter {
 
   constructor({ width, height, bitpix, cards }: ImageSpec, place: Place) {
     this.#place = place;
+    this.#bitpix = bitpix;
     this.#count = new RowCount(width, height, bitpix);
-    const first = place.position === 0;
+    const { first } = place;
     this.#lead = [
       first
         ? card('SIMPLE', true, 'conforms to FITS standard')
@@ -44,12 +47,15 @@ export class PlainImage implements ImageWriter {
     }
   }
 
-  end(): void {
+  end(cards?: Iterable<Card>): void {
     this.#count.end();
     const { sink, position, ended } = this.#place;
+    const header = cards
+      ? withCards(this.#header, this.#lead.length, writable(cards, this.#bitpix))
+      : this.#header;
     const over = (this.#position - position) % blockLength;
     if (over > 0) this.#write(new Uint8Array(blockLength - over));
-    sink.write(position, this.#header.bytes(this.#lead, this.#sum.sum));
+    sink.write(position, header.bytes(this.#lead, this.#sum.sum));
     ended(this.#position - position);
   }
 
@@ -62,14 +68,3 @@ export class PlainImage implements ImageWriter {
 
 // Shared: what is written in one call is done with when it returns.
 const piece = Buffer.alloc(pieceLength);
-
-/** Without a BLANK that no pixel can have: of floats, a fraction, beyond what BITPIX holds. Astropy opens no compressed image that has one. */
-export function* writable(cards: Iterable<Card>, bitpix: number): Iterable<Card> {
-  for (const one of cards) if (one.keyword !== 'BLANK' || isPixel(one.value, bitpix)) yield one;
-}
-
-function isPixel(value: Card['value'], bitpix: number): boolean {
-  if (bitpix < 0 || (typeof value !== 'bigint' && !Number.isInteger(value))) return false;
-  const whole = BigInt(value as number | bigint);
-  return whole === (bitpix === 8 ? BigInt.asUintN(8, whole) : BigInt.asIntN(bitpix, whole));
-}

@@ -1,15 +1,18 @@
+import { tmpdir } from 'node:os';
 import type { CutoutRequest } from '@darkroom/contract';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { memorySource } from '../../bytes/memory.ts';
 import { openFits, openImage } from '../../fits/read/open.ts';
 import { writeFits } from '../../fits/write/file.ts';
 import { card } from '../../fits/write/header.ts';
+import { verifyChecksums } from '../../fits/write/verify.ts';
 import type { Pixels } from '../../image/plane.ts';
 import { tangentCards } from '../../survey/testing.ts';
 import { localScale } from '../../wcs/geometry.ts';
 import { parseWcs } from '../../wcs/parse.ts';
 import type { CutoutCall, CutoutSource } from '../call.ts';
 import { composeFile } from './compose.ts';
+import { CutoutMemory } from './memory.ts';
 import { quantityOf } from './own-grid.ts';
 
 const scale = 1 / 3600;
@@ -78,12 +81,22 @@ const call = (sources: CutoutSource[], changes: Partial<CutoutRequest> = {}): Cu
   sources,
   leftMs: 1000,
 });
-const compose = (of: CutoutCall) =>
-  composeFile(
+/** All of a cutout of these tiles fits, and so do several. */
+const memory = new CutoutMemory(2 ** 28);
+const compose = async (of: CutoutCall, within = memory) => {
+  const { file, ...made } = await composeFile(
     of,
     ({ uri, hdu }) => openImage(memorySource(files.get(uri)!, uri), hdu),
     new AbortController().signal,
+    { memory: within, folder: tmpdir() },
   );
+  using held = file;
+  const pieces: Uint8Array[] = [];
+  for await (const piece of held.read()) pieces.push(piece);
+  const bytes = Buffer.concat(pieces);
+  expect(held.whole() ?? bytes).toEqual(bytes);
+  return { ...made, file: bytes };
+};
 const picture = (algorithm: 'lupton' | 'zscale'): Pick<CutoutRequest, 'format' | 'picture'> => ({
   format: 'png',
   picture: {
@@ -384,5 +397,102 @@ it('what is on no tile, and a tile that is damaged, is said by name', async () =
   await expect(compose(call([broken]))).rejects.toMatchObject({
     code: 'truncated_fits',
     message: expect.stringContaining('broken'),
+  });
+});
+
+describe('in pieces it is what it is in one', () => {
+  /** A strip has some ten rows of one plane of a cut, and one of a mosaic. */
+  const little = new CutoutMemory(2 ** 17);
+  const noisy = (x: number, y: number): number =>
+    (x === 3 && y === 2) || (x + y) % 50 === 0 ? Number.NaN : 9 + Math.sin(7 * x + 3 * y) + x / 50;
+  const bits = (x: number, y: number): number => (x === 0 && y === 0 ? 8 : Math.abs(x * y) % 3);
+  const all = (name: string, x: number, turned = 0, bands = ['g', 'r', 'i']): CutoutSource[] =>
+    bands.flatMap((band) => [
+      tile({ name, band, plane: 'image', x, y: -40, size: 70, turned, value: noisy }),
+      tile({ name, band, plane: 'weight', x, y: -40, size: 70, turned, value: (u, v) => 1 + ((u * v) & 3) }),
+      tile({ name, band, plane: 'mask', x, y: -40, size: 70, turned, value: bits, type: Int16Array }),
+    ]);
+  const west = all('westward', -60);
+  const size = { width: { value: 61, unit: 'px' }, height: { value: 63, unit: 'px' } } as const;
+  const fits = { size, bands: ['g', 'r'], planes: ['image', 'weight', 'mask'] as const };
+  const averaged = (algorithm: 'lupton' | 'zscale', bands: string[]): Partial<CutoutRequest> => {
+    const { format, picture: made } = picture(algorithm);
+    return { size, bands, format, picture: { ...made!, maxPixels: 16, crosshair: true } };
+  };
+  const integers = (type: new (length: number) => Pixels, most: number): CutoutSource =>
+    tile({
+      name: type.name,
+      band: 'r',
+      plane: 'image',
+      x: -60,
+      y: -40,
+      size: 70,
+      value: (x, y) => (70 * (y + 40) + x + 60) % most,
+      type,
+    });
+  const cases: [string, CutoutSource[], Partial<CutoutRequest>][] = [
+    ['over an edge', west, { ...fits, planes: [...fits.planes], mode: 'primary' }],
+    [
+      'over an edge, compressed',
+      west,
+      { ...fits, planes: [...fits.planes], mode: 'primary', compress: 'rice' },
+    ],
+    ['no further than the tile', west, { ...fits, planes: [...fits.planes], mode: 'clip' }],
+    ['with a neighbour', [...west, ...all('eastward', 5)], { ...fits, planes: [...fits.planes] }],
+    [
+      'with one of another grid',
+      [...west, ...all('turned', 5, 0.3)],
+      { ...fits, bands: ['r'], planes: [...fits.planes], compress: 'rice', resampling: 'lanczos3' },
+    ],
+    ['a colour picture', [...west, ...all('turned', 5, 0.3)], averaged('lupton', ['i', 'r', 'g'])],
+    ['a grey picture over an edge', [integers(Int16Array, 999)], averaged('zscale', ['r'])],
+    [
+      'integers that leave a value for BLANK',
+      [integers(Int16Array, 999)],
+      { ...fits, bands: ['r'], planes: ['image'] },
+    ],
+    [
+      'bytes that leave none',
+      [integers(Uint8Array, 256)],
+      { ...fits, bands: ['r'], planes: ['image'], mode: 'primary' },
+    ],
+  ];
+  it.each(cases)('%s', async (_, sources, changes) => {
+    const of = call(sources, changes);
+    const whole = await compose(of);
+    const pieces = await compose(of, little);
+    expect(pieces.facts).toEqual(whole.facts);
+    expect(pieces.file.equals(whole.file)).toBe(true);
+    expect(little.free).toBe(2 ** 17);
+  });
+
+  it('a neighbour that gives nothing leaves room in the header, which is well-formed', async () => {
+    const names = Array.from({ length: 40 }, (_, i) => `neighbour-of-a-long-name-${i}`);
+    const sources = [...west, ...names.flatMap((name) => all(name, 200, 0, ['r']))].filter(
+      ({ band, plane }) => band === 'r' && plane === 'image',
+    );
+    const { file } = await compose(call(sources, { size, bands: ['r'] }), little);
+    const fits = await openFits(memorySource(file));
+    expect(fits.image().header.value('TILE')).toBe('westward');
+    expect(await verifyChecksums(fits)).toMatchObject([{ dataSum: 'right', checksum: 'right' }]);
+  });
+
+  it('a picture that there is no memory for is refused, and what was taken goes back', async () => {
+    const of = call(west, { size, bands: ['r'], ...picture('zscale') });
+    await expect(compose(of, little)).rejects.toMatchObject({ code: 'cutout_too_large' });
+    const broken = tile({
+      name: 'cut off',
+      band: 'r',
+      plane: 'image',
+      x: -60,
+      y: -40,
+      size: 70,
+      value: noisy,
+    });
+    files.set(broken.uri, files.get(broken.uri)!.slice(0, 9000));
+    await expect(compose(call([broken], { size, bands: ['r'] }), little)).rejects.toMatchObject({
+      code: 'truncated_fits',
+    });
+    expect(little.free).toBe(2 ** 17);
   });
 });

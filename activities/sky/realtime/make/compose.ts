@@ -1,23 +1,21 @@
-/** From a call to the file: bands are cut, or joined, and become FITS or a picture. */
-import type { CutoutFacts, CutoutTimings, PlaneKind } from '@darkroom/contract';
-import { cutFile } from '../../cut/file.ts';
-import { SkyError } from '../../errors.ts';
+/** From a call to the file: bands are cut, or joined, and become FITS or a picture, strip by strip in the memory that there is for it. */
+import { type CutoutFacts, type CutoutTimings, type PlaneKind, ProblemError } from '@darkroom/contract';
+import { placeCut } from '../../cut/place.ts';
 import type { CardValue } from '../../fits/card.ts';
 import type { FitsImage } from '../../fits/read/file.ts';
-import { physical } from '../../fits/read/physical.ts';
-import type { Level } from '../../picture/algorithms/levels.ts';
-import type { Look } from '../../picture/look.ts';
-import { directionAt } from '../../picture/orientation.ts';
-import { makePicture } from '../../picture/picture.ts';
+import { parseWcs } from '../../wcs/parse.ts';
 import { type CutoutCall, type CutoutSource, cutterVersion } from '../call.ts';
-import { type BandGrid, type BandTile, type CutBand, cutBand } from './bands.ts';
+import type { BandGrid, BandMade, BandTile, CutBand } from './band.ts';
+import { planBand } from './bands.ts';
+import { MadeBytes } from './bytes.ts';
+import { type NamedBand, writeBands } from './fits.ts';
+import { type CutoutMemory, drawingBytes, type Plan, planMemory } from './memory.ts';
 import { ownGrid } from './own-grid.ts';
-
-/** What is read and summed for mosaics at once, bytes. */
-const memoryBytes = 128 * 2 ** 20;
+import { drawBands, valueBytesOf } from './pictures.ts';
 
 export interface ComposedFile {
-  readonly file: Buffer;
+  /** To be disposed of: the memory that it holds goes back then. */
+  readonly file: MadeBytes;
   readonly facts: Omit<CutoutFacts, 'verified'>;
   /** Milliseconds. */
   readonly timings: CutoutTimings;
@@ -26,40 +24,119 @@ export interface ComposedFile {
 /** Opens a file of the survey. Throws SkyError, and what the store throws. */
 export type OpenSource = (source: CutoutSource) => Promise<FitsImage>;
 
-/** Throws SkyError, what opening and reading throw, or the signal's reason. */
+/** Where cutouts are made. */
+export interface Room {
+  /** Of all that are under way in this process. */
+  readonly memory: CutoutMemory;
+  /** For files that are too large for it. */
+  readonly folder: string;
+}
+
+/** A band of a request, and the tiles that it is made of. */
+interface OpenBand {
+  readonly name: string;
+  readonly tiles: readonly BandTile[];
+}
+
+/** Throws SkyError, what opening and reading throw, `cutout_too_large` for a picture that there is no memory for, or the signal's reason. */
 export async function composeFile(
   call: CutoutCall,
   open: OpenSource,
   signal: AbortSignal,
+  { memory, folder }: Room,
 ): Promise<ComposedFile> {
   const { request } = call;
+  const opened = await Promise.all(
+    request.bands.map(async (name) => ({ name, tiles: await openTiles(call, name, open) })),
+  );
+  const plan = planOf(call, opened, memory);
+  using held = new DisposableStack();
+  held.use(await memory.take(plan.bytes, signal));
   const began = performance.now();
-  const bands = await cutBands(call, open, signal);
-  signal.throwIfAborted();
-  const read = performance.now() - began;
-  const first = bands[0]!;
-  const made = request.picture === null ? fitsOf(call, bands) : await pictureOf(call, bands);
-  const { width, height } = first.planes.image?.plane ?? Object.values(first.planes)[0]!.plane;
+  const bands = await planBands(call, opened, plan, signal);
+  const { parts, made, writing, levels, warnings } = await madeOf(call, bands, plan, { folder, held });
+  const [first] = bands;
+  if (first === undefined) throw new TypeError('A cutout has a band.');
+  const { mode, width, height } = first.band;
   return {
-    file: made.file,
+    file: new MadeBytes(parts, held.move()),
     facts: {
-      coverage: Math.min(...bands.map((band) => Object.values(band.planes)[0]!.coverage)),
-      mode: bands.some(({ mode }) => mode === 'mosaic') ? 'mosaic' : first.mode,
-      tiles: [...new Set(bands.flatMap(({ tiles }) => tiles))],
+      coverage: Math.min(...made.map(({ coverage }) => coverage)),
+      mode: bands.some(({ band }) => band.mode === 'mosaic') ? 'mosaic' : mode,
+      tiles: [...new Set(made.flatMap(({ tiles }) => tiles))],
       width,
       height,
       warnings: [
-        ...new Set(bands.flatMap(({ warnings }) => warnings.map(({ message }) => message))),
-        ...made.warnings,
+        ...new Set(made.flatMap((band) => band.warnings.map(({ message }) => message))),
+        ...warnings,
       ],
-      levels: made.levels,
+      levels,
     },
-    timings: { read, write: performance.now() - began - read },
+    timings: { read: performance.now() - began - writing, write: writing },
   };
 }
 
-/** One after the other where a picture needs them on one grid, else side by side. */
-async function cutBands(call: CutoutCall, open: OpenSource, signal: AbortSignal): Promise<CutBand[]> {
+interface Made {
+  readonly parts: ConstructorParameters<typeof MadeBytes>[0];
+  readonly made: readonly BandMade[];
+  readonly writing: number;
+  readonly levels: CutoutFacts['levels'];
+  readonly warnings: readonly string[];
+}
+
+async function madeOf(
+  { request }: CutoutCall,
+  bands: readonly NamedBand[],
+  { isSmall }: Plan,
+  { folder, held }: { readonly folder: string; readonly held: DisposableStack },
+): Promise<Made> {
+  if (request.picture === null) {
+    const written = await writeBands(bands, request, { folder: isSmall ? undefined : folder, held });
+    return { ...written, levels: null, warnings: [] };
+  }
+  const { file, ...drawn } = await drawBands(bands, request, { isSmall });
+  return { ...drawn, parts: [file] };
+}
+
+/** What it takes, by the size that was asked for. Throws `cutout_too_large`, and as `placeCut` does. */
+function planOf({ request }: CutoutCall, opened: readonly OpenBand[], memory: CutoutMemory): Plan {
+  const images = opened.flatMap(({ tiles }) => tiles[0]?.planes.image ?? []);
+  const [lead] = images;
+  if (lead === undefined) throw new TypeError('A cutout is made of a tile.');
+  const { ra, dec, size, planes, mode, picture } = request;
+  const own = ownGrid(request, lead);
+  const { width, height } = own?.box ?? placeCut(parseWcs(lead.header), ra, dec, size).box;
+  const isMosaic =
+    own !== undefined ||
+    picture !== null ||
+    (mode === 'mosaic' && opened.some(({ tiles }) => tiles.length > 1));
+  const work = {
+    pixels: width * height,
+    bands: opened.length,
+    // The image is read also where it is not asked for.
+    planes: planes.includes('image') ? planes.length : planes.length + 1,
+    isMosaic,
+  };
+  const plan = planMemory(work, memory.bytes);
+  if (picture === null) return plan;
+  const bitpixes = images.map(({ bitpix }) => bitpix);
+  const of = { width, height };
+  const bytes = plan.bytes + drawingBytes(of, opened.length, picture, valueBytesOf(of, bitpixes, picture));
+  if (bytes > memory.largest)
+    throw new ProblemError(
+      'cutout_too_large',
+      `A picture of ${width} × ${height} pixels takes ${bytes} bytes of memory, of which one may take ${memory.largest} (CUTOUT_MEMORY_BYTES). Ask for a smaller size, or with maxPixels.`,
+    );
+  return { ...plan, bytes };
+}
+
+/** In the order of the request; those of a picture on the grid of the first. */
+async function planBands(
+  call: CutoutCall,
+  opened: readonly OpenBand[],
+  { memoryBytes }: Plan,
+  signal: AbortSignal,
+): Promise<NamedBand[]> {
   const { request, survey } = call;
   const provenance: Record<string, CardValue> = {
     SURVEY: survey.name,
@@ -68,29 +145,29 @@ async function cutBands(call: CutoutCall, open: OpenSource, signal: AbortSignal)
     VERIFIED: call.sources.every(({ verified }) => verified),
     REQUEST: wordsOf(call),
   };
-  const opened = await Promise.all(
-    request.bands.map(async (band) => ({ band, tiles: await openTiles(call, band, open) })),
-  );
-  const cut = (of: (typeof opened)[number], onto?: BandGrid): Promise<CutBand> => {
-    const told = survey.bands.find(({ name }) => name === of.band);
-    return cutBand({
+  const planOne = ({ name, tiles }: OpenBand, onto?: BandGrid): Promise<CutBand> => {
+    const told = survey.bands.find((band) => band.name === name);
+    return planBand({
       ...request,
-      tiles: of.tiles,
+      tiles,
       mask: survey.mask ?? undefined,
       unit: told?.unit ?? null,
       zeroPoint: told?.zeroPoint ?? null,
-      provenance: { ...provenance, BAND: of.band },
+      provenance: { ...provenance, BAND: name },
       memoryBytes,
       onto,
       signal,
     });
   };
-  const [first, ...others] = opened;
-  const own = ownGrid(request, first!.tiles[0]!.planes.image);
-  if (own !== undefined || request.picture === null || others.length === 0)
-    return Promise.all(opened.map((of) => cut(of, own)));
-  const lead = await cut(first!);
-  return [lead, ...(await Promise.all(others.map((of) => cut(of, lead.grid))))];
+  const bands: NamedBand[] = [];
+  const [image] = opened.flatMap(({ tiles }) => tiles[0]?.planes.image ?? []);
+  let lead = image && ownGrid(request, image);
+  for (const of of opened) {
+    const band = await planOne(of, lead);
+    if (request.picture !== null) lead ??= band.grid;
+    bands.push({ name: of.name, band });
+  }
+  return bands;
 }
 
 /** The tiles of a band, each with its planes, in the order of the call. */
@@ -118,97 +195,3 @@ function wordsOf({ request }: CutoutCall): string {
   const side = ({ value, unit }: typeof size.width): string => `${value}${unit}`;
   return `ra=${ra} dec=${dec} size=${side(size.width)}x${side(size.height)}${on} mode=${mode} bands=${bands.join(',')} planes=${planes.join(',')}`;
 }
-
-interface Made {
-  readonly file: Buffer;
-  readonly levels: CutoutFacts['levels'];
-  readonly warnings: readonly string[];
-}
-
-function fitsOf({ request }: CutoutCall, bands: readonly CutBand[]): Made {
-  const planes = bands.flatMap(({ planes: made }, i) =>
-    request.planes.flatMap((name) => {
-      const plane = made[name];
-      const band = request.bands[i] ?? '';
-      return plane === undefined ? [] : { name: name === 'image' ? band : `${band}_${name}`, plane };
-    }),
-  );
-  const file = cutFile(planes, request.compress === 'rice' ? { compress: {} } : {});
-  return { file: Buffer.from(file.buffer, file.byteOffset, file.byteLength), levels: null, warnings: [] };
-}
-
-async function pictureOf({ request }: CutoutCall, bands: readonly CutBand[]): Promise<Made> {
-  const { picture, format } = request;
-  if (picture === null || format === 'fits') throw new TypeError('No picture was asked for.');
-  const [lead] = bands;
-  const { wcs, centre } = lead!;
-  const given = bands.map(({ planes }, i) => {
-    const { plane, header } = planes.image!;
-    return { name: request.bands[i] ?? '', plane: physical(plane, header) };
-  });
-  const { width, height } = given[0]!.plane;
-  for (const { name, plane } of given)
-    if (plane.width !== width || plane.height !== height)
-      throw new SkyError(
-        'incompatible_tiles',
-        `Band ${name} has another extent than ${given[0]!.name}; ask for mode=mosaic.`,
-      );
-  const { file, made } = await makePicture(given, {
-    format,
-    depth: picture.depth,
-    look: lookOf(picture.algorithm, picture.settings),
-    direction: directionAt(wcs, (width - 1) / 2, (height - 1) / 2),
-    pixelScale: wcs.pixelScale,
-    orientation: picture.orientation === 'north' ? 'north-up' : 'pixels',
-    ...(picture.maxPixels !== null && { maxPixels: picture.maxPixels }),
-    marks: {
-      scaleBar: picture.scaleBar,
-      compass: picture.compass,
-      ...(picture.label !== null && { label: picture.label }),
-      ...(picture.crosshair && { crosshair: { x: centre[0], y: centre[1] } }),
-    },
-    texts: {
-      Request: `${request.survey} ${request.ra} ${request.dec} ${request.bands.join(',')}`,
-      Software: cutterVersion,
-    },
-  });
-  const missing = (['scaleBar', 'compass', 'label'] as const).filter(
-    (mark) => picture[mark] !== false && picture[mark] !== null && made[mark] === undefined,
-  );
-  return {
-    file,
-    // What is JSON: of undefined fields nothing is left.
-    levels: JSON.parse(JSON.stringify(made)),
-    warnings: missing.map((mark) => `The picture has no room for its ${mark}.`),
-  };
-}
-
-type Picture = NonNullable<CutoutCall['request']['picture']>;
-
-function lookOf(algorithm: Picture['algorithm'], settings: Picture['settings']): Look {
-  const { stretch, q, gamma, saturation } = settings;
-  const minimum = levelsOf(settings.minimum) ?? levelOf(settings.quantiles?.[0]);
-  const maximum = levelsOf(settings.maximum) ?? levelOf(settings.quantiles?.[1]);
-  if (algorithm === 'zscale') return { algorithm };
-  const least = minimum === undefined ? {} : { minimum };
-  const most = maximum === undefined ? {} : { maximum };
-  if (algorithm === 'lupton')
-    return { algorithm, ...least, ...(stretch !== undefined && { stretch }), ...(q !== undefined && { q }) };
-  if (algorithm === 'asinh') return { algorithm, ...least, ...most };
-  return {
-    algorithm,
-    ...least,
-    ...most,
-    ...(gamma !== undefined && { gamma }),
-    ...(saturation !== undefined && { saturation }),
-  };
-}
-
-/** One for all bands, or one for each. */
-function levelsOf(values: readonly number[] | undefined): Level | Level[] | undefined {
-  const levels = values?.map((value): Level => ({ type: 'manual', value }));
-  return levels?.length === 1 ? levels[0] : levels;
-}
-
-const levelOf = (quantile: number | undefined): Level | undefined =>
-  quantile === undefined ? undefined : { type: 'quantile', quantile };

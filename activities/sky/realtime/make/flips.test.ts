@@ -10,7 +10,7 @@ import { indexSurvey } from '../../survey/indexing/index.ts';
 import { findTiles } from '../../survey/records/tiles.ts';
 import { memoryStore, smallSurvey, tangentCards } from '../../survey/testing.ts';
 import type { CutoutCall } from '../call.ts';
-import { type MakeFile, makeFileOver } from './tiles.ts';
+import { type MadeFile, type MakeFile, makeFileOver } from './tiles.ts';
 
 const side = 640;
 const scale = 1 / 3600;
@@ -94,7 +94,7 @@ type Deps = Parameters<typeof makeFileOver>[0];
 
 const deps = (): Omit<Deps, 'storage'> => ({
   records: test.records,
-  config: { cutouts: { cacheBytes: 2 ** 20 } } as Deps['config'],
+  config: { cutouts: { cacheBytes: 2 ** 20, memoryBytes: 2 ** 28 } } as Deps['config'],
 });
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -109,12 +109,19 @@ type Outcome = 'right' | 'refused' | 'header' | 'wrong';
 /** Bytes of the cut's pixels, at the end of its file. */
 const pixelBytes = 3 * 2880;
 
+function bytesOf({ file }: MadeFile): Buffer {
+  using held = file;
+  const whole = held.whole();
+  if (whole === undefined) throw new Error('A small cutout is in memory.');
+  return whole;
+}
+
 /** Flips one bit after the other, half of them among the bytes that the cut reads, and tells what became of the cut. */
 async function flipped(
   { uri, call, good, read, make }: Survey,
   { seed, flips }: { seed: number; flips: number },
 ) {
-  const { file: wanted } = await make(good)(call, signal);
+  const wanted = bytesOf(await make(good)(call, signal));
   const touched = read.slice();
   const next = variates(seed);
   const outcomes: Record<Outcome, number> = { right: 0, refused: 0, header: 0, wrong: 0 };
@@ -133,7 +140,7 @@ async function flipped(
       outcomes.refused++;
     } else {
       if (made instanceof Error) throw made;
-      const { file } = made as { file: Buffer };
+      const file = bytesOf(made as MadeFile);
       const same = wanted.subarray(-pixelBytes).equals(file.subarray(-pixelBytes));
       outcomes[wanted.equals(file) ? 'right' : same ? 'header' : 'wrong']++;
     }

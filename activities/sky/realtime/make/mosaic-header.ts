@@ -2,10 +2,10 @@
 import { cutHeader } from '../../cut/header.ts';
 import type { CardValue } from '../../fits/card.ts';
 import type { Header } from '../../fits/header/header.ts';
-import { bitpixOf } from '../../fits/write/image.ts';
-import type { PixelBox, Plane } from '../../image/plane.ts';
+import type { Bitpix } from '../../fits/read/file.ts';
+import type { PixelBox } from '../../image/plane.ts';
 import type { TargetGrid } from '../../mosaic/grid/target.ts';
-import type { BandGrid } from './bands.ts';
+import type { BandGrid } from './band.ts';
 
 const coordinates =
   /^(?:(?:CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA)[12][A-Z]?|(?:CD|PC)[12]_[12][A-Z]?|P[VS][12]_\d+[A-Z]?|[AB]P?_(?:\d_\d|ORDER|DMAX)|WCSAXES[A-Z]?|LONPOLE[A-Z]?|LATPOLE[A-Z]?|RADESYS[A-Z]?|RADECSYS|EQUINOX[A-Z]?|EPOCH|WCSNAME[A-Z]?|LTV[12]|LTM[12]_[12])$/;
@@ -19,8 +19,8 @@ export function mosaicHeader(
     target,
     box,
     own,
-    plane,
-  }: { target: TargetGrid | undefined; box: PixelBox; own: Record<string, CardValue>; plane: Plane },
+    bitpix,
+  }: { target: TargetGrid | undefined; box: PixelBox; own: Record<string, CardValue>; bitpix: Bitpix },
 ): Header {
   const moved = cutHeader(source, box, own).filter(
     ({ keyword }) => !scaling.test(keyword) && !coordinates.test(keyword),
@@ -30,9 +30,9 @@ export function mosaicHeader(
       ? target.cards
       : cutHeader(grid.header, box).cards.filter(({ keyword }) => coordinates.test(keyword));
   return moved.append(
-    { keyword: 'BITPIX', value: bitpixOf(plane.data), comment: '' },
-    { keyword: 'NAXIS1', value: plane.width, comment: '' },
-    { keyword: 'NAXIS2', value: plane.height, comment: '' },
+    { keyword: 'BITPIX', value: bitpix, comment: '' },
+    { keyword: 'NAXIS1', value: box.width, comment: '' },
+    { keyword: 'NAXIS2', value: box.height, comment: '' },
     ...on,
   );
 }

@@ -7,7 +7,7 @@ import type { FitsImage } from '../../fits/read/file.ts';
 import { tangentTarget } from '../../mosaic/grid/target.ts';
 import type { Quantity } from '../../mosaic/resampling/flux.ts';
 import { parseWcs } from '../../wcs/parse.ts';
-import type { BandGrid } from './bands.ts';
+import type { BandGrid } from './band.ts';
 
 /** Undefined where the pixels of the tile are to stay as they are. Throws SkyError `invalid_cutout`, and as `parseWcs` does. */
 export function ownGrid(

@@ -1,4 +1,5 @@
 /** From a call to its file: the tiles' bytes by ranges of the store, what was read of them kept for the next. */
+import { tmpdir } from 'node:os';
 import type { CutoutFacts, CutoutTimings } from '@darkroom/contract';
 import type { Config } from '@darkroom/platform';
 import type { Records } from '@darkroom/records';
@@ -12,10 +13,13 @@ import { DecodeThreads } from '../../fits/threads/threads.ts';
 import { type FileChecksums, verifiedSource } from '../../survey/checked/checksums.ts';
 import { checksumsOf } from '../../survey/records/checksums.ts';
 import type { CutoutCall, CutoutSource } from '../call.ts';
+import type { MadeBytes } from './bytes.ts';
 import { composeFile } from './compose.ts';
+import { CutoutMemory } from './memory.ts';
 
 export interface MadeFile {
-  readonly file: Buffer;
+  /** To be disposed of. */
+  readonly file: MadeBytes;
   readonly contentType: string;
   readonly facts: CutoutFacts;
   /** Milliseconds. */
@@ -42,6 +46,7 @@ export function makeFileOver({
   const cache = new FitsCache(config.cutouts.cacheBytes);
   // Tiles of surveys are the operator's own: threads of this process are enough, it takes no sandbox.
   const threads = new DecodeThreads();
+  const room = { memory: new CutoutMemory(config.cutouts.memoryBytes), folder: tmpdir() };
   const sums = new Map<string, FileChecksums>();
   const store: ObjectStore = { get: (uri, options) => storage.get(uri, options) };
 
@@ -67,7 +72,7 @@ export function makeFileOver({
       const from = verified ? await checked(call.survey.name, source, bytes) : bytes;
       return openImage(from, hdu, { cache, threads, signal });
     };
-    const { file, facts, timings } = await composeFile(call, open, signal);
+    const { file, facts, timings } = await composeFile(call, open, signal, room);
     const verified = call.sources.every((source) => source.verified);
     return { file, contentType: contentTypes[call.request.format], facts: { ...facts, verified }, timings };
   };

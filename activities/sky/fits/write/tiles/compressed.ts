@@ -7,8 +7,7 @@ import { makePixels } from '../../read/plain.ts';
 import { ChecksumSum, checksumOf } from '../checksum.ts';
 import type { ImageSpec } from '../file.ts';
 import { blockLength, card, HeaderUnit } from '../header.ts';
-import { type ImageWriter, type Place, RowCount, toBigEndian } from '../image.ts';
-import { writable } from '../plain.ts';
+import { type ImageWriter, type Place, RowCount, toBigEndian, withCards, writable } from '../image.ts';
 import { type Dither, ditherSeed, quantize, quantizedBlank } from './quantize.ts';
 import { encodeRice, riceBlock, riceBound } from './rice.ts';
 
@@ -109,7 +108,7 @@ export class CompressedImage implements ImageWriter {
     }
   }
 
-  end(): void {
+  end(cards?: Iterable<Card>): void {
     this.#count.end();
     if (this.#bandRows > 0) this.#flushBand();
     this.#flushHeap();
@@ -121,7 +120,11 @@ export class CompressedImage implements ImageWriter {
     const length = table.length + this.#heapWritten;
     const padding = (blockLength - (length % blockLength)) % blockLength;
     if (padding > 0) sink.write(dataPosition + length, new Uint8Array(padding));
-    sink.write(position, this.#header.bytes(this.#lead(), this.#sum.sum));
+    const lead = this.#lead();
+    const header = cards
+      ? withCards(this.#header, lead.length, writable(cards, this.#spec.bitpix))
+      : this.#header;
+    sink.write(position, header.bytes(lead, this.#sum.sum));
     ended(this.#header.length + length + padding);
   }
 
