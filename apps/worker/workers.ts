@@ -14,6 +14,7 @@ import type { Holding } from '@darkroom/lane';
 import { type Config, failpoint, type Telemetry } from '@darkroom/platform';
 import type { ModelLanes, RecogniserConfig } from '@darkroom/recognition/lane/lanes.ts';
 import type { Serving } from '@darkroom/recognition/serving/serve-models.ts';
+import { createStorage } from '@darkroom/storage';
 import type { QueueActivities } from '@darkroom/workflows/queues.ts';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
@@ -119,11 +120,15 @@ export const queueDefinitions: {
   },
   [queues.skyRealtime]: {
     activities: async (deps) => {
-      const [{ cutoutActivities }, { makeFileOver }] = await Promise.all([
+      const [{ cutoutActivities, storeTimes }, { makeFileOver }] = await Promise.all([
         import('@darkroom/sky/realtime/activities.ts'),
         import('@darkroom/sky/realtime/make/tiles.ts'),
       ]);
-      return cutoutActivities({ ...deps, make: makeFileOver(deps) });
+      const { config, atEnd } = deps;
+      // Somebody waits: a read that is silent is asked for again long before a job would.
+      const storage = createStorage({ ...config.s3, ...storeTimes(config.cutouts) });
+      atEnd?.(async () => storage.close());
+      return cutoutActivities({ ...deps, make: makeFileOver({ ...deps, storage }) });
     },
     // One reads while another decodes.
     slots: () => Math.max(2, availableParallelism()),

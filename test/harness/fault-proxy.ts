@@ -12,7 +12,7 @@ import { pipeline } from 'node:stream/promises';
  * What happens to a request. `status`: answered at once, the server behind sees nothing. `ok-error`: status 200 with an S3 error as its
  * body. `truncate`: the connection ends after that many bytes of the answer. `shorten`: a well-formed answer that holds fewer bytes.
  * `stall`: silence after that many bytes, for ever (before the headers when `afterBytes` is absent). `reset`: the connection is
- * reset. `lose`: the server does its work, but the connection is reset instead of the answer. `corrupt`: one bit of the answer is flipped; `corrupt-request`: one of what is sent.
+ * reset. `whole`: status 200 that names no range, as a store answers that knows none. `lose`: the server does its work, but the connection is reset instead of the answer. `corrupt`: one bit of the answer is flipped; `corrupt-request`: one of what is sent.
  */
 export type Fault =
   | { kind: 'status'; status: number; code: string }
@@ -21,6 +21,7 @@ export type Fault =
   | { kind: 'shorten'; toBytes: number }
   | { kind: 'stall'; afterBytes?: number }
   | { kind: 'reset' }
+  | { kind: 'whole' }
   | { kind: 'lose' }
   | { kind: 'corrupt' | 'corrupt-request' };
 
@@ -105,7 +106,8 @@ async function reply(
 ): Promise<void> {
   const headers = { ...upstream.headers };
   if (fault?.kind === 'shorten') headers['content-length'] = String(fault.toBytes);
-  response.writeHead(upstream.statusCode ?? 502, headers);
+  if (fault?.kind === 'whole') delete headers['content-range'];
+  response.writeHead(fault?.kind === 'whole' ? 200 : (upstream.statusCode ?? 502), headers);
   response.flushHeaders();
   if (fault?.kind === 'truncate' || fault?.kind === 'stall') {
     for await (const chunk of firstBytes(upstream, fault.afterBytes ?? 0)) response.write(chunk);

@@ -1,28 +1,35 @@
 /** The activity of cutouts that somebody waits for: tiles out of the store by ranges, the file into it, its row. */
 import { type CutoutTimings, cutoutAttempts, ProblemError } from '@darkroom/contract';
 import { unitAttempt } from '@darkroom/frame';
-import { failpoint } from '@darkroom/platform';
+import { type Config, failpoint } from '@darkroom/platform';
 import type { Records } from '@darkroom/records';
 import { partSizeFor, type Storage } from '@darkroom/storage';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import { cutoutCall } from './call.ts';
 import type { MadeBytes } from './make/bytes.ts';
 import type { MakeFile } from './make/tiles.ts';
-import { lastingProblem } from './problems.ts';
+import { lastingProblem, passingProblem } from './problems.ts';
 import { cutoutKey, finishFile, makesFile } from './records/files.ts';
 
 export interface CutoutDeps {
   readonly records: Pick<Records, 'db'>;
   readonly storage: Pick<Storage, 'putBytes' | 'uploadStream'>;
   readonly make: MakeFile;
+  readonly config: Pick<Config, 'cutouts'>;
 }
 
 /** What is handed over is made though somebody waits no longer, for whoever asks again; not what stood in the queue for so much longer. */
 const patience = 6;
 
+/** Longest silences of the store in a read, milliseconds: it is asked again while there is time for that. */
+export function storeTimes({ deadlineSeconds }: Pick<Config['cutouts'], 'deadlineSeconds'>) {
+  const silenceMs = Math.min(15_000, Math.max(1000, 250 * deadlineSeconds));
+  return { requestTimeoutMs: silenceMs, idleTimeoutMs: silenceMs };
+}
+
 export type CutoutActivities = ReturnType<typeof cutoutActivities>;
 
-export function cutoutActivities({ records: { db }, storage, make }: CutoutDeps) {
+export function cutoutActivities({ records: { db }, storage, make, config: { cutouts } }: CutoutDeps) {
   return {
     async makeCutout(given: unknown): Promise<void> {
       const call = cutoutCall.parse(given);
@@ -47,15 +54,15 @@ export function cutoutActivities({ records: { db }, storage, make }: CutoutDeps)
         await put(storage, cutoutKey(call.unit), file, { contentType: made.contentType, signal });
         timings.write = (timings.write ?? 0) + performance.now() - began;
         await failpoint('cutout.before-record', call.unit);
-        await finishFile(db, call, { bytes: file.length, facts: made.facts, timings });
+        const { keptSeconds } = cutouts;
+        await finishFile(db, call, { bytes: file.length, facts: made.facts, timings, keptSeconds });
       } catch (error) {
         signal.throwIfAborted();
         const lasting = lastingProblem(error);
         if (lasting !== undefined) return fail(lasting);
         // What passes is tried again; the last attempt leaves word of it.
         if (unitAttempt() < cutoutAttempts) throw error;
-        const told = error instanceof ProblemError ? error : undefined;
-        await fail(told ?? new ProblemError('internal', 'The cutout could not be made.', { cause: error }));
+        await fail(passingProblem(error));
         throw error;
       }
     },

@@ -1,6 +1,6 @@
 import { type CutoutFacts, ProblemError, problemOf } from '@darkroom/contract';
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { CutoutCall } from './call.ts';
 import { CutoutMaker, type MakerDeps, type WantedCutout } from './maker.ts';
 import {
@@ -24,7 +24,7 @@ const facts: CutoutFacts = {
   warnings: [],
   levels: null,
 };
-const made = { bytes: 7, facts, timings: { read: 1 } };
+const made = { bytes: 7, facts, timings: { read: 1 }, keptSeconds: 60 };
 
 let test: TestRecords;
 let maker: CutoutMaker;
@@ -47,7 +47,6 @@ const another = (changes: Partial<MakerDeps> = {}): CutoutMaker =>
     },
     isOpen: (unit) => isOpen(unit),
     newUnit: () => `unit-${++units}`,
-    keptSeconds: 60,
     most: 4,
     askMs: 50,
     ...changes,
@@ -86,7 +85,7 @@ it('makes what is asked for, once for all who ask meanwhile and later, in this p
   gate.resolve();
   expect(await first).toMatchObject({
     shared: false,
-    file: { state: 'succeeded', ...made, unit: started[0]!.unit },
+    file: { state: 'succeeded', bytes: 7, facts, unit: started[0]!.unit },
   });
   for (const other of await Promise.all(others))
     expect(other).toMatchObject({ shared: true, file: { bytes: 7 } });
@@ -106,7 +105,7 @@ it('tells of a failure, and makes it anew for whoever asks again', async () => {
 });
 
 it('goes on with what a process has left behind that died between its row and the start', async () => {
-  const { file } = await claimFile(test.records.db, { digest: 'a', unit: 'lost', keptSeconds: 60 });
+  const { file } = await claimFile(test.records.db, { digest: 'a', unit: 'lost' });
   isOpen = async (unit) => unit !== 'lost';
   const { file: done } = await maker.make(wanted('a'));
   expect(done.state).toBe('succeeded');
@@ -115,6 +114,48 @@ it('goes on with what a process has left behind that died between its row and th
   await finishFile(test.records.db, file, { ...made, bytes: 666 });
   expect((await fileOf(test.records.db, 'a'))?.bytes).toBe(7);
   expect(await makesFile(test.records.db, 'a', 'lost')).toBe(false);
+});
+
+it('tells a failure where the work is given up twice, and leaves nothing behind that is being made', async () => {
+  work = async () => {};
+  isOpen = async () => false;
+  await expect(maker.make(wanted('a'))).rejects.toMatchObject({ code: 'internal' });
+  expect(started).toHaveLength(2);
+  expect(await fileOf(test.records.db, 'a')).toMatchObject({ state: 'failed', problem: { retryable: true } });
+  work = (unit) => finishFile(test.records.db, unit, made);
+  expect((await maker.make(wanted('a'))).file.state).toBe('succeeded');
+});
+
+it('waits for nothing that was forgotten meanwhile: whoever asks again has it made', async () => {
+  const begun = Promise.withResolvers<void>();
+  work = async () => begun.resolve();
+  const stale = maker.make(wanted('a'));
+  stale.catch(() => {});
+  await begun.promise;
+  // As after hours in which no worker was there.
+  await forgetFiles(test.records.db, await doomFiles(test.records.db, -3 * 3600));
+  await expect(stale).rejects.toMatchObject({ code: 'internal' });
+  expect(maker.underWay).toBe(0);
+  work = (unit) => finishFile(test.records.db, unit, made);
+  expect((await maker.make(wanted('a'))).file.state).toBe('succeeded');
+});
+
+it('tells whoever has to wait, and nobody whose file is there', async () => {
+  const waits = vi.fn();
+  await maker.make(wanted('a', { waits }));
+  expect(waits).toHaveBeenCalledTimes(1);
+  await maker.make(wanted('a', { waits }));
+  expect(waits).toHaveBeenCalledTimes(1);
+});
+
+it('a file is kept from when it was made, however long that took', async () => {
+  work = async (unit) => {
+    await test.records.sql`update cutout_files set expires_at = now() - interval '1 minute'`;
+    await finishFile(test.records.db, unit, made);
+  };
+  const { file } = await maker.make(wanted('a'));
+  expect(file.expiresAt.getTime()).toBeGreaterThan(Date.now() + 50_000);
+  expect((await maker.make(wanted('a'))).shared).toBe(true);
 });
 
 it('finds the file also where the word of it was lost', async () => {
@@ -172,8 +213,8 @@ it('a start that fails is told, and keeps nobody from the next try', async () =>
 
 it('a file is kept for its time, doomed before its object goes, and made anew after that', async () => {
   const { file } = await maker.make(wanted('a'));
-  expect(await doomFiles(test.records.db, new Date())).toEqual([]);
-  const doomed = await doomFiles(test.records.db, new Date(Date.now() + 120_000));
+  expect(await doomFiles(test.records.db, 0)).toEqual([]);
+  const doomed = await doomFiles(test.records.db, -61);
   expect(doomed.map(({ unit }) => cutoutKey(unit))).toEqual([`cutout-files/${file.unit}`]);
   const again = await maker.make(wanted('a'));
   expect(again.file.unit).not.toBe(file.unit);

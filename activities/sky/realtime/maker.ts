@@ -15,8 +15,6 @@ export interface MakerDeps {
   /** Whether the engine still works on the unit, or means to. */
   readonly isOpen: (unit: string) => Promise<boolean>;
   readonly newUnit: () => string;
-  /** How long a file is given to others that ask for the same. */
-  readonly keptSeconds: number;
   /** Distinct cutouts under way for this process at once; more are refused. */
   readonly most: number;
   /** How often the engine is asked what became of one that takes long, milliseconds; 5,000. */
@@ -31,6 +29,8 @@ export interface WantedCutout {
   readonly deadlineMs: number;
   /** Aborts when whoever asks has gone; what was handed over is made all the same. */
   readonly signal: AbortSignal;
+  /** Called where there is no file yet, so that it is waited for. */
+  readonly waits?: () => void;
 }
 
 /** How late a file is found whose notification was lost. */
@@ -69,6 +69,7 @@ export class CutoutMaker {
     const { digest } = wanted;
     const known = this.#underWay.get(digest);
     if (known === undefined) this.requireRoom();
+    else wanted.waits?.();
     let shared = known !== undefined;
     const work =
       known ??
@@ -92,20 +93,25 @@ export class CutoutMaker {
 
   async #make(wanted: WantedCutout, found: () => void): Promise<CutoutFile> {
     const { digest } = wanted;
-    const { records, newUnit, keptSeconds } = this.#deps;
+    const { records, newUnit } = this.#deps;
     this.#listen();
-    const { file, claimed } = await claimFile(records.db, { digest, unit: newUnit(), keptSeconds });
+    const { file, claimed } = await claimFile(records.db, { digest, unit: newUnit() });
+    if (file.state === 'making') wanted.waits?.();
     if (claimed) await this.#start(wanted, file);
     else found();
-    const ended = await this.#ended(file);
-    if (ended !== undefined) return ended;
+    const made = await this.#ended(file);
+    if (made !== undefined) return made;
     // The engine has given it up, or its process died between the row and the start: once more, by whoever is first.
     const unit = newUnit();
     if (await takeOverFile(records.db, file, unit)) await this.#start(wanted, { ...file, unit });
     const now = await fileOf(records.db, digest);
     const again = now === undefined ? undefined : await this.#ended(now);
     if (again !== undefined) return again;
-    throw new ProblemError('internal', `The work on cutout ${digest} has ended without a result.`);
+    const ended = new ProblemError('internal', 'The work on the cutout has ended twice without a result.');
+    // Whoever asks next begins anew, and does not wait for what nobody makes.
+    if (now !== undefined)
+      await finishFile(records.db, now, { problem: ended.problem, timings: {} }).catch(() => {});
+    throw ended;
   }
 
   async #start({ call, deadlineMs, owner }: WantedCutout, { digest, unit }: CutoutFile): Promise<void> {
@@ -123,17 +129,19 @@ export class CutoutMaker {
     }
   }
 
-  /** The file of that unit when it is there, or has failed; undefined where the engine has given it up, or somebody else has taken it over. */
+  /** The file of a digest when it is there, or has failed; undefined where the engine has given it up, or its row has gone. */
   async #ended({ digest, unit, ...file }: CutoutFile): Promise<CutoutFile | undefined> {
     if (file.state !== 'making') return { digest, unit, ...file };
     const { records, isOpen, askMs = 5000 } = this.#deps;
     let askAt = Date.now() + askMs;
     for (;;) {
       const told = this.#told(unit);
-      const row = await fileOf(records.db, digest).catch(() => undefined);
-      if (row !== undefined && row.state !== 'making') return row;
-      if (row !== undefined && row.unit !== unit) return this.#ended(row);
-      if (row !== undefined && Date.now() >= askAt) {
+      const row = await fileOf(records.db, digest).catch(() => 'unknown' as const);
+      // Nobody made it for so long that it was forgotten: there is nothing more to come.
+      if (row === undefined) return undefined;
+      if (row !== 'unknown' && row.state !== 'making') return row.state === 'doomed' ? undefined : row;
+      if (row !== 'unknown' && row.unit !== unit) return this.#ended(row);
+      if (row !== 'unknown' && Date.now() >= askAt) {
         askAt = Date.now() + askMs;
         if (!(await isOpen(unit).catch(() => true))) {
           // It may have ended between the two questions.

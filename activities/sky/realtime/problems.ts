@@ -19,17 +19,28 @@ const codes: Readonly<Record<SkyErrorCode, ProblemCode>> = {
 /** The problem behind what making a cutout threw, where that would be the same at the next try; undefined for what passes. */
 export function lastingProblem(error: unknown): ProblemError | undefined {
   if (error instanceof ProblemError) return error.problem.retryable ? undefined : error;
-  if ((error instanceof SkyError || error instanceof StorageError) && error.code === 'source_changed')
+  if (isChanged(error))
     return new ProblemError(
       'source_changed',
       `${error.message} The survey has to be indexed again: npm run survey -- index.`,
       { cause: error },
     );
   if (error instanceof SkyError) return new ProblemError(codes[error.code], error.message, { cause: error });
-  if (!(error instanceof StorageError)) return undefined;
-  if (error.code === 'source_not_found')
-    return new ProblemError('corrupt_tile', `A file of the survey is gone: ${error.message}`, {
-      cause: error,
-    });
   return undefined;
+}
+
+/** Replaced, or removed, since the survey was indexed. */
+const isChanged = (error: unknown): error is Error =>
+  (error instanceof SkyError || error instanceof StorageError) &&
+  (error.code === 'source_changed' || error.code === 'source_not_found');
+
+/** What is told of a failure that might have passed, and did not. */
+export function passingProblem(error: unknown): ProblemError {
+  if (error instanceof ProblemError) return error;
+  if (!(error instanceof StorageError))
+    return new ProblemError('internal', 'The cutout could not be made.', { cause: error });
+  const isDenied = error.code === 'platform_access' || error.code === 'access_denied';
+  return new ProblemError(isDenied ? 'storage_access_failed' : 'storage_unavailable', error.message, {
+    cause: error,
+  });
 }

@@ -74,7 +74,6 @@ export function createCutting({ config: { cutouts }, estimates, records, dispatc
       }),
     isOpen: async (unit) => (await dispatch.units.describe(idOf(unit))) === 'running',
     newUnit: uuid7,
-    keptSeconds: cutouts.keptSeconds,
     most: cutouts.queue,
   });
   registry.removeSingleMetric(gauge);

@@ -177,7 +177,11 @@ export const cutoutRequest = z.object({
 export type CutoutRequest = z.infer<typeof cutoutRequest>;
 
 /** What the record of a request keeps: those that were refused before they were understood have no more than their words. */
-export const cutoutState = z.enum(['succeeded', 'failed', 'refused']);
+export const cutoutState = z.enum(['running', 'succeeded', 'failed', 'refused', 'left']).meta({
+  description:
+    'What became of a request: `refused` before any work, `failed` after it had begun; `left` where whoever asked did not wait for the answer.',
+});
+export type CutoutState = z.infer<typeof cutoutState>;
 
 /** Milliseconds each step took. */
 export const cutoutTimings = z
@@ -225,7 +229,10 @@ export const cutoutRecord = z
       .boolean()
       .meta({ description: 'Whether the file was made for an earlier, or another, request.' }),
     bytes: z.int().nullable(),
-    seconds: z.number().meta({ description: 'From the request to the first byte of its answer.' }),
+    seconds: z.number().meta({
+      description:
+        'From the request to the first byte of its answer; 0 while it runs, and where its process died.',
+    }),
     estimatedSeconds: z.number().nullable().meta({ description: 'The median that was expected.' }),
     coverage: z.number().nullable(),
     timings: cutoutTimings,

@@ -41,8 +41,8 @@ export const ofModels = {
   deadline_exceeded: {
     ...limit(
       504,
-      'The prediction was not made in time',
-      'Send the picture again, or give it a longer `deadline`.',
+      'It was not made in time',
+      'Send the request again; a prediction may be given a longer `deadline`.',
     ),
     retryable: true,
   },

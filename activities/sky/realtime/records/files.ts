@@ -10,6 +10,9 @@ export type CutoutFile = typeof cutoutFiles.$inferSelect;
 export const cutoutPrefix = 'cutout-files/';
 export const cutoutKey = (unit: string): string => `${cutoutPrefix}${unit}`;
 
+/** Longer than the longest deadline lets a cutout stand in the queue and be tried: what is not made by then nobody makes any more. */
+const madeBy = sql`now() + interval '2 hours'`;
+
 /**
  * The file of a digest as it stands, or as it is to be made now: `claimed` where it is this call's `unit` that makes it. A file that failed, or is past
  * its time, is made anew; of two who ask at once, Postgres lets one have the row.
@@ -17,11 +20,7 @@ export const cutoutKey = (unit: string): string => `${cutoutPrefix}${unit}`;
 export const claimFile = write(
   async (
     db: Db,
-    {
-      digest,
-      unit,
-      keptSeconds,
-    }: { readonly digest: string; readonly unit: string; readonly keptSeconds: number },
+    { digest, unit }: Pick<CutoutFile, 'digest' | 'unit'>,
   ): Promise<{ readonly file: CutoutFile; readonly claimed: boolean }> => {
     for (;;) {
       const [claimed] = await db
@@ -30,7 +29,7 @@ export const claimFile = write(
           digest,
           unit,
           state: 'making',
-          expiresAt: sql`now() + make_interval(secs => ${keptSeconds})`,
+          expiresAt: madeBy,
         })
         .onConflictDoUpdate({
           target: cutoutFiles.digest,
@@ -61,7 +60,7 @@ export const takeOverFile = write(
   async (db: Db, { digest, unit: was }: CutoutFile, unit: string): Promise<boolean> => {
     const taken = await db
       .update(cutoutFiles)
-      .set({ unit, state: 'making', begunAt: sql`now()` })
+      .set({ unit, state: 'making', begunAt: sql`now()`, expiresAt: madeBy })
       .where(and(eq(cutoutFiles.digest, digest), eq(cutoutFiles.unit, was), eq(cutoutFiles.state, 'making')))
       .returning({ digest: cutoutFiles.digest });
     return taken.length > 0;
@@ -79,6 +78,8 @@ export type Made =
       readonly bytes: number;
       readonly facts: CutoutFacts;
       readonly timings: CutoutTimings;
+      /** How long it is given to others that ask for the same, from now on. */
+      readonly keptSeconds: number;
     }
   | { readonly problem: ProblemRecord; readonly timings: CutoutTimings };
 
@@ -97,7 +98,15 @@ export const finishFile = write(
     const set =
       'problem' in made
         ? { state: 'failed' as const, problem: made.problem, timings: made.timings }
-        : { state: 'succeeded' as const, bytes: made.bytes, facts: made.facts, timings: made.timings };
+        : {
+            state: 'succeeded' as const,
+            // It may have failed before, where its start seemed to.
+            problem: null,
+            bytes: made.bytes,
+            facts: made.facts,
+            timings: made.timings,
+            expiresAt: sql`now() + make_interval(secs => ${made.keptSeconds})`,
+          };
     await db.transaction(async (tx) => {
       const done = await tx
         .update(cutoutFiles)
@@ -128,12 +137,15 @@ export const loseFile = write(async (db: Db, { digest, unit }: CutoutFile): Prom
 
 const atOnce = 200;
 
-/** Dooms files that were to be kept until before `moment`, and gives those that are doomed: the row moves before the object goes. */
-export const doomFiles = write(async (db: Db, moment: Date): Promise<readonly CutoutFile[]> => {
+/**
+ * Dooms files past their time by `graceSeconds`, and gives those that are doomed: the row moves before the object goes. By the clock of
+ * Postgres, as they were given.
+ */
+export const doomFiles = write(async (db: Db, graceSeconds: number): Promise<readonly CutoutFile[]> => {
   const due = db
     .select({ digest: cutoutFiles.digest })
     .from(cutoutFiles)
-    .where(lt(cutoutFiles.expiresAt, moment))
+    .where(lt(cutoutFiles.expiresAt, sql`now() - make_interval(secs => ${graceSeconds})`))
     .orderBy(asc(cutoutFiles.expiresAt))
     .limit(atOnce)
     .for('update', { skipLocked: true });
@@ -148,4 +160,13 @@ export const forgetFiles = write(async (db: Db, files: readonly CutoutFile[]): P
       .where(
         and(eq(cutoutFiles.digest, digest), eq(cutoutFiles.unit, unit), eq(cutoutFiles.state, 'doomed')),
       );
+});
+
+/** Which of these units have a row: no other's object is anybody's, nor ever will be. */
+export const unitsWithRow = read(async (db: Db, units: readonly string[]): Promise<ReadonlySet<string>> => {
+  const rows = await db
+    .select({ unit: cutoutFiles.unit })
+    .from(cutoutFiles)
+    .where(inArray(cutoutFiles.unit, [...units]));
+  return new Set(rows.map(({ unit }) => unit));
 });

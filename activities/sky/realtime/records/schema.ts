@@ -1,6 +1,7 @@
 /** The tables of cutouts as answers to requests: the files, each made once however many ask for it, and the requests. */
-import type { CutoutFacts, CutoutTimings, ProblemRecord } from '@darkroom/contract';
+import type { CutoutFacts, CutoutState, CutoutTimings, ProblemRecord } from '@darkroom/contract';
 import { at } from '@darkroom/records/schema.ts';
+import { sql } from 'drizzle-orm';
 import {
   bigint,
   bigserial,
@@ -27,19 +28,19 @@ export const cutoutFiles = pgTable(
     problem: jsonb().$type<ProblemRecord>(),
     timings: jsonb().notNull().$type<CutoutTimings>().default({}),
     begunAt: at('begun_at').notNull().defaultNow(),
-    /** Until when it is given to others that ask for the same. */
+    /** Until when it is given to others that ask for the same; of one that is being made, when nobody makes it any more. */
     expiresAt: at('expires_at').notNull(),
   },
   (t) => [index('cutout_files_by_expiry').on(t.expiresAt)],
 );
 
-/** One row a request, the refused ones too: what the estimates learn from, and what their owner may look up. */
+/** One row a request, the refused ones too, and while somebody waits: what the estimates learn from, and what their owner may look up. */
 export const cutouts = pgTable(
   'cutouts',
   {
     id: bigserial({ mode: 'number' }).primaryKey(),
     owner: text().notNull(),
-    state: text().notNull().$type<'succeeded' | 'failed' | 'refused'>(),
+    state: text().notNull().$type<CutoutState>(),
     survey: text().notNull(),
     query: jsonb().notNull().$type<Record<string, string>>(),
     ra: doublePrecision(),
@@ -58,6 +59,7 @@ export const cutouts = pgTable(
   },
   (t) => [
     index('cutouts_by_owner').on(t.owner, t.id),
+    index('cutouts_running').on(t.acceptedAt).where(sql`state = 'running'`),
     // Rows lie in the order of their times.
     index('cutouts_by_time').using('brin', t.acceptedAt),
   ],

@@ -12,6 +12,8 @@ let api: TestApi;
 /** How long each cutout says that it waited for a worker, milliseconds. */
 let waited = 0;
 let made = 0;
+/** Until when what is started is not there yet. */
+let held: Promise<void> | undefined;
 
 /** In place of engine and worker: what is started is there at once. */
 const engine: Engine = {
@@ -21,6 +23,7 @@ const engine: Engine = {
     async start({ args }) {
       const { digest, unit } = cutoutCall.parse(args[0]);
       made++;
+      await held;
       await api.storage.putBytes(cutoutKey(unit), Buffer.from('a file'), { contentType: 'application/fits' });
       await finishFile(
         api.records.db,
@@ -38,6 +41,7 @@ const engine: Engine = {
             levels: null,
           },
           timings: { queue: waited },
+          keptSeconds: 3600,
         },
       );
     },
@@ -130,4 +134,36 @@ it('of what cannot be had, or not by its sender, there is no link', async () => 
   expect(await link({ dec: '91' })).toBe('validation_failed');
   expect(await link({ bands: 'z' })).toBe('unknown_band');
   expect(await link({ survey: 'ours' }, mia)).toBeUndefined();
+});
+
+it('a request is on record while it waits, and once with its end; whoever leaves is none that failed', async () => {
+  const stateOf = async (size: number) =>
+    (
+      await api.records.sql<{ id: number; state: string; code: string | null }>`
+        select id::int, state, problem ->> 'code' as code from cutouts where query ->> 'size' = ${`${size}px`}`
+    ).map((row) => ({ ...row }));
+  const asked = (size: number, signal?: AbortSignal): Promise<Response> =>
+    fetch(`${api.url}/v1/cutouts?ra=10&dec=20&survey=small&size=${size}px`, {
+      headers: { authorization: `Bearer ${ann}` },
+      ...(signal && { signal }),
+    });
+  const gate = Promise.withResolvers<void>();
+  held = gate.promise;
+  const leaving = new AbortController();
+  const [staying, left] = [asked(6), asked(7, leaving.signal)];
+  for (const size of [6, 7]) await expect.poll(() => stateOf(size)).toMatchObject([{ state: 'running' }]);
+  const [running] = await stateOf(6);
+  leaving.abort();
+  await expect(left).rejects.toThrow();
+  await expect.poll(() => stateOf(7)).toMatchObject([{ state: 'left', code: null }]);
+  gate.resolve();
+  held = undefined;
+  const reply = await staying;
+  expect([reply.status, reply.headers.get('cutout-id')]).toEqual([200, String(running!.id)]);
+  expect(await stateOf(6)).toEqual([{ id: running!.id, state: 'succeeded', code: null }]);
+  // What was begun for somebody who left is there for the next.
+  const before = made;
+  expect((await asked(7)).status).toBe(200);
+  expect(made).toBe(before);
+  expect((await stateOf(7)).map(({ state }) => state).sort()).toEqual(['left', 'succeeded']);
 });

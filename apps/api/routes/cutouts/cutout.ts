@@ -1,14 +1,15 @@
 /** `GET /v1/cutouts`: a place in a survey in, its file out. */
 import { Readable } from 'node:stream';
 import type { ReadableStream as NodeStream } from 'node:stream/web';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type CutoutRequest, cutoutQuery, type ProblemCode, ProblemError } from '@darkroom/contract';
 import { asked, digestOf } from '@darkroom/sky/realtime/plan.ts';
 import { type CutoutFile, cutoutKey, loseFile } from '@darkroom/sky/realtime/records/files.ts';
-import { contentDisposition, StorageError } from '@darkroom/storage';
+import { contentDisposition, type Storage, StorageError } from '@darkroom/storage';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api, ApiContext } from '../../context.ts';
 import { type PlannedCutout, planCutout, readRequest } from '../../cutting/plan.ts';
-import { queryOf, record, type Told } from '../../cutting/record.ts';
+import { queryOf, record, recordWait, type Told } from '../../cutting/record.ts';
 import { jsonBodyProblems, problems, unvalidatedQuery } from '../../openapi/describe.ts';
 import { toProblem, validationProblem } from '../../problems.ts';
 import { optionsInQuery } from '../../requests/query.ts';
@@ -112,14 +113,20 @@ export function registerCutout(api: Api): void {
   });
 }
 
+/** What fails is told though its record is not written by then, milliseconds. */
+const recordMs = 1000;
+
 async function answer(c: ApiContext): Promise<Response> {
   const began = Date.now();
   const told: Told = {};
   try {
     return await answerTold(c, told, began);
   } catch (error) {
-    // Where that fails too, the request's own failure is what is told.
-    if (!c.req.raw.signal.aborted) await record(c, told, began, toProblem(error)).catch(() => {});
+    // Where that fails too, or takes long, the request's own failure is what is told.
+    if (told.isRecorded !== true) {
+      const recorded = record(c, told, began, toProblem(error)).catch(() => {});
+      await Promise.race([recorded, sleep(recordMs, undefined, { ref: false })]);
+    }
     throw error;
   }
 }
@@ -146,7 +153,10 @@ async function answerTold(c: ApiContext, told: Told, began: number): Promise<Res
     });
   }
   const { file, body, length } = await madeFile(c, told, planned, began);
-  const id = await record(c, told, began);
+  const id = await record(c, told, began).catch((error: unknown) => {
+    body.destroy();
+    throw error;
+  });
   if (told.shared === false)
     cutting.estimates.record({
       ...asked(planned.request, planned.features),
@@ -174,23 +184,45 @@ async function madeFile(
 ): Promise<{ file: CutoutFile; body: Readable; length: number }> {
   const { caller, deps } = c.var;
   const { signal } = c.req.raw;
+  const until = began + 1000 * deps.config.cutouts.deadlineSeconds;
   for (let tries = 1; ; tries++) {
     const { file, shared } = await deps.cutting.maker.make({
       digest: told.digest ?? '',
       owner: caller.owner,
       call,
-      deadlineMs: Math.max(1, began + 1000 * deps.config.cutouts.deadlineSeconds - Date.now()),
+      deadlineMs: Math.max(1, until - Date.now()),
       signal,
+      waits: () => recordWait(c, told, began),
     });
     Object.assign(told, { file, shared });
     if (file.problem !== null) throw new ProblemError(file.problem.code, file.problem.detail);
     try {
-      const { stream, length } = await deps.storage.get(cutoutKey(file.unit), { signal });
+      const { stream, length } = await openInTime(deps.storage, cutoutKey(file.unit), { until, signal });
       return { file, body: stream, length };
     } catch (error) {
-      if (tries > 1 || !(error instanceof StorageError) || error.code !== 'source_not_found') throw error;
+      if (!(error instanceof StorageError) || error.code !== 'source_not_found') throw error;
+      if (tries > 1) throw new ProblemError('storage_unavailable', 'The file was made, and is gone.');
       await loseFile(deps.records.db, file);
     }
+  }
+}
+
+/** Opens an object. Throws `deadline_exceeded` where the store has not begun to give it by then. */
+async function openInTime(
+  storage: Pick<Storage, 'get'>,
+  key: string,
+  { until, signal }: { readonly until: number; readonly signal: AbortSignal },
+): Promise<{ stream: Readable; length: number }> {
+  const late = new AbortController();
+  const timer = setTimeout(
+    () =>
+      late.abort(new ProblemError('deadline_exceeded', 'The file is made, and the store does not give it.')),
+    Math.max(1, until - Date.now()),
+  );
+  try {
+    return await storage.get(key, { signal: AbortSignal.any([signal, late.signal]) });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -1,0 +1,1 @@
+CREATE INDEX "cutouts_running" ON "cutouts" USING btree ("accepted_at") WHERE state = 'running';
