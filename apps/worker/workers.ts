@@ -46,6 +46,9 @@ export interface QueueDefinition<Activities extends object = object> {
   lanes?(config: Config): Promise<Holding>;
 }
 
+/** When a worker has its threads compile what decodes tiles; one that is asked for a cutout sooner has them then. */
+const warmAfterMs = 5000;
+
 /** The activities of each queue, as stories ask for them; a new capability is one entry. */
 export const queueDefinitions: {
   readonly [Name in keyof QueueActivities]: QueueDefinition<QueueActivities[Name]>;
@@ -120,15 +123,23 @@ export const queueDefinitions: {
   },
   [queues.skyRealtime]: {
     activities: async (deps) => {
-      const [{ cutoutActivities, storeTimes }, { makeFileOver }] = await Promise.all([
+      const [{ cutoutActivities, storeTimes }, { makeFileOver }, { DecodeThreads }] = await Promise.all([
         import('@darkroom/sky/realtime/activities.ts'),
         import('@darkroom/sky/realtime/make/tiles.ts'),
+        import('@darkroom/sky/fits/threads/threads.ts'),
       ]);
       const { config, atEnd } = deps;
       // Somebody waits: a read that is silent is asked for again long before a job would.
       const storage = createStorage({ ...config.s3, ...storeTimes(config.cutouts) });
-      atEnd?.(async () => storage.close());
-      return cutoutActivities({ ...deps, make: makeFileOver({ ...deps, storage }) });
+      const threads = new DecodeThreads();
+      // Behind the start of all else, which takes the processors.
+      const warming = setTimeout(() => threads.warm(), warmAfterMs).unref();
+      atEnd?.(async () => {
+        clearTimeout(warming);
+        storage.close();
+        await threads.close();
+      });
+      return cutoutActivities({ ...deps, make: makeFileOver({ ...deps, storage, threads }) });
     },
     // One reads while another decodes.
     slots: () => Math.max(2, availableParallelism()),

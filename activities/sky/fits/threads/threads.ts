@@ -39,13 +39,17 @@ export class DecodeThreads implements TileThreads {
   readonly #waiting = new Set<Job>();
   #closed = false;
 
-  /** They start at once, so that they are ready when the first work comes. */
   constructor({ count, leastPixels = 2 ** 17, longestMs = 60_000, script }: DecodeThreadsOptions = {}) {
     this.count = count ?? Math.min(most, availableParallelism());
     this.leastPixels = leastPixels;
     this.#longestMs = longestMs;
     this.#script = script ?? new URL('./thread.ts', import.meta.url);
-    for (let i = 0; i < this.count; i++) this.#idle.push(this.#start());
+  }
+
+  /** Starts all threads, so that they are ready when work comes: they compile their code, half a second each. Without it they start with the first work. */
+  warm(): void {
+    if (this.#closed) return;
+    while (this.#threads.size < this.count) this.#idle.push(this.#start());
   }
 
   async place(work: TileWork, signal: AbortSignal | undefined): Promise<void> {

@@ -7,9 +7,9 @@ import type { Storage } from '@darkroom/storage';
 import { type ObjectStore, objectSource } from '../../bytes/object.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 import { SkyError } from '../../errors.ts';
+import type { TileThreads } from '../../fits/compression/share.ts';
 import { FitsCache } from '../../fits/read/cache.ts';
 import { openImage } from '../../fits/read/open.ts';
-import { DecodeThreads } from '../../fits/threads/threads.ts';
 import { type FileChecksums, verifiedSource } from '../../survey/checked/checksums.ts';
 import { checksumsOf } from '../../survey/records/checksums.ts';
 import type { CutoutCall, CutoutSource } from '../call.ts';
@@ -38,14 +38,15 @@ export function makeFileOver({
   storage,
   records: { db },
   config,
+  threads,
 }: {
   readonly storage: Pick<Storage, 'get'>;
   readonly records: Pick<Records, 'db'>;
   readonly config: Pick<Config, 'cutouts'>;
+  /** Tiles of surveys are the operator's own: threads of this process are enough, it takes no sandbox. Without them, this one decodes. */
+  readonly threads?: TileThreads | undefined;
 }): MakeFile {
   const cache = new FitsCache(config.cutouts.cacheBytes);
-  // Tiles of surveys are the operator's own: threads of this process are enough, it takes no sandbox.
-  const threads = new DecodeThreads();
   const room = { memory: new CutoutMemory(config.cutouts.memoryBytes), folder: tmpdir() };
   const sums = new Map<string, FileChecksums>();
   const store: ObjectStore = { get: (uri, options) => storage.get(uri, options) };
