@@ -1,13 +1,19 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, ProblemDocument } from '@darkroom/contract';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestProcess } from '../harness/process.ts';
 import { digestsOf, faultsOf, itemsOf, type Rows, rowsOf } from './ledger.ts';
-import { type Answer, failpoints, type Platform, startPlatform, until } from './platform.ts';
+import {
+  type Answer,
+  failpoints,
+  outageOf,
+  type Platform,
+  type Server,
+  startPlatform,
+  until,
+} from './platform.ts';
 
 /** Temporal, Postgres and S3 die under a running job and come back on their data: it succeeds, and meanwhile nobody is left waiting. */
 
-type Server = 'temporal' | 'postgres' | 's3';
 type Reply = Answer<Job & ProblemDocument & { task_id: string }>;
 
 const photos = 30;
@@ -42,30 +48,8 @@ async function underWay(): Promise<string> {
   return id;
 }
 
-/** Kills a server, and again whenever it has been started anew, until `meanwhile` is through and `seconds` are over. */
-async function outage<T>(server: Server, seconds: number, meanwhile: () => Promise<T>): Promise<T> {
-  const end = Date.now() + seconds * 1000;
-  const over = new AbortController();
-  const killed = new Set<number>();
-  const killing = (async () => {
-    while (!over.signal.aborted || Date.now() < end) {
-      const pid = platform.stack.stack.pids[server];
-      if (pid !== undefined && !killed.has(pid)) {
-        killed.add(pid);
-        process.kill(pid, 'SIGKILL');
-      }
-      await sleep(20);
-    }
-  })();
-  try {
-    await sleep(50);
-    return await meanwhile();
-  } finally {
-    over.abort();
-    await killing;
-    expect(killed.size).toBeGreaterThan(0);
-  }
-}
+const outage = <T>(server: Server, seconds: number, meanwhile: () => Promise<T>): Promise<T> =>
+  outageOf(platform.stack, server, seconds, meanwhile);
 
 const post = (path: string, body?: object): Promise<Reply> => platform.ask('POST', path, body);
 const get = (path: string): Promise<Reply> => platform.ask('GET', path);

@@ -1,4 +1,5 @@
 /** The platform under fault: the real stack, its API as a user has it, its ledger and its objects as they lie there. */
+import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, ProblemDocument } from '@darkroom/contract';
@@ -156,6 +157,38 @@ export async function until<T>(
       throw new Error(`Waited ${seconds} s in vain for ${missing}.`);
     }
     await sleep(everyMs);
+  }
+}
+
+export type Server = 'temporal' | 'postgres' | 's3';
+
+/** Kills a server, and again whenever it has been started anew, until `meanwhile` is through and `seconds` are over. */
+export async function outageOf<T>(
+  { stack }: Pick<TestStack, 'stack'>,
+  server: Server,
+  seconds: number,
+  meanwhile: () => Promise<T>,
+): Promise<T> {
+  const end = Date.now() + seconds * 1000;
+  const over = new AbortController();
+  const killed = new Set<number>();
+  const killing = (async () => {
+    while (!over.signal.aborted || Date.now() < end) {
+      const pid = stack.pids[server];
+      if (pid !== undefined && !killed.has(pid)) {
+        killed.add(pid);
+        process.kill(pid, 'SIGKILL');
+      }
+      await sleep(20);
+    }
+  })();
+  try {
+    await sleep(50);
+    return await meanwhile();
+  } finally {
+    over.abort();
+    await killing;
+    assert(killed.size > 0, `No ${server} was there to be killed.`);
   }
 }
 
