@@ -5,8 +5,8 @@ import type { CutSize, Length } from '../cut/request.ts';
 /** What is wrong with a size, in words; undefined for one that may be. */
 export type Judge = (size: CutSize) => string | undefined;
 
-/** Steps of the search within a factor of two: the size is found to a part in some ten thousand. */
-const steps = 16;
+/** Steps of the search within a factor of two: so near to a limit in degrees that rounding finds the limit itself. */
+const steps = 40;
 
 /** The largest size of the same shape that may be; undefined where none may. */
 export function nearestSize(size: CutSize, judge: Judge): CutSize | undefined {

@@ -96,6 +96,22 @@ it('a size that is suggested is taken when it is asked for as it is written', ()
     }
 });
 
+it('of what is beyond a limit in degrees the limit itself is suggested, not a second of arc less', () => {
+  const { estimate } = estimates();
+  const arcsec = 1 / 3600;
+  for (const [size, limit] of [
+    ['3arcmin', '40arcsec'],
+    ['40.5arcsec', '40arcsec'],
+    ['3arcminx1.5arcmin', '40arcsecx20arcsec'],
+  ] as const) {
+    const beyond = { ...request, size: parseSize(size), bands: ['r'] };
+    const refused = refusalOf(() =>
+      requireFitting(beyond, of, { ...limits, degrees: 40 * arcsec }, estimate),
+    );
+    expect(refused.suggestion?.size).toBe(limit);
+  }
+});
+
 it('the limit itself may be asked for, whatever whole pixels it comes to', () => {
   const { estimate } = estimates();
   const grid = { scale: 0.263 / 3600, tiles: 1 };
