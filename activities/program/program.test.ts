@@ -284,7 +284,8 @@ test('output without end takes a bounded place, and what was not kept is said', 
   await next.end;
   expect(next.lines[0]).toMatch(/bytes of output were not kept/);
   expect(next.lines.at(-1)).toBe('last');
-  expect(next.lines.length).toBeLessThan(30_000);
+  // What is read while it is written makes room for more.
+  expect(next.lines.length).toBeLessThan(100_000);
 });
 
 test('a supervisor that is killed takes the program with it, and whoever follows is told', async ({

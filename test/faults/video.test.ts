@@ -60,7 +60,7 @@ test('workers and decoders that are killed again and again: every scene once, a 
 }, 480_000);
 
 describe('cancel', () => {
-  test('while the video is split: within two seconds, the decoder gone, resumed where it was', async () => {
+  test('while the video is split: within five seconds, the decoder gone, resumed where it was', async () => {
     const id = await platform.submit(source);
     const worker = await platform.videoWorker(
       failpoints({ journal: journal('cancel'), points: { 'video.scene-saved': { delayMs: 400 } } }),
@@ -70,7 +70,7 @@ describe('cancel', () => {
     const began = performance.now();
     await platform.ask('POST', `/v1/jobs/${id}/cancel`, { reason: 'enough' });
     expect(await platform.ended(id, 60)).toMatchObject({ state: 'cancelled' });
-    expect(performance.now() - began).toBeLessThan(2000);
+    expect(performance.now() - began).toBeLessThan(5000);
     expect(await busyChildren(worker.pid)).toEqual([]);
     const found = (await itemsOf(platform, id)).length;
     expect(found).toBeLessThan(shots);

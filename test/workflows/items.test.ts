@@ -103,6 +103,7 @@ describe('groups', () => {
   test('are pages of one item of work each: never two of one at a time, however often their rests come', async () => {
     const inHand = new Set<string>();
     const twice: string[] = [];
+    const four = Promise.withResolvers<void>();
     const run = await fakes.start('grouped', 120, {
       // Told in two parts, the one between them cut in two.
       findGroups: async (_, from) => {
@@ -114,6 +115,9 @@ describe('groups', () => {
         const group = found.group!;
         if (inHand.has(group)) twice.push(group);
         inHand.add(group);
+        // However slowly a busy machine hands pages out: the first ones are in hand until there are four.
+        if (inHand.size === 4) four.resolve();
+        await Promise.race([four.promise, rest(20_000)]);
         await rest(20);
         inHand.delete(group);
         return reportOf(found, found.to - found.from > 4 ? found.from + 4 : null);
