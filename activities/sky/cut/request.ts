@@ -28,23 +28,27 @@ export function parseSize(text: string): CutSize {
 }
 
 function parseLength(side: string, text: string): Length {
-  const [, number, unit = ''] = length.exec(side) ?? refuseSize(text);
+  return lengthOf(side) ?? refuseSize(text);
+}
+
+/** Undefined where it is none, not above 0, or without its unit. */
+function lengthOf(text: string): Length | undefined {
+  const [, number, unit = ''] = length.exec(text) ?? [];
   const name = unit.toLowerCase();
   const value = Number(number) / (perDegree[name] ?? 1);
-  if (!(value > 0 && Number.isFinite(value))) refuseSize(text);
+  if (!(value > 0 && Number.isFinite(value))) return undefined;
   return { value, unit: name === 'px' ? 'px' : 'deg' };
 }
 
 /** Degrees of an angle a pixel, as `0.5arcsec`. Throws SkyError `invalid_cutout`, also for a bare number, and for pixels. */
 export function parsePixelScale(text: string): number {
-  const [, number, unit = ''] = length.exec(text.trim()) ?? [];
-  const degrees = Number(number) / (perDegree[unit.toLowerCase()] ?? Number.NaN);
-  if (!(degrees > 0 && Number.isFinite(degrees)))
+  const found = lengthOf(text.trim());
+  if (found?.unit !== 'deg')
     throw new SkyError(
       'invalid_cutout',
       `The pixel scale ${JSON.stringify(text.slice(0, 80))} is none: write an angle above 0 with its unit, as in 0.5arcsec.`,
     );
-  return degrees;
+  return found.value;
 }
 
 function refuseSize(text: string): never {
