@@ -7,6 +7,7 @@ export * from './jobs/list.ts';
 export * from './jobs/unit.ts';
 export * from './kinds/analysis.ts';
 export * from './kinds/cutout.ts';
+export * from './kinds/cutouts.ts';
 export * from './kinds/photo.ts';
 export * from './kinds/prediction.ts';
 export * from './kinds/prediction-batch.ts';

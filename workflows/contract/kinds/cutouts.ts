@@ -1,0 +1,192 @@
+/** Cutouts of sky surveys as a job: many positions, each with one parameter set or several. */
+import { z } from 'zod';
+import type { KindDefinition } from '../jobs/kind.ts';
+import { uriOfList } from '../jobs/list.ts';
+import { problemRecord } from '../problems/problem.ts';
+import { cutoutFacts, cutoutMode, cutoutQuery } from './cutout.ts';
+import { storableText } from './photo.ts';
+
+/** Parameters of one cutout, as a request for one has them; of which position is said by the rows. */
+const parameters = cutoutQuery.omit({ ra: true, dec: true });
+
+/** What a parameter set changes; defaults are those of the job's own parameters. */
+export const cutoutSet = z
+  .strictObject(
+    Object.fromEntries(
+      Object.entries(parameters.shape).map(([name, schema]) => [
+        name,
+        (schema instanceof z.ZodDefault ? schema.unwrap() : schema).optional(),
+      ]),
+    ) as {
+      [Name in keyof typeof parameters.shape]: z.ZodOptional<
+        (typeof parameters.shape)[Name] extends z.ZodDefault<infer Inner>
+          ? Inner
+          : (typeof parameters.shape)[Name]
+      >;
+    },
+  )
+  .meta({ id: 'CutoutParameterSet' });
+export type CutoutSet = z.infer<typeof cutoutSet>;
+
+/** Parameter sets of one job at most. */
+export const mostSets = 20;
+
+export const cutoutsOptions = parameters
+  .extend({
+    sets: z
+      .array(cutoutSet)
+      .min(1)
+      .max(mostSets)
+      .optional()
+      .meta({
+        description:
+          'Parameter sets: a cutout of every position is made with each. A set has what it changes of the parameters beside it.',
+        example: [{ format: 'fits' }, { format: 'png', bands: 'i,r,g', algorithm: 'lupton' }],
+      }),
+    onError: z.enum(['fail', 'skip']).default('fail').meta({
+      description:
+        'What becomes of a job that has rows which cannot be read: it fails before any work, naming the first (`fail`), or goes on without them, each a failed row of the manifest (`skip`).',
+    }),
+    deliverTo: storableText(1024).min(1).optional().meta({
+      description:
+        'Where the files are written besides: a prefix that was granted for writing, `s3://bucket/prefix/`, or an allowed directory, `file:///home/ada/cutouts/`. What was delivered is yours: neither a delete nor the retention touches it.',
+    }),
+    pack: z.boolean().default(false).meta({
+      description:
+        'Many small files are stored as one object a page, and served singly all the same: less to write and to list in the store.',
+    }),
+  })
+  .meta({ id: 'CutoutsOptions' });
+export type CutoutsOptions = z.infer<typeof cutoutsOptions>;
+
+/** Numbers as well as texts: what is in range is said of both. */
+const coordinate = z.union([storableText(40).min(1), z.number().transform(String)]);
+
+/** A position, as a row of a list or in JSON; CSV has them by its header, upper and lower case alike. What else stands in a row is its user's. */
+export const cutoutPosition = z
+  .object({
+    id: z
+      .union([storableText(200).min(1), z.number().transform(String)])
+      .optional()
+      .meta({
+        description: 'Names the file and the row of the manifest; without, its position does.',
+      }),
+    ra: coordinate.meta({
+      description: 'Right ascension, ICRS: degrees, or hours as `01:02:03.4`.',
+      example: 150.1,
+    }),
+    dec: coordinate.meta({ description: 'Declination, ICRS: degrees, or `-01:02:03`.', example: 2.2 }),
+    size: storableText(60).min(1).optional().meta({ description: 'Of this row alone, as `1arcmin`.' }),
+  })
+  .meta({ id: 'CutoutPosition' });
+export type CutoutPosition = z.infer<typeof cutoutPosition>;
+
+/** Most positions that stand in a request, which LIMIT_JSON_BYTES has room for as shipped: more come as a list. */
+const mostPositions = 1000;
+
+export const cutoutsRequest = cutoutsOptions
+  .extend({
+    positions: z.array(cutoutPosition).min(1).max(mostPositions).optional(),
+    source: z.string().max(4096).optional().meta({
+      description: 'A list in the store: `.csv` with a header, `.ndjson` or `.jsonl`.',
+      example: 's3://bucket/targets.csv',
+    }),
+    upload: z.uuid().optional().meta({ description: 'Id of an upload of such a list.' }),
+  })
+  .refine(
+    ({ source, positions, upload }) =>
+      [source, positions, upload].filter((one) => one !== undefined).length === 1,
+    { error: 'expected one of positions, source and upload' },
+  )
+  .meta({
+    id: 'CutoutsRequest',
+    example: { survey: 'sample-coadd', size: '1arcmin', positions: [{ id: 'A1', ra: 150.1, dec: 2.2 }] },
+  });
+
+/** One cutout of a job; the `input` of its item. */
+export const cutoutItem = z.object({
+  /** Of the list, from 1. */
+  row: z.int().min(1),
+  /** Of the job's parameter sets, from 0. */
+  set: z.int().min(0),
+  /** As its user has it. */
+  id: z.string().nullable(),
+  /** Of its file, in the archive and where it is delivered. */
+  name: z.string(),
+  /** Degrees, ICRS. */
+  ra: z.number(),
+  dec: z.number(),
+  /** The row's own. */
+  size: z.string().optional(),
+  /** Of each band of its set: the tiles it is made of, that of the centre first. */
+  tiles: z.array(z.array(z.string())),
+  /** Of all bands and planes together. */
+  pixels: z.int(),
+  /** Bytes that its file is expected to have. */
+  bytes: z.int(),
+  /** Ordinal of the item that has the same file: it is made once. */
+  repeats: z.int().optional(),
+});
+export type CutoutItem = z.infer<typeof cutoutItem>;
+
+/** What is known of a row that came to no cutout. */
+export const brokenCutoutItem = cutoutItem
+  .pick({ row: true, set: true })
+  .extend({ id: z.string().nullable(), ra: z.string().nullable(), dec: z.string().nullable() });
+export type BrokenCutoutItem = z.infer<typeof brokenCutoutItem>;
+
+/** A row of `cutouts.json` and `cutouts.csv`: one for every row of the list and parameter set, in the list's order. */
+export const cutoutResult = z
+  .object({
+    row: z.int().min(1).meta({ description: 'Of the list, from 1.' }),
+    set: z.int().min(0).meta({ description: 'Of the parameter sets, from 0.' }),
+    id: z.string().nullable(),
+    ra: z.number().nullable().meta({ description: 'Degrees, ICRS; null where the row could not be read.' }),
+    dec: z.number().nullable(),
+    survey: z.string(),
+    size: z.string(),
+    format: z.string(),
+    bands: z.string(),
+    file: z.string().nullable().meta({ description: 'Path in the archive; null where there is no file.' }),
+    tiles: z.array(z.string()),
+    mode: cutoutMode.nullable(),
+    coverage: z.number().min(0).max(1).nullable(),
+    status: z.enum(['succeeded', 'failed']),
+    bytes: z.int().nullable(),
+    sha256: z.string().nullable(),
+    warnings: cutoutFacts.shape.warnings,
+    problem: problemRecord.pick({ code: true, detail: true }).nullable(),
+  })
+  .meta({ id: 'CutoutResult' });
+export type CutoutResult = z.infer<typeof cutoutResult>;
+
+/** Begins the name of a group whose cutouts are made of several tiles. */
+export const mosaicGroups = 'mosaic:';
+
+const sizeOfItem = (name: 'pixels' | 'bytes', input: object): number => {
+  const amount = cutoutItem.partial().safeParse(input).data?.[name];
+  return amount ?? 0;
+};
+
+export const cutoutsKind = {
+  kind: 'cutouts',
+  title: 'Cutouts',
+  workflow: 'cutouts',
+  input: cutoutsOptions,
+  stages: [
+    { name: 'plan', unit: 'rows', weight: 1 },
+    { name: 'cut', unit: 'cutouts', weight: 17, itemsOf: 'cut' },
+    { name: 'publish', unit: 'cutouts', weight: 2, itemsOf: 'cut' },
+  ],
+  sourceOf: uriOfList,
+  retentionDays: 7,
+  sizes: {
+    cutouts: ({ stage }) => Number(stage === 'cut'),
+    pixels: ({ stage, input }) => (stage === 'cut' ? sizeOfItem('pixels', input) : 0),
+    bytes: ({ stage, input }) => (stage === 'cut' ? sizeOfItem('bytes', input) : 0),
+  },
+  limits: { cutouts: 500_000, bytes: 500e9 },
+  estimate: { seconds: { base: 1.5, per: { cutouts: 0.006, pixels: 4e-8 } } },
+  inputs: (id: string) => `cutout-lists/${id}/`,
+  outputs: (id: string): [string] => [`cutouts/${id}/`],
+} as const satisfies KindDefinition;
