@@ -8,10 +8,10 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Fault, type FaultProxy, startFaultProxy } from '../../../test/harness/fault-proxy.ts';
 import { startS3, type TestS3 } from '../../../test/harness/s3.ts';
+import { type MakeFile, makeFileOver } from '../make/tiles.ts';
 import { smallTile } from '../survey/testing.ts';
 import { type CutoutActivities, cutoutActivities, storeTimes } from './activities.ts';
-import type { CutoutCall } from './call.ts';
-import { type MakeFile, makeFileOver } from './make/tiles.ts';
+import type { RealtimeCall } from './call.ts';
 import { claimFile, cutoutKey, cutoutPrefix, fileOf, takeOverFile } from './records/files.ts';
 
 /** The activity over a real store, some of whose answers are faulty, and tiles that change under it. */
@@ -52,7 +52,7 @@ const tileOf = (extname: string): Buffer => {
   return bytes;
 };
 let digests = 0;
-async function callOf(name: string): Promise<CutoutCall> {
+async function callOf(name: string): Promise<RealtimeCall> {
   const { etag, size: bytes } = await storage.head(tile(name));
   const side = { value: 20, unit: 'px' } as const;
   const request: CutoutRequest = {
@@ -86,7 +86,7 @@ const over = (from: Pick<Storage, 'get'>, make?: MakeFile): CutoutActivities =>
   });
 
 /** As the engine runs it: until it ends, or has had its attempts. How many it took, the row and the file. */
-async function made(activities: CutoutActivities, call: CutoutCall) {
+async function made(activities: CutoutActivities, call: RealtimeCall) {
   await claimFile(test.records.db, call);
   let attempt = 1;
   for (; attempt <= cutoutAttempts; attempt++) {

@@ -5,9 +5,9 @@ import { type Config, failpoint } from '@darkroom/platform';
 import type { Records } from '@darkroom/records';
 import { partSizeFor, type Storage } from '@darkroom/storage';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
-import { cutoutCall } from './call.ts';
-import type { MadeBytes } from './make/bytes.ts';
-import type { MakeFile } from './make/tiles.ts';
+import type { MadeBytes } from '../make/bytes.ts';
+import type { MakeFile } from '../make/tiles.ts';
+import { realtimeCall } from './call.ts';
 import { lastingProblem, passingProblem } from './problems.ts';
 import { cutoutKey, finishFile, makesFile } from './records/files.ts';
 
@@ -32,7 +32,7 @@ export type CutoutActivities = ReturnType<typeof cutoutActivities>;
 export function cutoutActivities({ records: { db }, storage, make, config: { cutouts } }: CutoutDeps) {
   return {
     async makeCutout(given: unknown): Promise<void> {
-      const call = cutoutCall.parse(given);
+      const call = realtimeCall.parse(given);
       const signal = cancellationSignal();
       // An attempt before this one has come to its end, or others took it over.
       if (!(await makesFile(db, call.digest, call.unit))) return;

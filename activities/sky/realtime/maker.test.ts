@@ -1,7 +1,7 @@
 import { type CutoutFacts, ProblemError, problemOf } from '@darkroom/contract';
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
-import type { CutoutCall } from './call.ts';
+import type { RealtimeCall } from './call.ts';
 import { CutoutMaker, type MakerDeps, type WantedCutout } from './maker.ts';
 import {
   claimFile,
@@ -28,9 +28,9 @@ const made = { bytes: 7, facts, timings: { read: 1 }, keptSeconds: 60 };
 
 let test: TestRecords;
 let maker: CutoutMaker;
-let started: CutoutCall[];
+let started: RealtimeCall[];
 /** What becomes of a cutout that was handed over. */
-let work: (call: CutoutCall) => Promise<void>;
+let work: (call: RealtimeCall) => Promise<void>;
 let isOpen: MakerDeps['isOpen'];
 let units = 0;
 

@@ -5,13 +5,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { cutoutsChannel, ProblemError } from '@darkroom/contract';
 import type { Records } from '@darkroom/records';
-import type { CutoutCall } from './call.ts';
+import type { CutoutCall } from '../make/call.ts';
+import type { RealtimeCall } from './call.ts';
 import { type CutoutFile, claimFile, fileOf, finishFile, takeOverFile } from './records/files.ts';
 
 export interface MakerDeps {
   readonly records: Pick<Records, 'db' | 'listen'>;
   /** Starts the unit; one that is there already is fine. */
-  readonly start: (call: CutoutCall, owner: string) => Promise<void>;
+  readonly start: (call: RealtimeCall, owner: string) => Promise<void>;
   /** Whether the engine still works on the unit, or means to. */
   readonly isOpen: (unit: string) => Promise<boolean>;
   readonly newUnit: () => string;
@@ -24,7 +25,7 @@ export interface MakerDeps {
 export interface WantedCutout {
   readonly digest: string;
   readonly owner: string;
-  readonly call: Omit<CutoutCall, 'digest' | 'unit' | 'leftMs'>;
+  readonly call: CutoutCall;
   /** Milliseconds it is waited for. */
   readonly deadlineMs: number;
   /** Aborts when whoever asks has gone; what was handed over is made all the same. */

@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto';
 import { type CutoutRequest, ProblemError, type Suggestion } from '@darkroom/contract';
 import type { Asked, Estimate } from '@darkroom/estimates';
 import type { CutSize, Length } from '../cut/request.ts';
-import { type CutoutCall, cutterVersion } from './call.ts';
+import { type CutoutCall, cutterVersion } from '../make/call.ts';
+import { drawingBytes, drawnSize, largestOf, planMemory } from '../make/memory.ts';
 import { nearestSize, writeSize } from './fitting.ts';
-import { drawingBytes, drawnSize, largestOf, planMemory } from './make/memory.ts';
 
 /** SHA-256, hex: of the request, the survey's definition and the files as they are. */
-export function digestOf(call: Pick<CutoutCall, 'request' | 'survey' | 'sources'>): string {
+export function digestOf(call: CutoutCall): string {
   return createHash('sha256')
     .update(JSON.stringify([cutterVersion, call]))
     .digest('hex');

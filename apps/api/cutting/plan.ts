@@ -1,7 +1,7 @@
 /** From a request to what is to be made: whether it may be asked for, of which tiles, and what it will take. */
 import { type CutoutQuery, type CutoutRequest, ProblemError } from '@darkroom/contract';
 import type { Asked, Estimate } from '@darkroom/estimates';
-import type { CutoutCall, CutoutSource } from '@darkroom/sky/realtime/call.ts';
+import type { CutoutCall, CutoutSource } from '@darkroom/sky/make/call.ts';
 import { extentOf, requireFitting, requireScale, requireWithinLimits } from '@darkroom/sky/realtime/plan.ts';
 import { resolveRequest } from '@darkroom/sky/realtime/request.ts';
 import { circleAround } from '@darkroom/sky/sphere/circle.ts';
@@ -14,7 +14,7 @@ import type { Actor, ApiDeps } from '../context.ts';
 
 export interface PlannedCutout {
   readonly request: CutoutRequest;
-  readonly call: Omit<CutoutCall, 'digest' | 'unit' | 'leftMs'>;
+  readonly call: CutoutCall;
   /** Of one plane of one band. */
   readonly features: { readonly pixels: number; readonly source: number; readonly tiles: number };
   readonly estimate: Estimate;

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Engine } from '@darkroom/dispatch';
-import { cutoutCall } from '@darkroom/sky/realtime/call.ts';
+import { realtimeCall } from '@darkroom/sky/realtime/call.ts';
 import { cutoutKey, finishFile } from '@darkroom/sky/realtime/records/files.ts';
 import { indexSurvey } from '@darkroom/sky/survey/indexing/index.ts';
 import { memoryStore, smallSurvey, smallTile } from '@darkroom/sky/survey/testing.ts';
@@ -21,7 +21,7 @@ const engine: Engine = {
   units: {
     ...engineAway.units,
     async start({ args }) {
-      const { digest, unit } = cutoutCall.parse(args[0]);
+      const { digest, unit } = realtimeCall.parse(args[0]);
       made++;
       await held;
       await api.storage.putBytes(cutoutKey(unit), Buffer.from('a file'), { contentType: 'application/fits' });

@@ -1,6 +1,6 @@
 /** How much memory a cutout takes, and that all under way in a process take no more together than they may. */
 import type { CutoutRequest } from '@darkroom/contract';
-import { type Size, sizeWithin } from '../../picture/area-average.ts';
+import { type Size, sizeWithin } from '../picture/area-average.ts';
 
 type Picture = NonNullable<CutoutRequest['picture']>;
 

@@ -1,15 +1,15 @@
 /** Damage of one bit in the objects of a survey, from its index to the file that comes out. */
 import { startRecords, type TestRecords } from '@darkroom/records/testing.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ObjectStore } from '../../bytes/object.ts';
-import { SkyError } from '../../errors.ts';
-import { writeFits } from '../../fits/write/file.ts';
-import { variates } from '../../fits/write/testing/files.ts';
-import { toVector } from '../../sphere/vector.ts';
-import { indexSurvey } from '../../survey/indexing/index.ts';
-import { findTiles } from '../../survey/records/tiles.ts';
-import { memoryStore, smallSurvey, tangentCards } from '../../survey/testing.ts';
-import type { CutoutCall } from '../call.ts';
+import type { ObjectStore } from '../bytes/object.ts';
+import { SkyError } from '../errors.ts';
+import { writeFits } from '../fits/write/file.ts';
+import { variates } from '../fits/write/testing/files.ts';
+import { toVector } from '../sphere/vector.ts';
+import { indexSurvey } from '../survey/indexing/index.ts';
+import { findTiles } from '../survey/records/tiles.ts';
+import { memoryStore, smallSurvey, tangentCards } from '../survey/testing.ts';
+import type { CutoutCall } from './call.ts';
 import { type MadeFile, type MakeFile, makeFileOver } from './tiles.ts';
 
 const side = 640;
@@ -60,8 +60,6 @@ async function surveyOf(tiling: keyof typeof tilings, verify: boolean): Promise<
   const { uri: _, ...file } = tile!.planes.image!;
   const pixels = { value: 40, unit: 'px' } as const;
   const call: CutoutCall = {
-    digest: 'd',
-    unit: 'u',
     request: {
       survey: 'small',
       ...place,
@@ -77,7 +75,6 @@ async function surveyOf(tiling: keyof typeof tilings, verify: boolean): Promise<
     },
     survey: { name: 'small', release: '1', bands: [{ name: 'r', zeroPoint: null, unit: null }], mask: null },
     sources: [{ tile: 't1', band: 'r', plane: 'image', uri, ...file }],
-    leftMs: 1000,
   };
   const read: [number, number][] = [];
   const make = (bytes: Uint8Array) => {

@@ -1,18 +1,18 @@
 /** Bands as a picture: averaged while they are read, where it is smaller than they are. */
 import { setImmediate } from 'node:timers/promises';
 import type { CutoutFacts, CutoutRequest } from '@darkroom/contract';
-import { SkyError } from '../../errors.ts';
-import type { Bitpix } from '../../fits/read/file.ts';
-import { physical } from '../../fits/read/physical.ts';
-import type { Plane } from '../../image/plane.ts';
-import type { Level } from '../../picture/algorithms/levels.ts';
-import { AreaAverage, type Size } from '../../picture/area-average.ts';
-import type { Look } from '../../picture/look.ts';
-import { directionAt } from '../../picture/orientation.ts';
-import { makePicture } from '../../picture/picture.ts';
-import type { FloatPlane } from '../../picture/raster.ts';
-import { cutterVersion } from '../call.ts';
-import type { BandMade } from './band.ts';
+import { SkyError } from '../errors.ts';
+import type { Bitpix } from '../fits/read/file.ts';
+import { physical } from '../fits/read/physical.ts';
+import type { Plane } from '../image/plane.ts';
+import type { Level } from '../picture/algorithms/levels.ts';
+import { AreaAverage, type Size } from '../picture/area-average.ts';
+import type { Look } from '../picture/look.ts';
+import { directionAt } from '../picture/orientation.ts';
+import { makePicture } from '../picture/picture.ts';
+import type { FloatPlane } from '../picture/raster.ts';
+import type { BandMade } from './band/band.ts';
+import { cutterVersion } from './call.ts';
 import type { NamedBand } from './fits.ts';
 import { drawnSize } from './memory.ts';
 

@@ -1,5 +1,5 @@
 /** The bytes of a cutout that was made, in memory or on disk, as long as somebody holds them. */
-import type { NamelessFile } from '../../fits/write/sink.ts';
+import type { NamelessFile } from '../fits/write/sink.ts';
 
 export class MadeBytes implements Disposable {
   readonly #parts: readonly (Uint8Array | NamelessFile)[];

@@ -1,19 +1,19 @@
 import { tmpdir } from 'node:os';
 import type { CutoutRequest } from '@darkroom/contract';
 import { describe, expect, it } from 'vitest';
-import { memorySource } from '../../bytes/memory.ts';
-import { openFits, openImage } from '../../fits/read/open.ts';
-import { writeFits } from '../../fits/write/file.ts';
-import { card } from '../../fits/write/header.ts';
-import { verifyChecksums } from '../../fits/write/verify.ts';
-import type { Pixels } from '../../image/plane.ts';
-import { tangentCards } from '../../survey/testing.ts';
-import { localScale } from '../../wcs/geometry.ts';
-import { parseWcs } from '../../wcs/parse.ts';
-import type { CutoutCall, CutoutSource } from '../call.ts';
+import { memorySource } from '../bytes/memory.ts';
+import { openFits, openImage } from '../fits/read/open.ts';
+import { writeFits } from '../fits/write/file.ts';
+import { card } from '../fits/write/header.ts';
+import { verifyChecksums } from '../fits/write/verify.ts';
+import type { Pixels } from '../image/plane.ts';
+import { tangentCards } from '../survey/testing.ts';
+import { localScale } from '../wcs/geometry.ts';
+import { parseWcs } from '../wcs/parse.ts';
+import { quantityOf } from './band/own-grid.ts';
+import type { CutoutCall, CutoutSource } from './call.ts';
 import { composeFile } from './compose.ts';
 import { CutoutMemory } from './memory.ts';
-import { quantityOf } from './own-grid.ts';
 
 const scale = 1 / 3600;
 const [ra, dec] = [150, 2];
@@ -69,8 +69,6 @@ const request: CutoutRequest = {
   picture: null,
 };
 const call = (sources: CutoutSource[], changes: Partial<CutoutRequest> = {}): CutoutCall => ({
-  digest: 'd',
-  unit: 'u',
   request: { ...request, ...changes },
   survey: {
     name: 'small',
@@ -79,7 +77,6 @@ const call = (sources: CutoutSource[], changes: Partial<CutoutRequest> = {}): Cu
     mask: { bad: [{ bit: 3, name: 'saturated' }], noData: 7 },
   },
   sources,
-  leftMs: 1000,
 });
 /** All of a cutout of these tiles fits, and so do several. */
 const memory = new CutoutMemory(2 ** 28);

@@ -1,16 +1,16 @@
 /** From a call to the file: bands are cut, or joined, and become FITS or a picture, strip by strip in the memory that there is for it. */
 import { type CutoutFacts, type CutoutTimings, type PlaneKind, ProblemError } from '@darkroom/contract';
-import { placeCut } from '../../cut/place.ts';
-import type { CardValue } from '../../fits/card.ts';
-import type { FitsImage } from '../../fits/read/file.ts';
-import { parseWcs } from '../../wcs/parse.ts';
-import { type CutoutCall, type CutoutSource, cutterVersion } from '../call.ts';
-import type { BandGrid, BandMade, BandTile, CutBand } from './band.ts';
-import { planBand } from './bands.ts';
+import { placeCut } from '../cut/place.ts';
+import type { CardValue } from '../fits/card.ts';
+import type { FitsImage } from '../fits/read/file.ts';
+import { parseWcs } from '../wcs/parse.ts';
+import type { BandGrid, BandMade, BandTile, CutBand } from './band/band.ts';
+import { planBand } from './band/bands.ts';
+import { ownGrid } from './band/own-grid.ts';
 import { MadeBytes } from './bytes.ts';
+import { type CutoutCall, type CutoutSource, cutterVersion } from './call.ts';
 import { type NamedBand, writeBands } from './fits.ts';
 import { type CutoutMemory, drawingBytes, type Plan, planMemory } from './memory.ts';
-import { ownGrid } from './own-grid.ts';
 import { drawBands, valueBytesOf } from './pictures.ts';
 
 export interface ComposedFile {

@@ -1,11 +1,11 @@
 /** Bands as a FITS file, strip by strip. */
 import { setImmediate } from 'node:timers/promises';
 import type { CutoutRequest, PlaneKind } from '@darkroom/contract';
-import type { Card } from '../../fits/card.ts';
-import { FitsWriter } from '../../fits/write/file.ts';
-import type { ImageWriter } from '../../fits/write/image.ts';
-import { MemorySink, NamelessFile } from '../../fits/write/sink.ts';
-import type { BandMade, CutBand } from './band.ts';
+import type { Card } from '../fits/card.ts';
+import { FitsWriter } from '../fits/write/file.ts';
+import type { ImageWriter } from '../fits/write/image.ts';
+import { MemorySink, NamelessFile } from '../fits/write/sink.ts';
+import type { BandMade, CutBand } from './band/band.ts';
 
 export interface NamedBand {
   readonly name: string;
