@@ -1,15 +1,23 @@
 /** From a request to what is to be made: whether it may be asked for, of which tiles, and what it will take. */
 import { type CutoutQuery, type CutoutRequest, ProblemError } from '@darkroom/contract';
 import type { Asked, Estimate } from '@darkroom/estimates';
-import type { CutoutCall, CutoutSource } from '@darkroom/sky/make/call.ts';
-import { extentOf, requireFitting, requireScale, requireWithinLimits } from '@darkroom/sky/realtime/plan.ts';
+import type { CutoutCall } from '@darkroom/sky/make/call.ts';
+import { requireFitting, requireScale, requireWithinLimits } from '@darkroom/sky/realtime/plan.ts';
 import { resolveRequest } from '@darkroom/sky/realtime/request.ts';
 import { circleAround } from '@darkroom/sky/sphere/circle.ts';
 import { toVector, type Vector } from '@darkroom/sky/sphere/vector.ts';
+import {
+  centredOn,
+  chosenTiles,
+  missingBands,
+  sourcesOf,
+  surveyOfCall,
+  wantsNeighbours,
+} from '@darkroom/sky/survey/choose.ts';
 import { mayRead } from '@darkroom/sky/survey/definition/access.ts';
 import { degreesOf } from '@darkroom/sky/survey/definition/definition.ts';
 import { getSurvey, type Survey } from '@darkroom/sky/survey/records/surveys.ts';
-import { findTiles, nearestCovered, type SurveyTile } from '@darkroom/sky/survey/records/tiles.ts';
+import { findTiles, nearestCovered } from '@darkroom/sky/survey/records/tiles.ts';
 import type { Actor, ApiDeps } from '../context.ts';
 
 export interface PlannedCutout {
@@ -19,9 +27,6 @@ export interface PlannedCutout {
   readonly features: { readonly pixels: number; readonly source: number; readonly tiles: number };
   readonly estimate: Estimate;
 }
-
-/** Pixels of a tile that a resampled pixel looks around. */
-const resamplingReach = 4;
 
 type PlanDeps = Pick<ApiDeps, 'config' | 'records' | 'cutting'>;
 
@@ -53,29 +58,20 @@ export async function planCutout(
   const centre = toVector(request.ra, request.dec);
   const { survey: name, bands } = request;
   const at = await findTiles(records.db, { survey: name, bands, centre });
-  const missing = bands.filter((band) => !at.some((tile) => tile.band === band));
-  const [deepest] = at;
-  if (missing.length > 0 || deepest === undefined) throw await noCoverage(deps, request, missing, centre);
-  const scale = scaleOf(deepest);
+  const missing = missingBands(request, at);
+  if (missing.length > 0) throw await noCoverage(deps, request, missing, centre);
+  const centred = centredOn(request, at);
+  const { scale, extent } = centred;
   requireScale(request, scale);
-  const extent = extentOf(request, request.size, scale);
-  // What is resampled looks some pixels farther.
-  const around = request.grid === null ? 0 : resamplingReach * scale;
-  const reach = (Math.hypot(extent.width, extent.height) / 2) * extent.scale + around;
   const limits = limitsOf(survey, config);
   const expected = (of: Asked): Estimate => cutting.estimates.estimate(of);
   await cutting.estimates.ready();
   // Before the tiles of a large area are looked for.
   requireWithinLimits(request, { scale, tiles: 1 }, limits, expected);
-  const isInside = bands.every((band) => at.some((tile) => tile.band === band && tile.depth > reach));
-  const found =
-    request.mode !== 'mosaic' || isInside
-      ? at
-      : await findTiles(records.db, { survey: name, bands, centre, area: circleAround(centre, reach) });
-  const chosen = bands.flatMap((band) => {
-    const ofBand = found.filter((tile) => tile.band === band);
-    return request.mode === 'mosaic' && !isInside ? ofBand : ofBand.slice(0, 1);
-  });
+  const found = wantsNeighbours(request, centred)
+    ? await findTiles(records.db, { survey: name, bands, centre, area: circleAround(centre, centred.reach) })
+    : at;
+  const chosen = chosenTiles(request, centred, found).flat();
   const { pixels, source } = extent;
   const features = { pixels, source, tiles: chosen.length / bands.length };
   return {
@@ -84,35 +80,11 @@ export async function planCutout(
     estimate: requireFitting(request, { scale, tiles: features.tiles }, limits, expected),
     call: {
       request,
-      survey: {
-        name,
-        release: definition.release,
-        bands: bands.map((band) => {
-          const told = definition.bands.find((one) => one.name === band);
-          return {
-            name: band,
-            zeroPoint: told?.zeropoint ?? null,
-            unit: told?.unit ?? definition.planes.image.unit ?? definition.unit ?? null,
-          };
-        }),
-        mask: definition.mask ?? null,
-      },
+      survey: surveyOfCall(definition, bands),
       sources: chosen.flatMap((tile) => sourcesOf(tile, request)),
     },
   };
 }
-
-/** The image for its grid, the mask for the pixel of the centre, and what is asked for. */
-function sourcesOf({ tile, band, planes }: SurveyTile, request: CutoutRequest): CutoutSource[] {
-  return (['image', 'weight', 'mask'] as const).flatMap((plane) => {
-    const file = planes[plane];
-    if (file === undefined || (plane === 'weight' && !request.planes.includes(plane))) return [];
-    const { uri, etag, bytes, hdu, verified } = file;
-    return [{ tile, band, plane, uri, etag, bytes, hdu, verified }];
-  });
-}
-
-const scaleOf = ({ planes: { image } }: SurveyTile): number => image?.pixelScale ?? Number.NaN;
 
 const limitsOf = ({ definition: { limits } }: Survey, { cutouts }: PlanDeps['config']) => ({
   degrees: degreesOf(limits.size),
