@@ -22,6 +22,11 @@ export const ofFiles = {
     'A row of the list cannot be used',
     'Correct the row named in `detail`, then submit the list again.',
   ),
+  swapped_columns: yours(
+    422,
+    'The columns of right ascension and declination seem to be swapped',
+    'Name the columns the other way round, then submit the list again.',
+  ),
   damaged_archive: yours(
     422,
     'The archive cannot be read',
