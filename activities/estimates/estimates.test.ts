@@ -7,6 +7,7 @@ import {
   type KeyedRun,
   keptRuns,
   newRuns,
+  observe,
   recordRun,
   recordRuns,
   removeOldRuns,
@@ -50,6 +51,12 @@ test('what processes note is what others estimate by, and how far off they were 
   const text = await metrics.registry.getSingleMetricAsString('darkroom_estimate_ratio');
   expect(text).toContain('darkroom_estimate_ratio_bucket{le="4",kind="cut"} 20');
   expect(text).toContain('darkroom_estimate_ratio_bucket{le="2",kind="cut"} 0');
+  const ends = [0.5, 1, 1.5, 2, 2.5, 9].map((seconds) => ({ ...run(seconds), kind: 'ends' }));
+  for (const end of ends) observe(end);
+  observe({ ...run(1), kind: 'ends', estimated: null });
+  const counted = await metrics.registry.getSingleMetricAsString('darkroom_estimates_total');
+  for (const within of ['p50', 'p90', 'beyond'])
+    expect(counted).toContain(`darkroom_estimates_total{kind="ends",within="${within}"} 2`);
 });
 
 test('asking is enough to be told of new runs in the end, and reads what is new alone', async () => {

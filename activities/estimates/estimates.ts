@@ -124,7 +124,10 @@ export class Estimates {
 
 /** Tells the measures how far off a run had been estimated, where it had been. */
 export function observe({ kind, seconds, estimated }: KeyedRun): void {
-  if (estimated) metrics.estimateRatio.observe({ kind }, ratioOf(seconds, estimated));
+  if (!estimated) return;
+  metrics.estimateRatio.observe({ kind }, ratioOf(seconds, estimated));
+  const within = seconds <= estimated.p50 ? 'p50' : seconds <= estimated.p90 ? 'p90' : 'beyond';
+  metrics.estimatesTotal.inc({ kind, within });
 }
 
 const nameOf = ({ kind, key }: Comparable): string => JSON.stringify([kind, key]);

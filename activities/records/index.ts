@@ -18,7 +18,7 @@ export { countFiles, type FilePlace, filePlace, type ListedFile, listFiles } fro
 export * from './items/items.ts';
 export * from './items/ledger.ts';
 export { beginAgain } from './jobs/begin-again.ts';
-export { type DocumentOptions, progressOf, type StageFacts, toJob } from './jobs/document.ts';
+export { type DocumentOptions, type JobFacts, progressOf, type StageFacts, toJob } from './jobs/document.ts';
 export * from './jobs/ending.ts';
 export {
   clockSkewMs,
@@ -50,6 +50,7 @@ export {
   type Role,
   removeAbandoned,
 } from './jobs/receiving.ts';
+export { type AtWork, remainingOfEstimate, remainingSeconds } from './jobs/remaining.ts';
 export * from './jobs/rerun.ts';
 export { overLimit, sizeOf, sizeTogether } from './jobs/size.ts';
 export {

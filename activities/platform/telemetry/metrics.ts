@@ -40,6 +40,12 @@ export const metrics = {
     buckets: [0.1, 0.25, 0.5, 0.67, 0.8, 0.9, 1.1, 1.25, 1.5, 2, 4, 10],
     registers,
   }),
+  estimatesTotal: new Counter({
+    name: 'darkroom_estimates_total',
+    help: 'What was estimated and has ended well, by whether it took its p50 or less, its p90 or less, or more (beyond).',
+    labelNames: ['kind', 'within'],
+    registers,
+  }),
   httpSeconds: new Histogram({
     name: 'darkroom_http_seconds',
     help: 'Requests, until the answer was complete.',

@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { progressOf, type StageFacts, toJob } from '../index.ts';
+import { type JobFacts, progressOf, type StageFacts, toJob } from '../index.ts';
 import type { JobRow } from '../rows.ts';
 
 const start = new Date('2026-01-01T00:00:00Z');
 const seconds = (n: number) => new Date(start.getTime() + n * 1000);
 
-const stage = (facts: Partial<StageFacts> = {}): StageFacts => ({
+const stage = (facts: Partial<StageFacts> = {}): StageFacts & { size: null } => ({
+  size: null,
   name: 'work',
   state: 'running',
   done: 0,
@@ -100,6 +101,35 @@ describe('etaSeconds', () => {
   });
 });
 
+describe('the time left of an estimated job', () => {
+  const estimate = { seconds: { p50: 100, p90: 150 }, runs: 9, error: null };
+  const etaAt = (done: number, elapsed: number, job: Partial<JobFacts> = {}) =>
+    progressOf(
+      [stage({ done, total: 100 })],
+      { state: 'running', run: 1, startedAt: start, estimate, ...job },
+      seconds(elapsed),
+    ).etaSeconds;
+
+  it('is the estimate before anything is done, and goes by the run near its end', () => {
+    expect(etaAt(0, 0)).toBe(100);
+    expect(etaAt(99, 990)).toBe(10);
+    const between = etaAt(30, 90)!;
+    expect(between).toBeGreaterThan(20);
+    expect(between).toBeLessThan(210);
+  });
+
+  it('is never 0, however far the job is beyond its p90', () => {
+    expect(etaAt(0, 1000)).toBeGreaterThan(100);
+    expect(etaAt(100, 1000)).toBeGreaterThanOrEqual(1);
+  });
+
+  it('of a resumed run is that of the part it has yet to do', () => {
+    const resumed = stage({ done: 80, total: 100, resumedFrom: 80 });
+    const job = { state: 'running', run: 2, estimate, startedAt: seconds(-5000) };
+    expect(progressOf([resumed], job, start).etaSeconds).toBe(20);
+  });
+});
+
 describe('stage', () => {
   it('is the last one at work, and none once the job has ended', () => {
     const stages = [stage({ name: 'a' }), stage({ name: 'b' }), stage({ name: 'c', state: 'pending' })];
@@ -123,5 +153,33 @@ describe('toJob', () => {
       ),
     });
     expect(job.createdAt).toBe('2026-01-01T00:00:00.000Z');
+  });
+
+  const options = { publicUrl: 'http://api', temporalUi: 'http://ui', namespace: 'n' };
+  const estimated = {
+    ...{ id: 'a', state: 'running', run: 1, createdAt: start, startedAt: start, finishedAt: null, input: {} },
+    estimate: { seconds: { p50: 100, p90: 150 }, runs: 0, error: null },
+  } as unknown as JobRow;
+
+  it('tells when a job is likely to end, of one that runs alone', () => {
+    expect(toJob(estimated, [stage()], options, start).estimatedEnd).toBe('2026-01-01T00:01:40.000Z');
+    for (const state of ['queued', 'cancelling', 'succeeded'])
+      expect(toJob({ ...estimated, state }, [stage()], options, start).estimatedEnd).toBeNull();
+  });
+
+  it('tells how far off its estimate was, of a job that has succeeded in its first run', () => {
+    const ended = { ...estimated, state: 'succeeded', finishedAt: seconds(400) } as JobRow;
+    const errorOf = (job: JobRow, workMs: number) =>
+      toJob(job, [stage({ workMs }), stage({ name: 'b', workMs: 1000 })], options).estimateError;
+    expect(errorOf(ended, 119_000)).toEqual({ seconds: 120, ratio: 1.2, withinP90: true });
+    // Side by side its attempts worked longer than it took.
+    expect(errorOf(ended, 900_000)).toEqual({ seconds: 400, ratio: 4, withinP90: false });
+    const others = [
+      { state: 'failed' },
+      { run: 2 },
+      { estimate: null },
+      { state: 'running', finishedAt: null },
+    ];
+    for (const other of others) expect(errorOf({ ...ended, ...other }, 1000)).toBeUndefined();
   });
 });

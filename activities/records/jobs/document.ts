@@ -3,11 +3,13 @@ import {
   hasEnded,
   hasSucceeded,
   type Job,
+  type JobEstimate,
   type JobState,
   type Progress,
   type StageState,
 } from '@darkroom/contract';
 import type { JobRow, StageOfJob } from '../rows.ts';
+import { remainingSeconds } from './remaining.ts';
 import { sizeTogether } from './size.ts';
 
 /** What {@link progressOf} needs to know of a stage. */
@@ -30,26 +32,25 @@ export type StageFacts = Pick<
   | 'movedAt'
 >;
 
+/** What it needs to know of the job; what a job has been told without, its time left goes by the rate of the run alone. */
+export type JobFacts = Pick<JobRow, 'state'> & Partial<Pick<JobRow, 'run' | 'estimate' | 'startedAt'>>;
+
 /** Percent of a job that has not succeeded, at most. */
 const almost = 99.9;
 
 /**
  * Progress of a job: percent is the weighted mean of its stages' shares done, to a tenth and rounded down. It never
  * falls while counts rise, is null while no total is known, and 100 only for a job that has succeeded.
- * `etaSeconds` goes by the rate of the stages at work in this run.
+ * `etaSeconds` goes by what the job was estimated at and, the more it has done, by the rate of this run.
  */
-export function progressOf(
-  stages: readonly StageFacts[],
-  job: Pick<JobRow, 'state'>,
-  now: Date = new Date(),
-): Progress {
+export function progressOf(stages: readonly StageFacts[], job: JobFacts, now: Date = new Date()): Progress {
   const state = job.state as JobState;
   const atWork = stages.filter((stage) => stage.state === 'running');
   return {
     stage: hasEnded(state) ? null : (atWork.at(-1)?.name ?? null),
     stages: stages.map(stageProgress),
     percent: percentOf(stages, state),
-    etaSeconds: state === 'running' ? etaOf(stages, atWork, now) : null,
+    etaSeconds: state === 'running' ? etaOf(stages, job, now) : null,
   };
 }
 
@@ -86,19 +87,63 @@ function shareOf({ state, done, total }: StageFacts): number {
   return total === null ? 0 : Math.min(1, Math.max(0, done / total));
 }
 
-/** Weight left over the weight per second that the stages at work have got through in this run. */
-function etaOf(stages: readonly StageFacts[], atWork: readonly StageFacts[], now: Date): number | null {
-  const starts = atWork.flatMap(({ startedAt }) => startedAt?.getTime() ?? []);
-  const seconds = (now.getTime() - Math.min(...starts)) / 1000;
+/** What is left of a run by the weights of its stages, and what it was estimated at, as time; to a second, and at least one. */
+function etaOf(stages: readonly StageFacts[], job: JobFacts, now: Date): number | null {
   const through = sum(
     stages
       .filter(({ state, total }) => total !== null && (state === 'running' || state === 'succeeded'))
       .map((s) => (s.weight * Math.max(0, s.done - s.resumedFrom)) / Math.max(1, s.total ?? 1)),
   );
   const left = sum(stages.map((stage) => stage.weight * (1 - shareOf(stage))));
-  if (starts.length === 0 || seconds <= 0 || through <= 0) return null;
-  return Math.round((left * seconds) / through);
+  const whole = sum(stages.map(({ weight }) => weight));
+  const begun = beginOf(stages, job);
+  const seconds = remainingSeconds({
+    elapsed: begun === undefined ? 0 : Math.max(0, (now.getTime() - begun) / 1000),
+    done: through > 0 ? through / (through + left) : 0,
+    // A run that goes on with what an earlier one has done was estimated at its part of the whole.
+    prior: job.estimate
+      ? partOf(job.estimate.seconds, whole > 0 ? Math.min(1, (through + left) / whole) : 1)
+      : undefined,
+  });
+  return seconds === null ? null : Math.max(1, Math.round(seconds));
 }
+
+/** When the run began to work; a resumed one with the stages that have done something since. */
+function beginOf(stages: readonly StageFacts[], { run, startedAt }: JobFacts): number | undefined {
+  if (run === 1 && startedAt) return startedAt.getTime();
+  const ofRun = stages.filter(
+    ({ state, done, resumedFrom }) => state === 'running' || (state === 'succeeded' && done > resumedFrom),
+  );
+  const starts = ofRun.flatMap((stage) => stage.startedAt?.getTime() ?? []);
+  return starts.length === 0 ? undefined : Math.min(...starts);
+}
+
+const partOf = ({ p50, p90 }: JobEstimate['seconds'], share: number): JobEstimate['seconds'] => ({
+  p50: p50 * share,
+  p90: p90 * share,
+});
+
+/**
+ * How far off the estimate of a job was that has ended well; undefined of others, and of resumed ones, which had done a part before. It worked
+ * from its start to its end, and no longer than its attempts together: what waited for workers does not count.
+ */
+function estimateErrorOf(job: JobRow, stages: readonly StageFacts[]): Job['estimateError'] {
+  const { state, run, estimate, startedAt, finishedAt } = job;
+  if (!hasSucceeded(state as JobState) || run !== 1 || !estimate || !startedAt || !finishedAt)
+    return undefined;
+  const worked = sum(stages.map(({ workMs }) => workMs)) / 1000;
+  const seconds = Math.max(0, Math.min(worked, (finishedAt.getTime() - startedAt.getTime()) / 1000));
+  const { p50, p90 } = estimate.seconds;
+  return {
+    seconds: threeDigits(seconds),
+    ratio: threeDigits(Math.max(leastSeconds, seconds) / Math.max(leastSeconds, p50)),
+    withinP90: seconds <= p90,
+  };
+}
+
+/** Times below a millisecond are not told apart. */
+const leastSeconds = 0.001;
+const threeDigits = (value: number): number => Number(value.toPrecision(3));
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 const dayMs = 24 * 3_600_000;
@@ -134,8 +179,11 @@ export function toJob(
   job: JobRow,
   stages: readonly (StageFacts & Pick<StageOfJob, 'size'>)[],
   { publicUrl, temporalUi, namespace }: DocumentOptions,
+  now: Date = new Date(),
 ): Job {
   const self = `${publicUrl}/v1/jobs/${encodeURIComponent(job.id)}`;
+  const progress = progressOf(stages, job, now);
+  const estimateError = estimateErrorOf(job, stages);
   return {
     id: job.id,
     kind: job.kind,
@@ -148,7 +196,10 @@ export function toJob(
     input: job.input,
     size: sizeTogether(stages.map(({ size }) => size)),
     ...(job.estimate && { estimate: job.estimate }),
-    progress: progressOf(stages, job),
+    ...(estimateError && { estimateError }),
+    estimatedEnd:
+      progress.etaSeconds === null ? null : iso(new Date(now.getTime() + progress.etaSeconds * 1000)),
+    progress,
     warnings: job.warnings,
     problem: job.problem,
     result: job.result as Job['result'],

@@ -37,6 +37,7 @@ export const exampleJob: Job = {
     runs: 200,
     error: { runs: 200, ratio: 1.02, withinP90: 0.905 },
   },
+  estimatedEnd: '2026-03-01T09:30:52.500Z',
   progress: {
     stage: 'annotate',
     stages: [

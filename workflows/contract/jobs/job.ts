@@ -70,7 +70,10 @@ export const progress = z
       .max(100)
       .nullable()
       .meta({ description: 'Never falls; null while it is not known.' }),
-    etaSeconds: z.number().nullable(),
+    etaSeconds: z.number().nullable().meta({
+      description:
+        'Seconds until a running job is likely to end: what it was estimated at, and the more it has done the more what its own progress shows. An estimate; never 0 before the end; null while nothing is known.',
+    }),
   })
   .meta({ id: 'Progress' });
 export type Progress = z.infer<typeof progress>;
@@ -98,6 +101,17 @@ export const jobEstimate = z
   })
   .meta({ id: 'JobEstimate', description: 'An estimate, not a promise.' });
 export type JobEstimate = z.infer<typeof jobEstimate>;
+
+export const estimateError = z
+  .object({
+    seconds: z.number().meta({ description: 'What it worked, waiting for workers not counted.' }),
+    ratio: z
+      .number()
+      .meta({ description: 'Those seconds over `estimate.seconds.p50`: above 1 it took longer.' }),
+    withinP90: z.boolean().meta({ description: 'Whether it took `estimate.seconds.p90` or less.' }),
+  })
+  .meta({ id: 'EstimateError', description: 'How far off the estimate of a job was.' });
+export type EstimateError = z.infer<typeof estimateError>;
 
 export const jobLinks = z
   .object({
@@ -163,6 +177,13 @@ export const job = z
     estimate: jobEstimate.optional().meta({
       description:
         'What the job was estimated at when its size became known: with the request, or once a list or archive was read. Absent before that, and of kinds that are not estimated.',
+    }),
+    estimateError: estimateError.optional().meta({
+      description: 'How far off `estimate` was; of jobs that succeeded in their first run.',
+    }),
+    estimatedEnd: z.iso.datetime().nullable().meta({
+      description:
+        'When it is likely to end: of a running job `progress.etaSeconds` from now. An estimate; null once it has ended, and while nothing is known.',
     }),
     progress,
     warnings: z.int().meta({
