@@ -13,5 +13,6 @@ export { workPage } from './items/page.ts';
 export type { ItemOutcome, ItemTools, ItemWork } from './items/work.ts';
 export { folderOf, type ItemObject, type StreamedObject } from './objects.ts';
 export type { ListedObject } from './plan/list.ts';
-export { type PlanWork, planItems } from './plan/plan.ts';
+export { planItems } from './plan/plan.ts';
+export type { PlannedItem, PlannedRow, PlanWork } from './plan/work.ts';
 export { type StageTools, type StageWork, workStage } from './stage.ts';

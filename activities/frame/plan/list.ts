@@ -3,6 +3,7 @@ import { type ListSource, ProblemError } from '@darkroom/contract';
 import { formatUri, parsePrefix, type Storage, StorageError } from '@darkroom/storage';
 import { z } from 'zod';
 import { firstRow, type ReadRow, RowFault, RowReader, UnreadableRows } from './rows.ts';
+import { rowsTogether } from './work.ts';
 
 /** Where the reading of a list stands, as a checkpoint keeps it. */
 export const listCursor = z.strictObject({
@@ -19,7 +20,7 @@ export type ListCursor = z.infer<typeof listCursor>;
 
 export const beginningOfList: ListCursor = { rows: 0 };
 
-/** Rows that came together, and where reading goes on behind them. */
+/** Rows that came together, {@link rowsTogether} at most, and where reading goes on behind them. */
 export interface ListPart {
   readonly rows: readonly Omit<ReadRow, 'end'>[];
   readonly cursor: ListCursor;
@@ -58,24 +59,32 @@ async function* readFile(
       const range = { start: at, length: bytes - at };
       const { stream } = await storage.get(uri, { ifMatch: etag, range, signal });
       for await (const chunk of stream as AsyncIterable<Uint8Array>) {
-        const read = reader.push(chunk);
-        yield { rows: read, cursor: cursorOf(reader) };
+        yield* partsOf(reader.push(chunk), reader);
       }
     }
-    yield { rows: reader.end(), cursor: cursorOf(reader) };
+    yield* partsOf(reader.end(), reader);
   } catch (error) {
     if (!(error instanceof UnreadableRows)) throw error;
     throw new ProblemError('invalid_row', `Behind row ${reader.cursor.rows} of ${uri}: ${error.message}.`);
   }
 }
 
+/** The rows that were read last as parts. */
+function* partsOf(rows: readonly ReadRow[], reader: RowReader): Generator<ListPart> {
+  const cursor = cursorOf(reader);
+  for (let from = 0; from < rows.length; from += rowsTogether) {
+    const part = rows.slice(from, from + rowsTogether);
+    const { number, end } = part.at(-1)!;
+    yield { rows: part, cursor: { ...cursor, rows: number, at: end } };
+  }
+  // A header may have been read without a row.
+  if (rows.length === 0) yield { rows, cursor };
+}
+
 const cursorOf = (reader: RowReader): ListCursor => {
   const { rows, at, columns } = reader.cursor;
   return { rows, at, ...(columns && { columns: [...columns] }) };
 };
-
-/** Objects of a listing that are rows together. */
-const objectsAtOnce = 1000;
 
 /** An object that a listing names. */
 export interface ListedObject {
@@ -102,7 +111,7 @@ async function* readListing(
       part.push({ number: ++rows, value: usable({ bucket, key }, object) });
     }
     cursor = { rows, after: key };
-    if (part.length < objectsAtOnce) continue;
+    if (part.length < rowsTogether) continue;
     yield { rows: part, cursor };
     part = [];
   }

@@ -19,7 +19,8 @@ import { z } from 'zod';
 import { attemptAt, receiving, submitted, type TestRecords, toy, toyKind } from '../../records/testing.ts';
 import type { Attempt, FrameDeps } from '../attempt/attempt.ts';
 import { startFrame, type TestFrame } from '../testing.ts';
-import { type PlanWork, planItems } from './plan.ts';
+import { planItems } from './plan.ts';
+import type { PlanWork } from './work.ts';
 
 /** Lists in a real store that become items in a real ledger. */
 

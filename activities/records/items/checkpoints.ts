@@ -21,8 +21,8 @@ export const getCheckpoint = read(
 );
 
 /**
- * Opens the checkpoint of a stage: the one that is there if it was made of the same `digest`, else a new one, and what the old one
- * had found goes: items of `itemStage`, and what the kind has of them in tables of its own. Throws {@link Fenced}.
+ * Opens the checkpoint of a stage: the one that is there if it was made of the same `digest` and still `holds`, else a new one, and what
+ * the old one had found goes: items of `itemStage`, and what the kind has of them in tables of its own. Throws {@link Fenced}.
  */
 export const openCheckpoint = write(
   async (
@@ -30,12 +30,13 @@ export const openCheckpoint = write(
     fence: Fence,
     { stage, itemStage, digest }: { stage: string; itemStage: string; digest: string },
     kind: Kind,
+    holds: (known: CheckpointRow) => boolean = () => true,
   ): Promise<CheckpointRow> =>
     db.transaction(async (tx) => {
       await lockFence(tx, fence);
       const { jobId } = fence;
       const known = await getCheckpoint(tx, jobId, stage);
-      if (known?.digest === digest) return known;
+      if (known?.digest === digest && holds(known)) return known;
       if (known !== undefined) {
         await forget(tx, jobId, itemStage, kind);
         await tx
@@ -193,7 +194,7 @@ async function insertFound(
         case when problem is null then -1 else ${countedAsFailed} end
       from jsonb_to_recordset(${JSON.stringify(given)}::jsonb)
         as given (ordinal int, key text, group_name text, input jsonb, needs jsonb, problem jsonb)
-      on conflict do nothing
+      on conflict (job_id, stage, ordinal) do nothing
       returning ordinal, -1 as before, counted as after
     ), ${counting(jobId, itemStage)}
     select ordinal from changed`);
