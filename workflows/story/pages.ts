@@ -22,6 +22,10 @@ export interface LeftOver {
   readonly found: number | undefined;
 }
 
+/** The groups that the items of a page belong to. */
+const groupsOf = ({ group, joined = [] }: Page): readonly string[] =>
+  group === undefined ? joined : [group, ...joined];
+
 /** Pages found that may wait for another one of their group before the search does. */
 const mostWaiting = 100;
 
@@ -46,7 +50,7 @@ export async function workOnPages(
   let working = 0;
   const failures: unknown[] = [];
 
-  const isFree = ({ group }: Page): boolean => group === undefined || !groups.has(group);
+  const isFree = (page: Page): boolean => !groupsOf(page).some((group) => groups.has(group));
   /** The page whose turn it is. */
   const due = (): OpenPage | undefined =>
     restsFirst === false
@@ -91,7 +95,7 @@ export async function workOnPages(
     };
     const launch = (page: OpenPage): void => {
       working++;
-      if (page.group !== undefined) groups.add(page.group);
+      for (const group of groupsOf(page)) groups.add(group);
       track(
         work(page)
           .then((rest) => {
@@ -101,7 +105,7 @@ export async function workOnPages(
           })
           .finally(() => {
             working--;
-            if (page.group !== undefined) groups.delete(page.group);
+            for (const group of groupsOf(page)) groups.delete(group);
           }),
       );
     };

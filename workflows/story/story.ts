@@ -33,6 +33,9 @@ export interface JobActivity<A extends unknown[], R> {
   readonly executeWithOptions: (options: ActivityOptions, args: [call: Call, ...A]) => Promise<R>;
 }
 
+/** An activity that works on a page of items. */
+export type PageActivity = JobActivity<[Page], PageReport>;
+
 /** `Queues`: which activities each task queue has. */
 export interface Story<Queues> {
   /**
@@ -48,15 +51,19 @@ export interface Story<Queues> {
    * Works on pages of items, `atOnce` of them at a time, and of a group never more than one. A page that used up its time returns where
    * it stopped: its rest is worked on next, before pages that were not begun, in the queue's order among other jobs; the rest of a group
    * by the worker that has it open, if that takes it within seconds. Page n is worked on while the source of pages still finds page n + 1.
+   * Which activity works on a page, so on which queue, may depend on its group, and on nothing else: the rest of a page has the same.
    * Resolves with the job's end where it was one page only and that page's activity has published the job.
    */
   items(
     name: string,
     pages: PagesFrom,
-    activity: JobActivity<[Page], PageReport>,
+    activity: PageActivity | ((page: Page) => PageActivity),
     options?: { atOnce?: number },
   ): Promise<Published | undefined>;
-  /** The groups of a stage's items in the ledger as pages for `items`: each is one page, and its rests. */
+  /**
+   * The groups of a stage's items in the ledger as pages for `items`: each is one page, and its rests; small ones that follow one another
+   * share one, unless what stands before the first `:` in their names differs.
+   */
   groups(stage: string): PagesFrom;
 }
 
@@ -149,9 +156,10 @@ export function storyOf<Queues>(
           behind = Math.max(behind, page.to);
           const summary = `${name} ${page.from}–${page.to - 1}`;
           const args: [Page] = [whole ? { ...page, whole } : page];
+          const working = 'executeWithOptions' in activity ? activity : activity(page);
           const report = await (openAt === undefined
-            ? call(name, summary, activity, args)
-            : callAt(openAt, name, summary, activity, args));
+            ? call(name, summary, working, args)
+            : callAt(openAt, name, summary, working, args));
           details.counts(report.stages);
           measured?.measured(report.itemMs);
           end = report.end;

@@ -22,8 +22,10 @@ export interface ReplacedCall {
 export interface Page {
   readonly from: number;
   readonly to: number;
-  /** The group that all its items belong to. */
+  /** The group that its items belong to; the first one's, where groups have joined. */
   readonly group?: string;
+  /** Small groups whose items follow those of `group`, in order. */
+  readonly joined?: readonly string[];
   /** The page is all there is of the job: whoever works on it to its end may publish the job as well. */
   readonly whole?: boolean;
 }
@@ -34,7 +36,7 @@ export interface OpenPage extends Page {
   readonly openAt?: string;
 }
 
-/** Groups of a stage's items as pages, in order; where to look for more (null: these were the last). */
+/** Groups of a stage's items as pages, in order, small ones together; where to look for more (null: these were the last). */
 export interface GroupPages {
   readonly pages: readonly Page[];
   readonly next: number | null;
