@@ -30,8 +30,8 @@ const models = [...contract, 'records'];
 const analysis = [...contract, 'records', 'models'];
 /** Records of predictions, and how they are gathered: a capability writes them, and the API asks for them. */
 const prediction = [...platform, 'records'];
-/** The registration of each kind. */
-const kinds = [...analysis, 'analysis', 'prediction', 'kinds'];
+/** The registration of each kind, with the tables that it has in its capability. */
+const kinds = [...analysis, 'analysis', 'prediction', 'sky', 'kinds'];
 const capabilities = ['media', 'recognition', 'sky', 'pointcloud', 'raster', 'notify'];
 const everything = [
   ...program,

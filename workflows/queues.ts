@@ -6,6 +6,7 @@ import type { MediaActivities } from '@darkroom/media/activities.ts';
 import type { BatchActivities } from '@darkroom/recognition/batch/activities.ts';
 import type { RecognitionActivities } from '@darkroom/recognition/jobs/activities.ts';
 import type { PredictionActivities } from '@darkroom/recognition/predict/activities.ts';
+import type { CutoutJobActivities } from '@darkroom/sky/jobs/activities.ts';
 import type { CutoutActivities } from '@darkroom/sky/realtime/activities.ts';
 
 export interface QueueActivities extends Record<(typeof queues)[keyof typeof queues], object> {
@@ -14,4 +15,6 @@ export interface QueueActivities extends Record<(typeof queues)[keyof typeof que
   media: MediaActivities;
   interactive: PredictionActivities;
   'sky-realtime': CutoutActivities;
+  sky: CutoutJobActivities;
+  'sky-mosaic': Pick<CutoutJobActivities, 'cutCutouts'>;
 }

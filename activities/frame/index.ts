@@ -11,7 +11,7 @@ export { publishJob, putFiles } from './end/publish.ts';
 export { saveFound } from './found.ts';
 export { workPage } from './items/page.ts';
 export type { ItemOutcome, ItemTools, ItemWork } from './items/work.ts';
-export { folderOf, type ItemObject, type StreamedObject } from './objects.ts';
+export { folderOf, type ItemObject, putStream, type StreamedObject } from './objects.ts';
 export type { ListedObject } from './plan/list.ts';
 export { planItems } from './plan/plan.ts';
 export type { PlannedItem, PlannedRow, PlanWork } from './plan/work.ts';

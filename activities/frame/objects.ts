@@ -2,7 +2,6 @@
 import { crc32 } from 'node:zlib';
 import type { ManifestFile } from '@darkroom/contract';
 import { releaseMemory } from '@darkroom/platform';
-import { inChunks } from '@darkroom/storage';
 import type { Attempt } from './attempt/attempt.ts';
 
 /** An object that an item is published with. */
@@ -42,7 +41,7 @@ const aWhileMs = 1000;
 /** A file of the job itself that is made piece by piece, however large. */
 export interface StreamedObject extends Omit<ItemObject, 'body'> {
   /** Gone through once. */
-  readonly pieces: AsyncIterable<string>;
+  readonly pieces: AsyncIterable<Uint8Array>;
 }
 
 /** Writes a file as its pieces come. Where that takes a while, the fence is asked again before it is to be seen. */
@@ -53,7 +52,7 @@ export async function putStream(
   const began = Date.now();
   let checksum = 0;
   async function* counted(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of inChunks(pieces)) {
+    for await (const chunk of pieces) {
       checksum = crc32(chunk, checksum);
       yield chunk;
     }

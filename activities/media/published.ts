@@ -12,7 +12,7 @@ import {
 import type { Attempt, ItemObject, StreamedObject } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import { type Db, getStage } from '@darkroom/records';
-import { formatUri } from '@darkroom/storage';
+import { formatUri, inChunks } from '@darkroom/storage';
 import type { Previews } from './previews/previews.ts';
 import { statisticsHeader } from './scenes/statistics.ts';
 import { statisticsPart } from './split-activity.ts';
@@ -73,7 +73,12 @@ export async function publishedFiles(
   }
   if (statisticsParts > 0) {
     const { path, contentType } = videoFiles.statistics;
-    objects.push({ key: home + path, path, pieces: statistics(attempt, statisticsParts), contentType });
+    objects.push({
+      key: home + path,
+      path,
+      pieces: inChunks(statistics(attempt, statisticsParts)),
+      contentType,
+    });
   }
   return { objects, result: { labels, scenes: wholeScenes(scenes).length } };
 }

@@ -15,6 +15,7 @@ import {
 } from 'drizzle-orm/pg-core';
 import type { PlaneName, SurveyDefinition } from './survey/definition/definition.ts';
 
+export * from './jobs/schema.ts';
 export * from './realtime/records/schema.ts';
 
 /** Surveys as they were last indexed: requests read the definition from here, on every machine. */

@@ -21,7 +21,7 @@ test('the pool of connections follows the slots of the queues that the worker se
 test('what is set for a queue that there is not is refused, by name', () => {
   expect(() => refuseUnknown('WORKER_SLOTS', { light: 20, media: 1 }, queueDefinitions)).not.toThrow();
   expect(() => refuseUnknown('PAGE_SECONDS', { recogniton: 1 }, queueDefinitions)).toThrow(
-    'PAGE_SECONDS names recogniton; the queues are light, recognition, media, interactive, sky-realtime.',
+    'PAGE_SECONDS names recogniton; the queues are light, recognition, media, interactive, sky-realtime, sky, sky-mosaic.',
   );
 });
 

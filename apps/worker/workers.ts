@@ -14,6 +14,7 @@ import type { Holding } from '@darkroom/lane';
 import { type Config, failpoint, type Telemetry } from '@darkroom/platform';
 import type { ModelLanes, RecogniserConfig } from '@darkroom/recognition/lane/lanes.ts';
 import type { Serving } from '@darkroom/recognition/serving/serve-models.ts';
+import type { CutoutJobActivities } from '@darkroom/sky/jobs/activities.ts';
 import { createStorage } from '@darkroom/storage';
 import type { QueueActivities } from '@darkroom/workflows/queues.ts';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
@@ -144,7 +145,32 @@ export const queueDefinitions: {
     // One reads while another decodes.
     slots: () => Math.max(2, availableParallelism()),
   },
+  [queues.sky]: {
+    activities: cutoutsOfJobs,
+    slots: () => Math.max(2, availableParallelism()),
+    keepsGroups: true,
+  },
+  [queues.skyMosaic]: {
+    activities: async (deps) => {
+      const { cutCutouts } = await cutoutsOfJobs(deps);
+      return { cutCutouts };
+    },
+    // What a page has in memory is bounded for all together.
+    slots: () => 2,
+  },
 };
+
+/** The activities of cutouts as jobs, with what a process has for all of them. */
+async function cutoutsOfJobs(deps: WorkerDeps): Promise<CutoutJobActivities> {
+  const [{ cutoutJobActivities }, { makeFileOver }, { DecodeThreads }] = await Promise.all([
+    import('@darkroom/sky/jobs/activities.ts'),
+    import('@darkroom/sky/make/tiles.ts'),
+    import('@darkroom/sky/fits/threads/threads.ts'),
+  ]);
+  const threads = new DecodeThreads();
+  deps.atEnd?.(() => threads.close());
+  return cutoutJobActivities(deps, makeFileOver({ ...deps, threads }));
+}
 
 /**
  * The lanes of a queue's models, and what has them hold what the records say; without an end (a test of other things) there is nobody to tell.

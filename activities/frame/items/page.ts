@@ -19,7 +19,11 @@ const longestReleaseMs = 5 * 60_000;
 /** An activity costs about as much as a small item: where nobody waits, few large pages are better than many small ones. */
 const unhurried = 5;
 
-export async function workPage(attempt: Attempt, page: Page, kind: ItemWork): Promise<PageReport> {
+export async function workPage<Row extends object = never>(
+  attempt: Attempt,
+  page: Page,
+  kind: ItemWork<Row>,
+): Promise<PageReport> {
   const { records } = attempt.deps;
   const began = Date.now();
   const open = new Places(mostOpen);
@@ -98,7 +102,11 @@ const openAt = ({ deps: { ownQueue } }: Attempt, { group }: Page): { openAt?: st
   group === undefined || ownQueue === undefined ? {} : { openAt: ownQueue };
 
 /** The items of a page that are still to be worked on; holds some of its rows in memory. */
-async function* unfinished(attempt: Attempt, { from, to }: Page, kind: ItemWork): AsyncGenerator<ItemRow> {
+async function* unfinished(
+  attempt: Attempt,
+  { from, to }: Page,
+  kind: Pick<ItemWork, 'stage' | 'inputDigest'>,
+): AsyncGenerator<ItemRow> {
   const { db } = attempt.deps.records;
   for (let first = from; first < to; first += rowsInHand) {
     const last = Math.min(to, first + rowsInHand);
@@ -108,7 +116,7 @@ async function* unfinished(attempt: Attempt, { from, to }: Page, kind: ItemWork)
   }
 }
 
-function isDone(item: ItemRow, kind: ItemWork, attempt: Attempt): boolean {
+function isDone(item: ItemRow, kind: Pick<ItemWork, 'inputDigest'>, attempt: Attempt): boolean {
   if (item.state === 'failed') return item.run === attempt.call.run;
   return item.state === 'succeeded' && item.inputDigest === kind.inputDigest(item);
 }
@@ -117,7 +125,7 @@ function isDone(item: ItemRow, kind: ItemWork, attempt: Attempt): boolean {
  * Sets the attempt's running items back to pending: an item still `running` at the next claim counts a death of the process.
  * Retries while the records are away, or their outage would be counted as a death.
  */
-async function release(attempt: Attempt, page: Page, { stage }: ItemWork): Promise<void> {
+async function release(attempt: Attempt, page: Page, { stage }: Pick<ItemWork, 'stage'>): Promise<void> {
   const until = Date.now() + longestReleaseMs;
   for (;;) {
     try {
@@ -133,7 +141,7 @@ async function release(attempt: Attempt, page: Page, { stage }: ItemWork): Promi
 /** Seconds of a page of a queue for which nothing is set. */
 const pageSeconds = 2;
 
-function budgetOf({ deps }: Attempt, { budgetMs }: ItemWork): number {
+function budgetOf({ deps }: Attempt, { budgetMs }: Pick<ItemWork, 'budgetMs'>): number {
   const { taskQueue } = activityInfo();
   const set = deps.config.worker.pageSeconds[sharedQueue(taskQueue)] ?? pageSeconds;
   const budget = budgetMs ?? set * 1000;

@@ -25,13 +25,15 @@ import { Company } from './company.ts';
 import type { Places } from './places.ts';
 import { Solitude } from './solitude.ts';
 
-export interface ItemOutcome {
+export interface ItemOutcome<Row extends object = never> {
   /** The first one is the item's result; none where that lies in the kind's own tables. */
   readonly objects: readonly ItemObject[];
   /** Files of the item that an earlier stage has written. */
   readonly written?: readonly ItemFile[];
   /** Rows of the kind's own tables, written in the transaction that publishes the item, and others with it. */
   readonly record?: (tx: Db) => Promise<void>;
+  /** A row of the kind's own table, written with those of other items by its `recordRows`. */
+  readonly row?: Row;
 }
 
 export interface ItemTools {
@@ -40,7 +42,7 @@ export interface ItemTools {
   reached(stage: string): void;
 }
 
-export interface ItemWork {
+export interface ItemWork<Row extends object = never> {
   readonly stage: string;
   /** Stage an item has reached when it is published. */
   readonly lastStage: string;
@@ -53,7 +55,9 @@ export interface ItemWork {
   readonly budgetMs?: number;
   /** What the item's bytes are a function of; equal to the ledger's, an earlier result is reused. */
   inputDigest(item: ItemRow): string;
-  work(item: ItemRow, tools: ItemTools): Promise<ItemOutcome>;
+  work(item: ItemRow, tools: ItemTools): Promise<ItemOutcome<Row>>;
+  /** Writes rows of items that are published together: a statement for many costs hardly more than one for each. */
+  recordRows?(tx: Db, rows: readonly Row[]): Promise<void>;
   /**
    * Publishes the job. Called when a page that is the whole of it is done: an activity of its own would cost as much as a small item
    * does. Left out, a stage of the story publishes it all the same.
@@ -77,20 +81,21 @@ const company = new Company();
  */
 const moreInCompany = 3;
 
-interface End {
+interface End<Row> {
   readonly row: ItemEnd;
   readonly record?: ((tx: Db) => Promise<void>) | undefined;
+  readonly own?: Row | undefined;
 }
 
 /** Works on items of a page; the ledger hears of many at once. */
-export class ItemWorker {
+export class ItemWorker<Row extends object> {
   readonly #attempt: Attempt;
-  readonly #kind: ItemWork;
+  readonly #kind: ItemWork<Row>;
   readonly #hands: Places;
-  readonly #ends: Collector<End, void>;
+  readonly #ends: Collector<End<Row>, void>;
   readonly #checks: Collector<number, boolean>;
 
-  constructor(attempt: Attempt, kind: ItemWork, hands: Places) {
+  constructor(attempt: Attempt, kind: ItemWork<Row>, hands: Places) {
     this.#attempt = attempt;
     this.#kind = kind;
     this.#hands = hands;
@@ -101,11 +106,14 @@ export class ItemWorker {
     const { db } = attempt.deps.records;
     this.#ends = new Collector(async (ends) => {
       const records = ends.flatMap(({ record }) => record ?? []);
+      const own = ends.flatMap(({ own }) => own ?? []);
       const write = async (tx: Db): Promise<void> => {
         for (const record of records) await record(tx);
+        if (own.length > 0) await kind.recordRows?.(tx, own);
       };
       const rows = ends.map(({ row }) => row);
-      await endItems(db, attempt.fence, kind.stage, rows, records.length > 0 ? write : undefined);
+      const writes = records.length + own.length > 0;
+      await endItems(db, attempt.fence, kind.stage, rows, writes ? write : undefined);
       return [];
     }, how);
     this.#checks = new Collector(async (ordinals) => {
@@ -162,7 +170,7 @@ export class ItemWorker {
           told = undefined;
           throw error;
         }));
-    const work = async (beside: boolean): Promise<End | undefined> => {
+    const work = async (beside: boolean): Promise<End<Row> | undefined> => {
       signal.throwIfAborted();
       let item: ItemRow | undefined = found;
       try {
@@ -240,7 +248,10 @@ export class ItemWorker {
   }
 
   /** Writes the objects of an item; the row that makes them count comes after them. */
-  async #publication(item: ItemRow, { objects, written = [], record }: ItemOutcome): Promise<End> {
+  async #publication(
+    item: ItemRow,
+    { objects, written = [], record, row: own }: ItemOutcome<Row>,
+  ): Promise<End<Row>> {
     const { ordinal, key } = item;
     await failpoint('item.before-write', key);
     if (objects.length > 0 && !(await this.#checks.add(ordinal))) {
@@ -258,10 +269,10 @@ export class ItemWorker {
       files: all.length > 0 ? all : undefined,
       reached: this.#attempt.progress.ordinalOf(this.#kind.lastStage),
     };
-    return { row: { ordinal, state: 'succeeded', publication }, record };
+    return { row: { ordinal, state: 'succeeded', publication }, record, own };
   }
 
-  async #end(item: ItemRow, end: End): Promise<void> {
+  async #end(item: ItemRow, end: End<Row>): Promise<void> {
     const { log, progress } = this.#attempt;
     if (end.row.state === 'failed') {
       const { title, detail } = end.row.problem;

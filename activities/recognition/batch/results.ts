@@ -4,6 +4,7 @@ import type { StreamedObject } from '@darkroom/frame';
 import { csvLine } from '@darkroom/platform/csv.ts';
 import { type JobPrediction, predictionsOfJob } from '@darkroom/prediction';
 import type { Db } from '@darkroom/records';
+import { inChunks } from '@darkroom/storage';
 
 type Results = AsyncIterable<BatchResult> | Iterable<BatchResult>;
 
@@ -85,6 +86,11 @@ export function publishedResults(
   return [...new Set(formats)].map((format) => {
     const path = `predictions.${format}`;
     const { lines, contentType } = written[format];
-    return { key: `batch-predictions/${jobId}/${path}`, path, pieces: lines(results()), contentType };
+    return {
+      key: `batch-predictions/${jobId}/${path}`,
+      path,
+      pieces: inChunks(lines(results())),
+      contentType,
+    };
   });
 }

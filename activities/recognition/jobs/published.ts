@@ -3,6 +3,7 @@ import { allSegments, labelsOfTask } from '@darkroom/analysis';
 import type { Scene } from '@darkroom/contract';
 import type { StreamedObject } from '@darkroom/frame';
 import type { Db } from '@darkroom/records';
+import { inChunks } from '@darkroom/storage';
 import { cocoJson, csv, type ExportPhoto, type ExportPhotos } from './export.ts';
 
 export type ExportFormat = 'coco' | 'csv';
@@ -64,7 +65,7 @@ export function publishedExports(db: Db, task: ExportTask): StreamedObject[] {
   const file = (path: string, contentType: string, format: ExportFormat): StreamedObject => ({
     key: `recognition-results/${jobId}/${path}`,
     path,
-    pieces: exported(db, task, format, photos),
+    pieces: inChunks(exported(db, task, format, photos)),
     contentType,
   });
   return [file('coco.json', 'application/json', 'coco'), file('results.csv', 'text/csv', 'csv')];

@@ -46,11 +46,11 @@ export const wantsNeighbours = (
 ): boolean => mode === 'mosaic' && !isInside;
 
 /** Of each band of the request in turn, that of the centre first; `found` has the neighbours where they are wanted. */
-export function chosenTiles(
+export function chosenTiles<Tile extends SurveyTile>(
   request: Pick<CutoutRequest, 'bands' | 'mode'>,
   centred: Pick<Centred, 'isInside'>,
-  found: readonly SurveyTile[],
-): SurveyTile[][] {
+  found: readonly Tile[],
+): Tile[][] {
   return request.bands.map((band) => {
     const ofBand = found.filter((tile) => tile.band === band);
     return wantsNeighbours(request, centred) ? ofBand : ofBand.slice(0, 1);

@@ -75,6 +75,10 @@ export const queues = {
   interactive: 'interactive',
   /** Likewise: cutouts of sky surveys, by the workers that have tiles open. */
   skyRealtime: 'sky-realtime',
+  /** Cutouts of jobs, tile by tile. */
+  sky: 'sky',
+  /** Those that are made of several tiles, which takes memory. */
+  skyMosaic: 'sky-mosaic',
 } as const;
 
 /** The queue of one worker, beside one that it serves: for the groups which it has open. */

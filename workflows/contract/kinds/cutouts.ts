@@ -124,8 +124,8 @@ export const cutoutItem = z.object({
   pixels: z.int(),
   /** Bytes that its file is expected to have. */
   bytes: z.int(),
-  /** Ordinal of the item that has the same file: it is made once. */
-  repeats: z.int().optional(),
+  /** Key of the item before it that has the same file: that is made once. */
+  repeats: z.string().optional(),
 });
 export type CutoutItem = z.infer<typeof cutoutItem>;
 
@@ -135,7 +135,7 @@ export const brokenCutoutItem = cutoutItem
   .extend({ id: z.string().nullable(), ra: z.string().nullable(), dec: z.string().nullable() });
 export type BrokenCutoutItem = z.infer<typeof brokenCutoutItem>;
 
-/** A row of `cutouts.json` and `cutouts.csv`: one for every row of the list and parameter set, in the list's order. */
+/** A row of the job's `manifest.json` and `manifest.csv`: one for every row of the list and parameter set, in the list's order. */
 export const cutoutResult = z
   .object({
     row: z.int().min(1).meta({ description: 'Of the list, from 1.' }),
@@ -188,5 +188,6 @@ export const cutoutsKind = {
   limits: { cutouts: 500_000, bytes: 500e9 },
   estimate: { seconds: { base: 1.5, per: { cutouts: 0.006, pixels: 4e-8 } } },
   inputs: (id: string) => `cutout-lists/${id}/`,
-  outputs: (id: string): [string] => [`cutouts/${id}/`],
+  // What the platform notes of the files lies apart from what their user is given.
+  outputs: (id: string): [string, string] => [`cutout-records/${id}/`, `cutouts/${id}/`],
 } as const satisfies KindDefinition;

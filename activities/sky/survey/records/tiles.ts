@@ -52,7 +52,8 @@ export interface TileQuery {
   readonly area?: SphericalPolygon | undefined;
 }
 
-interface FoundFile extends Record<string, unknown> {
+/** As rows have it. */
+export interface FoundFile extends Record<string, unknown> {
   tile: string;
   band: string;
   footprint: number[];
@@ -99,7 +100,7 @@ export const findTiles = read(async (db: Db, query: TileQuery): Promise<SurveyTi
   return tiles.sort((a, b) => b.depth - a.depth || (a.tile < b.tile ? -1 : 1));
 });
 
-const fileOf = ({
+export const fileOf = ({
   uri,
   etag,
   bytes,

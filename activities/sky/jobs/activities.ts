@@ -1,0 +1,206 @@
+/** The activities of cutouts as jobs: what gives the plan, the cutter and the manifests their records, storage, heartbeat and cancellation. */
+import {
+  type CutoutsOptions,
+  cutoutsKind,
+  cutoutsOptions,
+  type Page,
+  ProblemError,
+} from '@darkroom/contract';
+import {
+  type Attempt,
+  type FrameDeps,
+  folderOf,
+  type ItemOutcome,
+  jobActivity,
+  type PlanWork,
+  planItems,
+  publishJob,
+  putStream,
+  workPage,
+} from '@darkroom/frame';
+import { failpoint } from '@darkroom/platform';
+import type { ItemRow } from '@darkroom/records';
+import type { MadeFile, MakeFile } from '../make/tiles.ts';
+import { digestOf } from '../realtime/plan.ts';
+import { lastingProblem } from '../realtime/problems.ts';
+import { mayRead } from '../survey/definition/access.ts';
+import { degreesOf } from '../survey/definition/definition.ts';
+import { TileFinder } from '../survey/records/finder.ts';
+import { getSurvey, type Survey } from '../survey/records/surveys.ts';
+import { Calls, itemOf } from './calls.ts';
+import { CutoutItems } from './items.ts';
+import { itemStage, type MadeCutout, madeBefore, recordMade } from './made.ts';
+import { pinTiles } from './pins.ts';
+import { publishedManifests } from './results.ts';
+import { type CutoutRow, cutoutRow } from './rows.ts';
+import { type CutoutTemplate, resolveSets, surveysOf } from './sets.ts';
+
+export type CutoutJobActivities = ReturnType<typeof cutoutJobActivities>;
+
+/** Raised when the same list would be read as other items. */
+const version = 1;
+
+/** Cutouts of a page that are under way side by side: while one is put into the store, others are made. */
+const concurrency = 8;
+
+export function cutoutJobActivities(deps: FrameDeps, make: MakeFile) {
+  return {
+    planCutouts: jobActivity(deps, async (attempt): Promise<number> => {
+      const asked = await askedOf(attempt);
+      return planItems(attempt, await listed(attempt, asked));
+    }),
+
+    cutCutouts: jobActivity(deps, async (attempt, page: Page) => {
+      const { sets, surveys } = await askedOf(attempt);
+      const calls = new Calls({
+        jobId: attempt.call.jobId,
+        sets,
+        definitionOf: (name) => surveyNamed(surveys, name).definition,
+      });
+      await calls.load(deps.records.db, page);
+      return workPage<MadeCutout>(attempt, page, {
+        stage: itemStage,
+        lastStage: 'publish',
+        concurrency,
+        inputDigest: (item) => digestOf(calls.callOf(item)),
+        work: async (item, { signal, reached }) => {
+          const done = await cutItem(attempt, { calls, make }, item, signal);
+          reached(itemStage);
+          return done;
+        },
+        recordRows: recordMade,
+      });
+    }),
+
+    publishCutouts: jobActivity(deps, async (attempt) => {
+      const { jobId } = attempt.call;
+      const { sets } = await askedOf(attempt);
+      return publishJob(attempt, {
+        stage: itemStage,
+        objects: publishedManifests(deps.records.db, { jobId, sets }),
+        result: {},
+      });
+    }),
+  };
+}
+
+interface Asked {
+  readonly options: CutoutsOptions;
+  readonly sets: readonly CutoutTemplate[];
+  readonly surveys: ReadonlyMap<string, Survey>;
+}
+
+/** What a job asks for. Throws ProblemError as `resolveSets`, and `survey_not_granted`: its owner may have lost it since. */
+async function askedOf({ deps, job }: Attempt): Promise<Asked> {
+  const options = cutoutsOptions.parse(job.input);
+  const surveys = new Map<string, Survey>();
+  for (const name of surveysOf(options)) {
+    const survey = await getSurvey(deps.records.db, name);
+    if (survey !== undefined && !mayRead(survey.definition, job))
+      throw new ProblemError('survey_not_granted', `${name} is for its groups alone.`);
+    if (survey !== undefined) surveys.set(name, survey);
+  }
+  const sets = resolveSets(options, (name) => surveys.get(name)?.definition);
+  return { options, sets, surveys };
+}
+
+function surveyNamed(surveys: Asked['surveys'], name: string): Survey {
+  const survey = surveys.get(name);
+  if (survey === undefined) throw new ProblemError('unknown_survey', `There is no survey ${name}.`);
+  return survey;
+}
+
+/** How the job's list is planned. */
+async function listed(
+  { deps, fence, signal }: Attempt,
+  { options, sets, surveys }: Asked,
+): Promise<PlanWork<CutoutRow>> {
+  const { records, config, estimates } = deps;
+  const { db } = records;
+  await estimates.ready();
+  const finders = new Map([...surveys.keys()].map((name) => [name, new TileFinder(db, name)]));
+  const items = new CutoutItems({
+    options,
+    sets,
+    finderOf: (name) => finders.get(name) ?? new TileFinder(db, name),
+    limitsOf: (name) => {
+      const { limits } = surveyNamed(surveys, name).definition;
+      return {
+        degrees: degreesOf(limits.size),
+        pixels: limits.pixels,
+        allPixels: config.cutouts.pixels,
+        bytes: Number.POSITIVE_INFINITY,
+        seconds: Number.POSITIVE_INFINITY,
+        memoryBytes: config.cutouts.memoryBytes,
+      };
+    },
+    estimate: (of) => estimates.estimate(of),
+    pin: async (tiles) => {
+      signal.throwIfAborted();
+      await pinTiles(db, fence, tiles);
+    },
+  });
+  return {
+    itemStage,
+    row: cutoutRow,
+    version,
+    // Which rows fail the job is known when all have been read.
+    badRow: 'item fails',
+    rowFailed: (number, value) => items.broken(number, value),
+    itemsOf: (rows, aborted) => items.itemsOf(rows, aborted),
+    allRead: () => items.allRead(),
+    revision: async () => {
+      const now = await Promise.all([...surveys.keys()].map((name) => getSurvey(db, name)));
+      return JSON.stringify(
+        now.map((survey) => survey && [survey.name, survey.run, survey.state, survey.indexedAt]),
+      );
+    },
+  };
+}
+
+/** One cutout: made, or where an equal one was made before, its file under a name of its own. */
+async function cutItem(
+  attempt: Attempt,
+  { calls, make }: { readonly calls: Calls; readonly make: MakeFile },
+  item: ItemRow,
+  signal: AbortSignal,
+): Promise<ItemOutcome<MadeCutout>> {
+  const { jobId, ordinal } = item;
+  const input = itemOf(item);
+  if (input === undefined) throw new TypeError(`Item ${item.key} is no cutout.`);
+  const call = calls.callOf(item);
+  const { name: path } = input;
+  if (input.repeats !== undefined) {
+    const before = await madeBefore(attempt.deps.records.db, jobId, input.repeats);
+    const [file] = before?.files ?? [];
+    if (before !== undefined && file !== undefined && before.inputDigest === digestOf(call))
+      return {
+        objects: [],
+        written: [{ ...file, path }],
+        row: { jobId, ordinal, facts: before.facts, seconds: 0 },
+      };
+  }
+  // It stands for a cutout that takes long, or that its process dies of.
+  await failpoint('cutouts.cut', item.key);
+  const began = performance.now();
+  const made = await madeOf(make, call, signal);
+  const key = `${cutoutsKind.outputs(jobId)[1]}${folderOf(ordinal)}${ordinal}.${call.request.format}`;
+  const { contentType, facts } = made;
+  using file = made.file;
+  const row = { jobId, ordinal, facts, seconds: (performance.now() - began) / 1000 };
+  const body = file.whole();
+  if (body !== undefined) return { objects: [{ key, path, body, contentType }], row };
+  await attempt.assertHeld();
+  const written = await putStream(attempt, { key, path, pieces: file.read(), contentType });
+  return { objects: [], written: [written], row };
+}
+
+/** What lasts is the item's own problem; what passes is tried again. */
+async function madeOf(make: MakeFile, call: Parameters<MakeFile>[0], signal: AbortSignal): Promise<MadeFile> {
+  try {
+    return await make(call, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw lastingProblem(error) ?? error;
+  }
+}
