@@ -126,7 +126,7 @@ export const queueDefinitions: {
     activities: async (deps) => {
       const [{ cutoutActivities, storeTimes }, { makeFileOver }, { DecodeThreads }] = await Promise.all([
         import('@darkroom/sky/realtime/activities.ts'),
-        import('@darkroom/sky/make/tiles.ts'),
+        import('@darkroom/sky/make/made.ts'),
         import('@darkroom/sky/fits/threads/threads.ts'),
       ]);
       const { config, atEnd } = deps;

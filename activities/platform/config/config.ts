@@ -260,6 +260,8 @@ function configOf(env: Environment) {
       cacheBytes: env.CUTOUT_CACHE_BYTES,
       /** Of all that are under way in one worker. */
       memoryBytes: env.CUTOUT_MEMORY_BYTES,
+      /** Of pixels read ahead in one worker of jobs. */
+      aheadBytes: env.CUTOUT_AHEAD_BYTES,
       requestDays: env.RETENTION_CUTOUT_REQUEST_DAYS,
     },
     client: { idleSeconds: env.CLIENT_IDLE_SECONDS, trustedProxies: env.API_TRUSTED_PROXIES },

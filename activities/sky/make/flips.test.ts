@@ -10,7 +10,7 @@ import { indexSurvey } from '../survey/indexing/index.ts';
 import { findTiles } from '../survey/records/tiles.ts';
 import { memoryStore, smallSurvey, tangentCards } from '../survey/testing.ts';
 import type { CutoutCall } from './call.ts';
-import { type MadeFile, type MakeFile, makeFileOver } from './tiles.ts';
+import { type MadeFile, type MakeFile, makeFileOver } from './made.ts';
 
 const side = 640;
 const scale = 1 / 3600;

@@ -8,7 +8,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Fault, type FaultProxy, startFaultProxy } from '../../../test/harness/fault-proxy.ts';
 import { startS3, type TestS3 } from '../../../test/harness/s3.ts';
-import { type MakeFile, makeFileOver } from '../make/tiles.ts';
+import { type MakeFile, makeFileOver } from '../make/made.ts';
 import { smallTile } from '../survey/testing.ts';
 import { type CutoutActivities, cutoutActivities, storeTimes } from './activities.ts';
 import type { RealtimeCall } from './call.ts';

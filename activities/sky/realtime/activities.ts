@@ -6,7 +6,7 @@ import type { Records } from '@darkroom/records';
 import { partSizeFor, type Storage } from '@darkroom/storage';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import type { MadeBytes } from '../make/bytes.ts';
-import type { MakeFile } from '../make/tiles.ts';
+import type { MakeFile } from '../make/made.ts';
 import { realtimeCall } from './call.ts';
 import { lastingProblem, passingProblem } from './problems.ts';
 import { cutoutKey, finishFile, makesFile } from './records/files.ts';

@@ -38,6 +38,13 @@ export const cutouts = {
         'What all cutouts under way in one worker take together, beside its cache; some wait for others. Pictures that would take more than three quarters of it are refused.',
       example: '1073741824',
     }),
+  CUTOUT_AHEAD_BYTES: whole(MiB)
+    .default(128 * MiB)
+    .meta({
+      description:
+        'Pixels that a worker of cutout jobs reads ahead of the cutouts that are made of them, of all its pages together; beside CUTOUT_MEMORY_BYTES.',
+      example: '134217728',
+    }),
   RETENTION_CUTOUT_REQUEST_DAYS: amount(0.0001, 36_500).default(90).meta({
     description: 'How long requests for cutouts are on record; estimates keep what they have learnt.',
     example: '90',

@@ -72,17 +72,27 @@ export interface BandMade {
   readonly warnings: readonly CutWarning[];
 }
 
-/** Of a mask that is not wanted itself, the one pixel of the centre is looked at. */
-export async function maskedAt(
-  request: BandRequest,
+/** Of a mask that is not wanted itself, the one pixel of the centre is looked at: where it is on the image. */
+export function maskedPixel(
+  request: Pick<BandRequest, 'planes' | 'mask'>,
   { planes: { mask: image } }: BandTile,
   [x, y]: Placed['centre'],
+): { image: FitsImage; box: PixelBox } | undefined {
+  if (request.mask === undefined || image === undefined || wants(request, 'mask')) return undefined;
+  const box = { x0: Math.round(x), y0: Math.round(y), width: 1, height: 1 };
+  return onImage(box, image.width, image.height) && { image, box };
+}
+
+export async function maskedAt(
+  request: BandRequest,
+  tile: BandTile,
+  centre: Placed['centre'],
 ): Promise<CutWarning[]> {
   const { mask, signal } = request;
-  if (mask === undefined || image === undefined || wants(request, 'mask')) return [];
-  const at = { x0: Math.round(x), y0: Math.round(y), width: 1, height: 1 };
-  if (onImage(at, image.width, image.height) === undefined) return [];
-  return maskWarnings(mask, maskBits(await image.read(at, signal), image.header).data[0] ?? 0);
+  const at = maskedPixel(request, tile, centre);
+  if (mask === undefined || at === undefined) return [];
+  const { image, box } = at;
+  return maskWarnings(mask, maskBits(await image.read(box, signal), image.header).data[0] ?? 0);
 }
 
 export function maskWarnings({ bad }: MaskBits, pixel: number | bigint): CutWarning[] {

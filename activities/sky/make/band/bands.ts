@@ -1,9 +1,7 @@
 /** One band of a cutout: out of the tile of its centre, or of several tiles, on the grid of the first. */
-import { onImage, type Placed, placeCut } from '../../cut/place.ts';
+import type { Placed } from '../../cut/place.ts';
 import { planCut } from '../../cut/strips.ts';
-import { gridOffset } from '../../mosaic/grid/shared.ts';
 import { movedWcs } from '../../mosaic/grid/target.ts';
-import { parseWcs } from '../../wcs/parse.ts';
 import {
   type BandGrid,
   type BandRequest,
@@ -15,30 +13,19 @@ import {
   withUnit,
 } from './band.ts';
 import { mosaicBand, resampledBand } from './mosaics.ts';
+import { placeBand, planesRead } from './place.ts';
 
 /** Reads no more than headers (and of an image of integers its pixels, where it is to have a BLANK). Throws SkyError, and what reading throws. */
 export async function planBand(request: BandRequest): Promise<CutBand> {
-  const [first] = request.tiles;
-  if (first === undefined) throw new TypeError('A band is cut out of a tile.');
-  const { image } = first.planes;
-  const wcs = parseWcs(image.header);
-  const own = { wcs, header: image.header };
-  const { onto } = request;
-  const offset = onto && gridOffset(onto, own);
-  if (onto !== undefined && offset === undefined) return resampledBand(request, onto);
-  const placed = placeCut(wcs, request.ra, request.dec, request.size);
-  const box =
-    onto === undefined || offset === undefined
-      ? placed.box
-      : { ...onto.box, x0: onto.box.x0 - offset.x, y0: onto.box.y0 - offset.y };
-  const grid: BandGrid = { ...own, box };
-  const whole = { ...placed, box };
-  if (request.mode !== 'mosaic') return plainCut(request, first, grid, whole);
-  const there = onImage(box, image.width, image.height);
-  const inside = there !== undefined && there.width === box.width && there.height === box.height;
-  return inside || request.tiles.length === 1
-    ? plainCut(request, first, grid, whole)
-    : mosaicBand(request, grid, whole);
+  const place = placeBand(request);
+  switch (place.kind) {
+    case 'resampled':
+      return resampledBand(request, place.grid);
+    case 'mosaic':
+      return mosaicBand(request, place.grid, place.placed);
+    case 'plain':
+      return plainCut(request, place.tile, place.grid, place.placed);
+  }
 }
 
 /** Of a pixel of a strip: it as it is read, what stands around it, one more strip that is read meanwhile, and its bytes in the file. */
@@ -51,7 +38,7 @@ async function plainCut(
   { box, centre }: Placed,
 ): Promise<CutBand> {
   const mode = request.mode === 'clip' ? 'clip' : 'primary';
-  const read = Object.entries(tile.planes).filter(([plane]) => wants(request, plane) || plane === 'image');
+  const read = planesRead(request, tile);
   const plan = await planCut(
     {
       planes: Object.fromEntries(read),
