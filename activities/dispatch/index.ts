@@ -20,7 +20,7 @@ import {
 import { abandon, arriving, type Received, receive, takeBack } from './intake/receive.ts';
 import { isUploaded, mayReadSource, sourceJobOf } from './intake/sources.ts';
 import { type Accepted, commit, type Submission, submit } from './intake/submit.ts';
-import { emptyUpload, removeUpload, spendUpload } from './intake/uploads.ts';
+import { completeUpload, emptyUpload, removeUpload, spendUpload } from './intake/uploads.ts';
 import { Launcher } from './launch.ts';
 import { endRun, removeObjects, removeRows, removeSome } from './removal.ts';
 import { Sweep } from './sweep/pass.ts';
@@ -149,6 +149,8 @@ export function createDispatch(options: DispatchOptions) {
     },
 
     uploads: {
+      /** An owner's complete upload, of which a job can be made. */
+      complete: (owner: string, id: string) => completeUpload(deps, owner, id),
       /** Makes a job of an owner's complete upload, of which no other can be made. */
       spend: (owner: string, id: string, make: Parameters<typeof spendUpload>[3]) =>
         spendUpload(deps, owner, id, make),

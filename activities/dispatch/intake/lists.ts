@@ -7,6 +7,7 @@ import {
   isArchive,
   type PlanSource,
   ProblemError,
+  type Size,
   type SourceFormat,
   sourceFormatOf,
   sourceTypes,
@@ -23,7 +24,13 @@ import { spendUpload } from './uploads.ts';
 /** Rows at most that become items in the transaction of the submit. */
 export const rowsInSubmit = 1000;
 
-type Fields = Pick<Submission, 'idempotencyKey' | 'input' | 'record'>;
+interface Fields extends Pick<Submission, 'idempotencyKey' | 'input' | 'record'> {
+  /**
+   * Looks at the list before a job is made of it: throws where none can be, and comes to the size that the job is expected to have, where that
+   * can be told. Rows that are items at once are not looked at: they have been validated.
+   */
+  readonly look?: ((list: PlanSource) => Promise<Size | undefined>) | undefined;
+}
 
 export interface ListSubmission extends Fields {
   readonly fingerprint: string;
@@ -34,12 +41,15 @@ export interface ListSubmission extends Fields {
 }
 
 /** Makes a job of a list that lies in the store, however long. */
-export const submitList = (
+export async function submitList(
   deps: DispatchDeps,
   kind: string,
   caller: Caller,
-  { list, ...submission }: ListSubmission,
-): Promise<Accepted> => submit(deps, kind, caller, { ...submission, items: [], stageInput: list });
+  { list, look, ...submission }: ListSubmission,
+): Promise<Accepted> {
+  const expected = await look?.(list);
+  return submit(deps, kind, caller, { ...submission, items: [], stageInput: list, expected });
+}
 
 /** A list on its way in. */
 export interface ListContent {
@@ -91,11 +101,20 @@ export async function submitReceivedList(
     list = sourceAs(format, { uri, etag, bytes });
   };
   try {
-    const fields = await collect(take);
+    const { look, ...fields } = await collect(take);
     const fingerprint = fingerprintOf({ list: received, input: fields.input });
     if (earlier !== undefined) return sameAs(earlier, fingerprint);
     if (id === undefined || list === undefined) throw new TypeError('The request was read, and had no list.');
-    const submission = { ...fields, idempotencyKey, fingerprint, stage, items: [], stageInput: list };
+    const expected = await look?.(list);
+    const submission = {
+      ...fields,
+      idempotencyKey,
+      fingerprint,
+      stage,
+      items: [],
+      stageInput: list,
+      expected,
+    };
     return await commit(deps, kind, id, submission);
   } catch (error) {
     if (id !== undefined) await takeBack(deps, id, error);
@@ -119,7 +138,7 @@ export const submitUploadedList = (
   deps: DispatchDeps,
   kind: string,
   caller: Caller,
-  { upload, archives = false, signal, record, ...submission }: UploadedListSubmission,
+  { upload, archives = false, signal, record, look, ...submission }: UploadedListSubmission,
 ): Promise<Accepted> =>
   spendUpload(deps, caller.owner, upload, async ({ key, filename, etag: was, bytes: size }, use) => {
     const format = sourceFormatOf(filename, archives);
@@ -137,6 +156,7 @@ export const submitUploadedList = (
         ...submission,
         items: [],
         stageInput: list,
+        expected: await look?.(list),
         record: async (tx, jobId) => {
           await use(tx);
           await record?.(tx, jobId);
@@ -168,7 +188,7 @@ export async function submitRows<Row extends object>(
   deps: DispatchDeps,
   kind: string,
   caller: Caller,
-  { rows, stage, planned = false, itemStage, groupOf, idempotencyKey, ...fields }: RowsSubmission<Row>,
+  { rows, stage, planned = false, itemStage, groupOf, idempotencyKey, look, ...fields }: RowsSubmission<Row>,
 ): Promise<Accepted> {
   if (planned || rows.length > rowsInSubmit)
     return submitReceivedList(deps, kind, caller, {
@@ -176,7 +196,7 @@ export async function submitRows<Row extends object>(
       stage,
       collect: async (take) => {
         await take({ format: 'ndjson', content: ndjson(rows) });
-        return fields;
+        return { ...fields, look };
       },
     });
   const items = rows.map((row, index): SubmittedItem => {

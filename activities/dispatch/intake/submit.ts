@@ -33,6 +33,8 @@ export interface Submission {
   readonly items: readonly SubmittedItem[] | CopiedItems;
   /** What the stage is made of, where it has no items. */
   readonly stageInput?: object | undefined;
+  /** The size that the job is expected to have, where its stage will find that: it is estimated by it until then. */
+  readonly expected?: Size | undefined;
   /** Rows of the kind's own tables, written in the transaction that makes it a job. */
   readonly record?: (tx: Db, jobId: string) => Promise<void>;
 }
@@ -54,7 +56,7 @@ export async function commit(
   id: string,
   submission: Submission,
 ): Promise<Accepted> {
-  const { record, ...fields } = submission;
+  const { record, expected: _, ...fields } = submission;
   const sized = await measure(deps, kind, submission);
   const outcome = await withFreeKey(deps, () =>
     commitSubmission(deps.records.db, { id, ...sized, ...fields }, async (tx) => record?.(tx, id)),
@@ -76,7 +78,7 @@ export async function submit(
 ): Promise<Accepted> {
   const id = uuid7();
   const trace = traceFields();
-  const { record, ...fields } = submission;
+  const { record, expected: _, ...fields } = submission;
   const sized = await measure(deps, kind, submission);
   const job = { id, kind: kindOf(deps, kind), caller, sourceJobId, rerunOf, ...trace };
   const outcome = await withFreeKey(deps, () =>
@@ -103,7 +105,13 @@ export async function submit(
 async function measure(
   deps: DispatchDeps,
   name: string,
-  { stage, items, stageInput, input }: Pick<Submission, 'stage' | 'items' | 'stageInput' | 'input'>,
+  {
+    stage,
+    items,
+    stageInput,
+    input,
+    expected,
+  }: Pick<Submission, 'stage' | 'items' | 'stageInput' | 'input' | 'expected'>,
 ): Promise<Pick<Recorded, 'size' | 'estimate'>> {
   const kind = kindOf(deps, name);
   const size =
@@ -113,7 +121,9 @@ async function measure(
   const refusal = size && overLimit(kind, size, deps.config.limits.jobs);
   if (refusal !== undefined) throw new ProblemError('too_many_items', refusal);
   await deps.estimates.ready();
-  return { size, estimate: size && estimateOfJob(deps.estimates, kind, { input, size }) };
+  const about = expected ?? size;
+  const estimate = about && estimateOfJob(deps.estimates, kind, { input, size: about });
+  return { size, estimate: estimate && expected ? { ...estimate, expected } : estimate };
 }
 
 async function sizeOfCopy(

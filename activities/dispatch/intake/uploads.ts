@@ -15,6 +15,17 @@ import type { Accepted } from './submit.ts';
 
 type UploadDeps = Pick<DispatchDeps, 'records' | 'storage'>;
 
+/** An owner's complete upload, of which a job can be made. Throws `not_found`, `upload_incomplete`, `upload_used`. */
+export async function completeUpload(
+  { records: { db } }: Pick<UploadDeps, 'records'>,
+  owner: string,
+  id: string,
+): Promise<UploadRow> {
+  const found = await getUpload(db, id);
+  if (found?.owner !== owner || found.state !== 'complete') throw unusable(id, found, owner);
+  return found;
+}
+
 /**
  * Makes a job of an owner's complete upload by `make`, which copies its object to the job's inputs, so that removing the job removes it and
  * nothing else does, and calls `use` in the transaction that makes it a job: that succeeds for one request alone. Throws `not_found`,
@@ -27,8 +38,7 @@ export async function spendUpload(
   make: (upload: UploadRow, use: (tx: Db) => Promise<void>) => Promise<Accepted>,
 ): Promise<Accepted> {
   const { db } = deps.records;
-  const found = await getUpload(db, id);
-  if (found?.owner !== owner || found.state !== 'complete') throw unusable(id, found, owner);
+  const found = await completeUpload(deps, owner, id);
   const use = async (tx: Db): Promise<void> => {
     if (!(await useUpload(tx, id))) throw unusable(id, await getUpload(tx, id), owner);
   };

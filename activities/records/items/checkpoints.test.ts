@@ -1,4 +1,5 @@
 import { problemOf, type Size } from '@darkroom/contract';
+import { eq } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   allNeeded,
@@ -15,6 +16,7 @@ import {
   saveCheckpoint,
   submittedItems,
 } from '../index.ts';
+import { jobs } from '../schema.ts';
 import {
   attemptAt,
   claimItem,
@@ -178,6 +180,22 @@ describe('a stage that finds items', () => {
     expect(await estimate()).toMatchObject({ seconds: { p50: 2, p90: 4 } });
     await saveCheckpoint(db, fence, save({ at: 30 }, found(3), true), toyKind, estimateOf);
     expect(await estimate()).toMatchObject({ seconds: { p50: 2, p90: 4 } });
+  });
+
+  it('has it estimated anew where its size was expected before', async () => {
+    const { db, id, fence } = await begun();
+    const expected = { seconds: { p50: 9, p90: 9 }, runs: 0, error: null, expected: { items: 9 } };
+    await db.update(jobs).set({ estimate: expected }).where(eq(jobs.id, id));
+    const estimateOf = ({ items = 0 }: Size) => ({
+      seconds: { p50: items, p90: items },
+      runs: 0,
+      error: null,
+    });
+    const estimate = async () => (await getJob(db, id))?.job.estimate;
+    await saveCheckpoint(db, fence, save({ at: 10 }, found(1, 2)), toyKind, estimateOf);
+    expect(await estimate()).toEqual(expected);
+    await saveCheckpoint(db, fence, save({ at: 20 }, [], true), toyKind, estimateOf);
+    expect(await estimate()).toEqual({ seconds: { p50: 2, p90: 2 }, runs: 0, error: null });
   });
 
   it('keeps what its items are made of until they have succeeded', async () => {

@@ -111,7 +111,7 @@ export interface FoundItem {
 
 /**
  * Moves the checkpoint on to `cursor`, with the items found up to there, some thousands at most. When `done`, the totals of the stages that count these items are
- * known, and the job is estimated by its size unless it has been. What an attempt has written that was cut off is written again, the same. Returns the size of the job so far where items
+ * known, and the job is estimated by its size unless it has been by what it is. What an attempt has written that was cut off is written again, the same. Returns the size of the job so far where items
  * add to it. Throws {@link Fenced}.
  */
 export const saveCheckpoint = write(
@@ -156,7 +156,7 @@ export const saveCheckpoint = write(
     }),
 );
 
-/** An estimate that the job has stays: how far off it was shows at the end. */
+/** An estimate that the job has by its size stays: how far off it was shows at the end. */
 async function setEstimate(
   tx: Db,
   jobId: string,
@@ -168,7 +168,7 @@ async function setEstimate(
   await tx
     .update(jobs)
     .set({ estimate })
-    .where(and(eq(jobs.id, jobId), isNull(jobs.estimate)));
+    .where(and(eq(jobs.id, jobId), or(isNull(jobs.estimate), sql`${jobs.estimate} ? 'expected'`)));
 }
 
 /** Holds, beside what is known of an item, why it cannot be worked on. */

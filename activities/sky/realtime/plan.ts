@@ -16,7 +16,7 @@ export function digestOf(call: CutoutCall): string {
 
 /** What the seconds and the bytes of a cutout go by, and which it is compared with. */
 export function asked(
-  { format, mode, planes, bands, compress, grid, picture }: CutoutRequest,
+  { format, mode, planes, bands, compress, grid, picture }: Omit<CutoutRequest, 'ra' | 'dec'>,
   { pixels, source, tiles }: Pick<Extent, 'pixels' | 'source'> & { readonly tiles: number },
 ): Asked & { readonly features: { readonly pixels: number; readonly source: number } } {
   const kinds = [

@@ -1,5 +1,5 @@
 /** Requests for a job of many rows: their list is sent along, is an upload, or lies in the store; a few rows stand in JSON. */
-import { archiveTypes, listTypes, type PlanSource, sourceFormatOf } from '@darkroom/contract';
+import { archiveTypes, listTypes, type PlanSource, type Size, sourceFormatOf } from '@darkroom/contract';
 import {
   type Accepted,
   fingerprintOf,
@@ -27,6 +27,16 @@ export interface ListIntake<Request extends z.ZodType, Row extends object> {
   readonly read: (request: z.output<Request>) => NamedList<Row>;
   /** Throws ProblemError for options that are well-formed, and come to nothing here. */
   readonly require?: (c: ApiContext, input: Record<string, unknown>) => Promise<void>;
+  /**
+   * Looks at a list before a job is made of it: throws where none can be, and comes to the size that the job is expected to have. `inJson`: its
+   * rows stood in the request.
+   */
+  readonly look?: (
+    c: ApiContext,
+    input: Record<string, unknown>,
+    list: PlanSource,
+    inJson: boolean,
+  ) => Promise<Size | undefined>;
 }
 
 /** What is worked on, which is one of rows, uri and upload, and how. */
@@ -108,7 +118,7 @@ export async function submitListed<Request extends z.ZodType, Row extends object
   intake: ListIntake<Request, Row>,
 ): Promise<Accepted> {
   const { caller, deps } = c.var;
-  const { kind, stage, archives = false } = intake;
+  const { kind, stage, archives = false, look } = intake;
   const read = listReader(c, { options: kind.input, archives }, async (input) => intake.require?.(c, input));
   if (read === undefined) return submitNamed(c, intake);
   try {
@@ -116,7 +126,10 @@ export async function submitListed<Request extends z.ZodType, Row extends object
       idempotencyKey: keyOf(c),
       stage,
       signal: c.req.raw.signal,
-      collect: async (take) => ({ input: await read(take) }),
+      collect: async (take) => {
+        const input = await read(take);
+        return { input, look: look && ((list) => look(c, input, list, false)) };
+      },
     });
   } catch (error) {
     await discardBody(c);
@@ -126,7 +139,7 @@ export async function submitListed<Request extends z.ZodType, Row extends object
 
 async function submitNamed<Request extends z.ZodType, Row extends object>(
   c: ApiContext,
-  { kind: { kind }, stage, archives = false, request, read, require }: ListIntake<Request, Row>,
+  { kind: { kind }, stage, archives = false, request, read, require, look }: ListIntake<Request, Row>,
 ): Promise<Accepted> {
   requireNoQuery(c, 'the body');
   const { caller, deps } = c.var;
@@ -134,7 +147,8 @@ async function submitNamed<Request extends z.ZodType, Row extends object>(
   const { input, rows, uri = '', upload } = read(request.parse(await jsonOf(c)));
   await require?.(c, input);
   const idempotencyKey = keyOf(c);
-  const fields = { idempotencyKey, input, stage };
+  const looking = look && ((list: PlanSource) => look(c, input, list, rows !== undefined));
+  const fields = { idempotencyKey, input, stage, look: looking };
   if (rows !== undefined) return dispatch.submitRows(kind, caller, { ...fields, ...rows });
   const fingerprint = fingerprintOf({ uri, upload, input });
   const submission = { ...fields, fingerprint };
@@ -157,7 +171,7 @@ const keyOf = (c: ApiContext): string | undefined => c.req.header('idempotency-k
  * The list at `uri` as it is now: CSV or NDJSON by its name (`.csv`, `.ndjson`, `.jsonl`), an archive by its own, or with a closing slash the
  * objects under a prefix. Throws ProblemError `source_not_granted`, `validation_failed`, `too_large`, and StorageError.
  */
-async function pinList(c: ApiContext, uri: string, archives: boolean): Promise<PlanSource> {
+export async function pinList(c: ApiContext, uri: string, archives: boolean): Promise<PlanSource> {
   const { caller, deps } = c.var;
   const { storage, config } = deps;
   const { owner, group } = caller;

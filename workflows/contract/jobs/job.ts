@@ -98,6 +98,14 @@ export const jobEstimate = z
       })
       .nullable()
       .meta({ description: 'How good earlier estimates were; null while there are none.' }),
+    expected: z
+      .record(z.string(), z.number())
+      .optional()
+      .meta({
+        description:
+          'The size that it was estimated by, where that was expected from a list which was not planned by then; with the plan there is `size`, and an estimate by that.',
+        example: { cutouts: 200, bytes: 44_000_000 },
+      }),
   })
   .meta({ id: 'JobEstimate', description: 'An estimate, not a promise.' });
 export type JobEstimate = z.infer<typeof jobEstimate>;

@@ -1,7 +1,7 @@
 /** Surveys as they were last indexed. */
 import { type Db, read, write } from '@darkroom/records';
-import { asc, eq, getTableColumns, sql } from 'drizzle-orm';
-import { surveys } from '../../schema.ts';
+import { and, asc, eq, getTableColumns, sql } from 'drizzle-orm';
+import { surveyFiles, surveys } from '../../schema.ts';
 import { mocFrom } from '../../sphere/moc/forms.ts';
 import type { Moc } from '../../sphere/moc/moc.ts';
 
@@ -36,6 +36,16 @@ export const mocOfSurvey = read(async (db: Db, name: string): Promise<Moc | unde
     .where(eq(surveys.name, name));
   const { order = null, cells = null } = row ?? {};
   return order === null || cells === null ? undefined : mocFrom(order, cells);
+});
+
+/** Degrees a pixel of one of its images, which are much alike; undefined where it has none. */
+export const pixelScaleOf = read(async (db: Db, survey: string): Promise<number | undefined> => {
+  const [file] = await db
+    .select({ scale: surveyFiles.pixelScale })
+    .from(surveyFiles)
+    .where(and(eq(surveyFiles.survey, survey), eq(surveyFiles.plane, 'image')))
+    .limit(1);
+  return file?.scale;
 });
 
 const filesAtOnce = 500;

@@ -1,6 +1,7 @@
 /** Sky surveys, and what is cut out of them. */
 import type { Api } from '../../context.ts';
 import { registerCutout } from './cutout.ts';
+import { registerCutoutJobs } from './jobs.ts';
 import { registerCutoutRequests } from './requests.ts';
 import { registerSurveys } from './surveys.ts';
 
@@ -9,4 +10,5 @@ export function registerCutouts(api: Api): void {
   registerSurveys(api);
   registerCutout(api);
   registerCutoutRequests(api);
+  registerCutoutJobs(api);
 }

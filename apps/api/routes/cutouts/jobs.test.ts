@@ -1,0 +1,218 @@
+import { cutoutsKind, listSource } from '@darkroom/contract';
+import { kinds } from '@darkroom/kinds';
+import { getStage } from '@darkroom/records';
+import { indexSurvey } from '@darkroom/sky/survey/indexing/index.ts';
+import { memoryStore, smallSurvey, smallTile } from '@darkroom/sky/survey/testing.ts';
+import type { Grant } from '@darkroom/storage';
+import { keysUnder } from '@darkroom/storage/testing.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
+
+/** What a job of cutouts comes as, what of it is refused before there is a job, and what it is expected to be. */
+
+let api: TestApi;
+let ann: string;
+let mia: string;
+const grant: Grant = { owner: 'ann', prefix: 's3://darkroom-test/lists/', access: 'read' };
+
+beforeAll(async () => {
+  const env = {
+    LIMIT_PLAN_ROWS: '2000',
+    JOB_LIMITS: 'cutouts.cutouts=3000',
+    DARKROOM_GRANTS: JSON.stringify([grant]),
+  };
+  api = await startTestApi(env, engineAway, {
+    kinds: { ...kinds, [cutoutsKind.kind]: cutoutsKind },
+  });
+  ann = (await api.key({ owner: 'ann' })).key;
+  mia = (await api.key({ owner: 'mia', group: 'des' })).key;
+  const { db } = api.records;
+  const store = memoryStore({ 's3://bucket/small/t1.fits': smallTile([10, 20]) });
+  await indexSurvey(smallSurvey, { db, store });
+  await indexSurvey({ ...smallSurvey, name: 'ours', readers: ['des'] }, { db, store });
+}, 180_000);
+afterAll(() => api?.close());
+
+const answered = z.looseObject({
+  id: z.string().optional(),
+  code: z.string().optional(),
+  detail: z.string().optional(),
+  input: z.looseObject({}).optional(),
+  errors: z.array(z.looseObject({ pointer: z.string() })).optional(),
+});
+type Sent = z.infer<typeof answered> & { readonly status: number; readonly location: string | null };
+
+async function sent(body: string | FormData, type?: string, query = '', key = ann, more = {}): Promise<Sent> {
+  const answer = await fetch(`${api.url}/v1/cutouts${query}`, {
+    method: 'POST',
+    headers: { authorization: key, ...(type !== undefined && { 'content-type': type }), ...more },
+    body,
+  });
+  const location = answer.headers.get('location');
+  return { status: answer.status, location, ...answered.parse(await answer.json()) };
+}
+const asked = (body: object, key = ann) => sent(JSON.stringify(body), 'application/json', '', key);
+const csv = (text: string, query = '?survey=small&size=4px') => sent(text, 'text/csv', query);
+const somewhere = [{ ra: 10, dec: 20 }];
+const rowsOf = (count: number): string =>
+  `ID,RA,DEC\n${Array.from({ length: count }, (_, i) => `A${i},10,20`).join('\n')}\n`;
+
+async function listOf(id = ''): Promise<{ format: string; text: string }> {
+  const source = listSource.parse((await getStage(api.records.db, id, 'plan'))?.input);
+  if (source.format === 'listing') throw new Error('It is a listing.');
+  const text = String(await api.storage.getBytes(source.uri, { maxBytes: 1_000_000 }));
+  return { format: source.format, text };
+}
+
+describe('a list of positions', () => {
+  it('becomes a job that says what it is expected to come to', async () => {
+    const job = await csv(rowsOf(3), '?survey=small&size=4px&bands=r');
+    expect(job).toMatchObject({
+      status: 202,
+      location: `/v1/jobs/${job.id}`,
+      kind: 'cutouts',
+      input: { survey: 'small', size: '4px', bands: 'r', format: 'fits', mode: 'mosaic', onError: 'fail' },
+      // 16 pixels each, and what their files have besides.
+      estimate: {
+        seconds: { p50: expect.any(Number), p90: expect.any(Number) },
+        runs: 0,
+        expected: { cutouts: 3, pixels: 48, bytes: expect.any(Number) },
+      },
+    });
+    expect(await listOf(job.id)).toEqual({ format: 'csv', text: rowsOf(3) });
+  });
+
+  it('stands in JSON, with a size of its own a row, and several parameter sets', async () => {
+    const sets = [{ bands: 'r' }, { format: 'png', bands: 'r', size: '8px' }];
+    const job = await asked({
+      survey: 'small',
+      size: '4px',
+      sets,
+      positions: [
+        { id: 7, ra: 10, dec: 20, colour: 'red' },
+        { ra: '0:40:00', dec: '20:00:00', size: '2px' },
+      ],
+    });
+    expect(job).toMatchObject({
+      status: 202,
+      input: { sets },
+      // 4² + 8² + 2 × 2².
+      estimate: { expected: { cutouts: 4, pixels: 88 } },
+    });
+    expect(await listOf(job.id)).toEqual({
+      format: 'ndjson',
+      text: '{"id":"7","ra":"10","dec":"20"}\n{"ra":"0:40:00","dec":"20:00:00","size":"2px"}\n',
+    });
+  });
+
+  it('lies in the store, or is an upload or the file of a form', async () => {
+    const uri = 's3://darkroom-test/lists/a.csv';
+    await api.storage.putBytes(uri, Buffer.from(rowsOf(2)), { contentType: 'text/csv' });
+    const ofTwo = { status: 202, estimate: { expected: { cutouts: 2 } } };
+    expect(await asked({ survey: 'small', bands: 'r', source: uri })).toMatchObject(ofTwo);
+    const form = new FormData();
+    form.append('parameters', JSON.stringify({ survey: 'small', bands: 'r' }));
+    form.append('file', new File([rowsOf(2)], 'targets.csv'));
+    expect(await sent(form)).toMatchObject(ofTwo);
+    expect(await asked({ survey: 'small', source: 's3://darkroom-test/lists/' })).toMatchObject({
+      status: 422,
+      errors: [{ pointer: '/source' }],
+    });
+    expect(await asked({ survey: 'small', source: 's3://elsewhere/a.csv' })).toMatchObject({
+      status: 403,
+      code: 'source_not_granted',
+    });
+  });
+
+  it('is one job however often it is sent with the same key', async () => {
+    const send = (rows: number) =>
+      sent(rowsOf(rows), 'text/csv', '?survey=small&bands=r', ann, { 'idempotency-key': 'twice' });
+    const first = await send(2);
+    expect(await send(2)).toMatchObject({ status: 202, id: first.id });
+    expect(await send(3)).toMatchObject({ status: 422, code: 'idempotency_key_reused' });
+  });
+});
+
+describe('before there is a job', () => {
+  it('surveys and parameters are refused by the set that has them', async () => {
+    const body = { survey: 'small', positions: somewhere };
+    for (const [changes, refusal] of [
+      [{ survey: 'none' }, { status: 404, code: 'unknown_survey' }],
+      [{ survey: 'ours' }, { status: 403, code: 'survey_not_granted' }],
+      [
+        { sets: [{}, { survey: 'ours' }] },
+        { code: 'survey_not_granted', detail: expect.stringContaining('ours') },
+      ],
+      [{ bands: 'zz' }, { code: 'unknown_band' }],
+      [
+        { sets: [{}, { algorithm: 'lupton' }] },
+        { code: 'validation_failed', errors: [{ pointer: '/sets/1/algorithm' }] },
+      ],
+      [{ sets: [] }, { code: 'validation_failed' }],
+      [{ size: '5' }, { code: 'validation_failed', errors: [{ pointer: '/size' }] }],
+      [{ unheard: 1 }, { code: 'validation_failed' }],
+      [{ positions: [] }, { code: 'validation_failed' }],
+      [{ source: 's3://darkroom-test/lists/a.csv' }, { code: 'validation_failed' }],
+    ] as const)
+      expect([changes, await asked({ ...body, ...changes })]).toMatchObject([changes, refusal]);
+    expect(await asked({ ...body, survey: 'ours', bands: 'r' }, mia)).toMatchObject({ status: 202 });
+    // Before the list is read.
+    expect(await csv('', '?survey=none')).toMatchObject({ code: 'unknown_survey' });
+  });
+
+  it('broken rows are named by their numbers, unless the job is to go on without them', async () => {
+    const broken = ['ra,dec,size', '10,20,', '361,20,', '10,20', '10,x,', '10,20,5', '11,20,4px'].join('\n');
+    const refused = await csv(broken);
+    expect(refused).toMatchObject({
+      status: 422,
+      code: 'invalid_row',
+      detail: expect.stringMatching(/^Row 2: The right ascension "361".* Broken as well: 3, 4, 5\./),
+    });
+    expect(refused.errors?.map(({ pointer }) => pointer)).toEqual([
+      '/rows/2',
+      '/rows/3',
+      '/rows/4',
+      '/rows/5',
+    ]);
+    const skipping = await csv(broken, '?survey=small&bands=r&onError=skip');
+    expect(skipping).toMatchObject({ status: 202, estimate: { expected: { cutouts: 2 } } });
+
+    const inJson = await asked({ survey: 'small', positions: [...somewhere, { ra: 10, dec: 95 }] });
+    expect(inJson).toMatchObject({ code: 'invalid_row', errors: [{ pointer: '/positions/1' }] });
+    const noColumn = await csv('ra,b\n1,2\n');
+    expect(noColumn.detail).toMatch(/^Row 1: dec: is missing; its column is named one of dec, de, /);
+    expect(await csv('ra,ra\n1,2\n')).toMatchObject({ code: 'invalid_row' });
+    expect(await csv('ra,dec\n')).toMatchObject({ code: 'empty_file' });
+  });
+
+  it('columns that stand for each other are told as such, also where broken rows are skipped', async () => {
+    for (const more of ['', '&onError=skip'])
+      expect(await csv('dec,ra\n150.1,2.2\n151,-3\n', `?survey=small${more}`)).toMatchObject({
+        status: 422,
+        code: 'swapped_columns',
+        detail: expect.stringContaining('All 2 declinations'),
+      });
+  });
+
+  it('more than the limits is refused, naming limit and use', async () => {
+    expect(await csv(rowsOf(2001))).toMatchObject({
+      status: 422,
+      code: 'too_many_items',
+      detail: 'The list has 2001 rows; the limit is 2000 (LIMIT_PLAN_ROWS).',
+    });
+    const two = new FormData();
+    two.append('parameters', JSON.stringify({ survey: 'small', sets: [{ bands: 'r' }, { format: 'png' }] }));
+    two.append('file', new File([rowsOf(1501)], 'targets.csv'));
+    expect(await sent(two)).toMatchObject({
+      code: 'too_many_items',
+      detail: 'The job has 3002 cutouts; the limit is 3000 (JOB_LIMITS, cutouts.cutouts).',
+    });
+  });
+
+  it('nothing is left of what was refused', async () => {
+    const before = await keysUnder(api.storage, 'cutout-lists/');
+    await csv('ra,dec\n361,0\n');
+    expect(await keysUnder(api.storage, 'cutout-lists/')).toEqual(before);
+  });
+});

@@ -1,0 +1,76 @@
+/** `POST /v1/cutouts`: cutouts of many positions, as a job. */
+import { type CutoutPosition, cutoutsKind, cutoutsOptions, cutoutsRequest, job } from '@darkroom/contract';
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Api } from '../../context.ts';
+import { lookAtStored, readSets } from '../../cutting/lists.ts';
+import { problems } from '../../openapi/describe.ts';
+import { type ListIntake, listProblems, listRequest, submitListed } from '../../requests/lists.ts';
+import { linkedDocument, loadJob } from '../jobs/shared.ts';
+
+/** How lists of positions are taken. */
+export const intake: ListIntake<typeof cutoutsRequest, CutoutPosition> = {
+  kind: cutoutsKind,
+  stage: 'plan',
+  request: cutoutsRequest,
+  require: async (c, input) => {
+    await readSets(c.var.deps, c.var.caller, input);
+  },
+  read: ({ source, positions, upload, ...input }) => ({
+    input,
+    rows: positions && { rows: positions, itemStage: 'cut', planned: true },
+    uri: source,
+    upload,
+  }),
+  async look(c, input, list, inJson) {
+    const { deps, caller } = c.var;
+    const sets = await readSets(deps, caller, input);
+    const { onError } = cutoutsOptions.parse(input);
+    const { size } = await lookAtStored(deps, sets, onError, list, {
+      signal: c.req.raw.signal,
+      ...(inJson && { pointer: '/positions' }),
+    });
+    return size;
+  },
+};
+
+/** What a job of cutouts is refused for, and its estimate alike. */
+export const cutoutJobProblems = [
+  'unknown_survey',
+  'survey_not_granted',
+  'unknown_band',
+  'invalid_row',
+  'swapped_columns',
+  ...listProblems,
+] as const;
+
+const submitRoute = createRoute({
+  method: 'post',
+  path: '/v1/cutouts',
+  operationId: 'submitCutouts',
+  tags: ['Cutouts'],
+  summary: 'Cutouts of many positions of sky surveys, as a job',
+  description: [
+    'A list of positions, by CSV (columns `ra` and `dec`, and if you like `id` and `size`, in any case; names that catalogues use are known, others are ignored) or JSON; it stands in the request, is sent along, is an upload, or lies in the store. Of each position a cutout is made with every parameter set.',
+    'Rows that cannot be read are named by their numbers, from 1, before any work; with `onError=skip` the job goes on without them. Cutouts that fail are rows of the results, and the job goes on.',
+    'A job like every other: follow, cancel, resume, run again with other parameters and remove it under `/v1/jobs`. Its results are the files, and `cutouts.json` and `cutouts.csv` with a row for every row of the list and parameter set, in the list’s order. Requests for single cutouts go first.',
+  ].join('\n'),
+  ...listRequest(intake),
+  responses: {
+    202: {
+      description:
+        'The job is queued. What it is expected to take stands in `estimate`, also the bytes of its files.',
+      headers: z.object({ location: z.string().meta({ description: 'Where to follow the job.' }) }),
+      content: { 'application/json': { schema: job } },
+    },
+    ...problems(...cutoutJobProblems),
+  },
+});
+
+/** Registers the route. */
+export function registerCutoutJobs(api: Api): void {
+  api.openapi(submitRoute, async (c) => {
+    const { jobId } = await submitListed(c, intake);
+    c.header('location', `/v1/jobs/${jobId}`);
+    return c.json(linkedDocument(c, await loadJob(c, jobId, 'read')), 202);
+  });
+}
