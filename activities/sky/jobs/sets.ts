@@ -6,6 +6,9 @@ import type { PlacelessRequest } from '../survey/choose.ts';
 import type { SurveyDefinition } from '../survey/definition/definition.ts';
 import type { CutoutRow } from './rows.ts';
 
+/** What is wanted of every position. */
+export type CutoutTemplate = PlacelessRequest;
+
 /** What stands for every position while there is none. */
 const anywhere = { ra: '0', dec: '0' };
 
@@ -16,7 +19,7 @@ const anywhere = { ra: '0', dec: '0' };
 export function resolveSets(
   options: CutoutsOptions,
   surveyOf: (name: string) => SurveyDefinition | undefined,
-): readonly PlacelessRequest[] {
+): readonly CutoutTemplate[] {
   const { sets, onError: _, deliverTo: __, pack: ___, ...shared } = options;
   return (sets ?? [{}]).map((set: CutoutSet, i) => {
     const query = { ...shared, ...given(set), ...anywhere };
@@ -40,7 +43,7 @@ export const surveysOf = ({ survey, sets }: Pick<CutoutsOptions, 'survey' | 'set
 
 /** The request for the cutout of a row: the same, byte for byte as JSON, as if it had been asked for alone. */
 export function requestAt(
-  { survey, size, ...rest }: PlacelessRequest,
+  { survey, size, ...rest }: CutoutTemplate,
   { ra, dec, size: own }: Pick<CutoutRow, 'ra' | 'dec' | 'size'>,
 ): CutoutRequest {
   // The order is that of resolveRequest: digests are of it.
