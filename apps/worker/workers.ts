@@ -164,7 +164,7 @@ export const queueDefinitions: {
 async function cutoutsOfJobs(deps: WorkerDeps): Promise<CutoutJobActivities> {
   const [{ cutoutJobActivities }, { makeFileOver }, { DecodeThreads }] = await Promise.all([
     import('@darkroom/sky/jobs/activities.ts'),
-    import('@darkroom/sky/make/tiles.ts'),
+    import('@darkroom/sky/make/made.ts'),
     import('@darkroom/sky/fits/threads/threads.ts'),
   ]);
   const threads = new DecodeThreads();

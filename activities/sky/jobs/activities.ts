@@ -20,7 +20,7 @@ import {
 } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
 import type { ItemRow } from '@darkroom/records';
-import type { MadeFile, MakeFile } from '../make/tiles.ts';
+import type { MadeFile, MakeFile } from '../make/made.ts';
 import { digestOf } from '../realtime/plan.ts';
 import { lastingProblem } from '../realtime/problems.ts';
 import { mayRead } from '../survey/definition/access.ts';
