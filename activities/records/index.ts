@@ -14,7 +14,15 @@ export * from './attempts/unit-attempts.ts';
 export * from './feed/events.ts';
 export { appendLog, type LogFilter, type LogLine, logLimit, readLog } from './feed/logs.ts';
 export * from './items/checkpoints.ts';
-export { countFiles, type FilePlace, filePlace, type ListedFile, listFiles } from './items/files.ts';
+export {
+  countFiles,
+  type FilePlace,
+  filePlace,
+  type ItemOutcome,
+  type ListedFile,
+  listFiles,
+  outcomeOfItems,
+} from './items/files.ts';
 export * from './items/items.ts';
 export * from './items/ledger.ts';
 export { beginAgain } from './jobs/begin-again.ts';

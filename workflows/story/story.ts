@@ -47,6 +47,12 @@ export interface Story<Queues> {
   stage<A extends unknown[], R>(name: string, activity: JobActivity<A, R>, ...args: A): Promise<R>;
   /** Runs one activity of a stage that takes several. */
   step<A extends unknown[], R>(name: string, activity: JobActivity<A, R>, ...args: A): Promise<R>;
+  /** Runs one activity as the whole of a stage, again and again until it says that it is done: for work of more than one turn. */
+  turns<A extends unknown[], R extends { readonly done: boolean }>(
+    name: string,
+    activity: JobActivity<A, R>,
+    ...args: A
+  ): Promise<R & { readonly done: true }>;
   /**
    * Works on pages of items, `atOnce` of them at a time, and of a group never more than one. A page that used up its time returns where
    * it stopped: its rest is worked on next, before pages that were not begun, in the queue's order among other jobs; the rest of a group
@@ -69,6 +75,9 @@ export interface Story<Queues> {
 
 /** The pages of a stage from an ordinal on: 1, or where a run before this one had come to. */
 export type PagesFrom = (from: number) => Iterable<Page> | AsyncIterable<Page>;
+
+const isDone = <R extends { readonly done: boolean }>(turn: R): turn is R & { readonly done: true } =>
+  turn.done;
 
 /** How long a worker has to take the next page of a group that it has open, before any other may. */
 const openFor: `${typeof openForSeconds} seconds` = '5 seconds';
@@ -137,6 +146,19 @@ export function storyOf<Queues>(
     },
 
     step: (name, activity, ...args) => call(name, name, activity, args),
+
+    async turns<A extends unknown[], R extends { readonly done: boolean }>(
+      name: string,
+      activity: JobActivity<A, R>,
+      ...args: A
+    ) {
+      for (;;) {
+        const turn = await call(name, name, activity, args);
+        if (!isDone(turn)) continue;
+        details.done(name);
+        return turn;
+      }
+    },
 
     async items(name, pagesFrom, activity, { atOnce = 3 } = {}) {
       const from = cursorOf(name);

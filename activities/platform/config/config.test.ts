@@ -115,6 +115,23 @@ describe('what is wrong', () => {
   });
 
   test.each([
+    ['nobody named', '[{"path":"/data"}]', 'expected one of owner, group, everyone'],
+    ['a relative path', '[{"everyone":true,"path":"data"}]', 'expected an absolute path'],
+    ['all of the machine', '[{"everyone":true,"path":"/"}]', 'expected an absolute path'],
+    ['a path that walks up', '[{"everyone":true,"path":"/data/../etc"}]', 'expected an absolute path'],
+    ['an owner within a name', '[{"everyone":true,"path":"/data/u-{owner}"}]', 'as a whole folder'],
+  ])('directories of delivery: %s', (_, DELIVERY_DIRECTORIES, reason) => {
+    expect(messageOf({ DATABASE_URL, DELIVERY_DIRECTORIES })).toContain(reason);
+  });
+
+  test('directories of delivery that are right are taken, without their closing slash', () => {
+    const DELIVERY_DIRECTORIES = '[{"everyone":true,"path":"/home/{owner}/"}]';
+    expect(loadConfig({ DATABASE_URL, DELIVERY_DIRECTORIES }).deliveryDirectories).toEqual([
+      { everyone: true, path: '/home/{owner}' },
+    ]);
+  });
+
+  test.each([
     ['toy', 'expected name=value'],
     ['toy=1=2', 'expected name=value'],
     ['=3', 'expected name=value'],

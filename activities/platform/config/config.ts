@@ -168,6 +168,8 @@ function configOf(env: Environment) {
       ttlSeconds: env.LINK_TTL_SECONDS,
     },
     grants: env.DARKROOM_GRANTS ?? [],
+    /** Directories that results may be delivered to, without a closing slash. */
+    deliveryDirectories: env.DELIVERY_DIRECTORIES ?? [],
     database: { url: env.DATABASE_URL, pool: env.DATABASE_POOL },
     s3: {
       endpoint: env.S3_ENDPOINT,

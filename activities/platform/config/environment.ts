@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { api } from './variables/api.ts';
 import { cutouts } from './variables/cutouts.ts';
+import { delivery } from './variables/delivery.ts';
 import { lane, limits, media, program, recognition, sky } from './variables/imaging.ts';
 import { jobs } from './variables/jobs.ts';
 import { predictions } from './variables/predictions.ts';
@@ -29,6 +30,7 @@ export const sections = {
   'Processes that hold what strangers sent': lane,
   'External programs': program,
   'Workers and jobs': jobs,
+  'Where results are delivered': delivery,
   'Logs, traces, metrics': observation,
   'Embedded stack (`npm start`)': localStack,
   Tests: testing,
@@ -49,6 +51,7 @@ export const environment = z.object({
   ...lane,
   ...program,
   ...jobs,
+  ...delivery,
   ...observation,
   ...localStack,
   ...testing,

@@ -106,6 +106,26 @@ async function countItemFiles(db: Db, jobId: string): Promise<number> {
   return rows[0]!.files;
 }
 
+export interface ItemOutcome {
+  /** Of the items that have succeeded. */
+  readonly files: number;
+  readonly bytes: number;
+  /** Another one where any item has ended otherwise, or has other files. */
+  readonly digest: string;
+}
+
+/** What the items of a job came to so far; reads all of them. */
+export const outcomeOfItems = read(async (db: Db, jobId: string): Promise<ItemOutcome> => {
+  const succeeded = sql`filter (where state = 'succeeded')`;
+  // A sum does not depend on an order, and takes no memory.
+  const { rows } = await db.execute<{ files: number; bytes: number; digest: string }>(sql`
+    select coalesce(sum(jsonb_array_length(files)) ${succeeded}, 0)::int as files,
+      coalesce(sum((select sum((file->>'bytes')::bigint) from jsonb_array_elements(files) as file)) ${succeeded}, 0)::float8 as bytes,
+      coalesce(sum(hashtextextended(concat_ws(' ', stage, ordinal, state, files, problem), 0)::numeric), 0)::text as digest
+    from ${jobItems} where job_id = ${jobId}`);
+  return rows[0]!;
+});
+
 const rowsPerInsert = 1000;
 
 /** Notes the job's own files; in the transaction that ends the job. */

@@ -14,6 +14,8 @@ export interface ObjectInfo {
   etag: string;
   lastModified: Date;
   contentType: string;
+  /** What its writer said of it, by lower-case names; where `head` asked, and there is some. */
+  metadata?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface ReadOptions {
@@ -59,12 +61,14 @@ export async function head(s3: Connection, target: string, options: ReadOptions 
   );
   const etag = bareEtag(reply.ETag);
   requireSame(uri, options.ifMatch, etag);
+  const metadata = reply.Metadata ?? {};
   return {
     uri,
     size: reply.ContentLength ?? 0,
     etag,
     lastModified: reply.LastModified ?? new Date(0),
     contentType: reply.ContentType ?? 'application/octet-stream',
+    ...(Object.keys(metadata).length > 0 ? { metadata } : {}),
   };
 }
 

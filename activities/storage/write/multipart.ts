@@ -69,14 +69,19 @@ export function partSizeFor(size: number, wanted: number = DEFAULT_PART_BYTES): 
 export async function beginUpload(
   s3: Connection,
   at: Target,
-  options: { contentType: string; announce?: 'CRC32' | undefined },
+  options: {
+    contentType: string;
+    metadata?: Readonly<Record<string, string>> | undefined;
+    announce?: 'CRC32' | undefined;
+  },
   signal?: AbortSignal,
 ): Promise<string> {
-  const { contentType, announce } = options;
+  const { contentType, metadata, announce } = options;
   const command = new CreateMultipartUploadCommand({
     Bucket: at.bucket,
     Key: at.key,
     ContentType: contentType,
+    ...(metadata !== undefined ? { Metadata: { ...metadata } } : {}),
     ...(announce !== undefined ? { ChecksumAlgorithm: announce, ChecksumType: 'COMPOSITE' } : {}),
   });
   signal?.throwIfAborted();

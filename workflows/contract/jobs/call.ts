@@ -1,5 +1,5 @@
 /** What workflows and the activities of a job say to each other; types only, so that zod stays out of workflows. */
-import type { EndState } from './job.ts';
+import type { EndState, ManifestFile } from './job.ts';
 
 /** The fence of a call: the job, the run it works under, the stage it is reported as. */
 export interface Call {
@@ -66,3 +66,20 @@ export interface PageReport {
  * be made good before the job is published again.
  */
 export type Published = { readonly state: EndState } | { readonly missing: number };
+
+/** What was delivered to a place of its user's: it is theirs, and stays whatever becomes of the job. */
+export interface Delivered {
+  /** `s3://bucket/prefix/` or `file:///directory/`. */
+  readonly to: string;
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/**
+ * What a turn of a delivery came to: more to do; of how many items and files the store has lost objects, which are to be made again before
+ * all can be delivered; or all is there, with the job's own files that were, for its publication.
+ */
+export type Delivery =
+  | { readonly done: false }
+  | { readonly done: true; readonly missing: number }
+  | { readonly done: true; readonly delivered: Delivered; readonly written: readonly ManifestFile[] };

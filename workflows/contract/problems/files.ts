@@ -7,6 +7,16 @@ export const ofFiles = {
     'This key was not granted that source',
     'Upload the file, or ask the operator for a grant on its prefix.',
   ),
+  target_not_granted: yours(
+    403,
+    'This key was not granted that target',
+    'Name a prefix or a directory that it may write to, or ask the operator for one.',
+  ),
+  target_unusable: yours(
+    422,
+    'The results cannot be written to the target',
+    'Put right what `detail` names; then send the request again, or resume the job.',
+  ),
   source_not_found: yours(
     422,
     'The source does not exist',

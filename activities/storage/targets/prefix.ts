@@ -1,0 +1,77 @@
+/** A prefix of another bucket as a target: the store copies by itself, and each object tells the SHA-256 it was delivered with. */
+import { ProblemError } from '@darkroom/contract';
+import { StorageError } from '../connection/errors.ts';
+import type { Storage } from '../storage.ts';
+import type { DeliveredFile, Place, PlaceOptions } from './place.ts';
+
+type Store = Pick<Storage, 'head' | 'copy' | 'list'>;
+
+export class PrefixPlace implements Place {
+  /** Copies that the store is asked for. */
+  readonly atOnce = 12;
+  readonly #storage: Store;
+  readonly #prefix: string;
+  readonly #options: PlaceOptions;
+
+  private constructor(storage: Store, prefix: string, options: PlaceOptions) {
+    this.#storage = storage;
+    this.#prefix = prefix;
+    this.#options = options;
+  }
+
+  /** Looks whether the bucket is there. Throws ProblemError `target_unusable`, StorageError where the store is away. */
+  static async open(storage: Store, prefix: string, options: PlaceOptions): Promise<PrefixPlace> {
+    await requirePrefix(storage, prefix, options.signal);
+    return new PrefixPlace(storage, prefix, options);
+  }
+
+  uriOf(path: string): string {
+    return this.#prefix + path;
+  }
+
+  async has({ path, bytes, sha256 }: DeliveredFile, signal: AbortSignal): Promise<boolean> {
+    try {
+      const { size, metadata } = await this.#storage.head(this.uriOf(path), { signal });
+      return size === bytes && metadata?.sha256 === sha256;
+    } catch (error) {
+      if (error instanceof StorageError && error.code === 'source_not_found') return false;
+      throw ofPrefix(error);
+    }
+  }
+
+  async put({ path, uri, sha256, contentType }: DeliveredFile, signal: AbortSignal): Promise<void> {
+    const given = { contentType, metadata: { sha256 } };
+    try {
+      const { assertHeld: beforePublish, moved: onPart } = this.#options;
+      await this.#storage.copy(uri, this.uriOf(path), { ...given, beforePublish, onPart, signal });
+    } catch (error) {
+      throw ofPrefix(error);
+    }
+  }
+
+  /** What the store has answered for is there. */
+  async settle(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** Throws ProblemError `target_unusable` where there is no such bucket, or the platform may not look into it. */
+export async function requirePrefix(
+  storage: Pick<Storage, 'list'>,
+  prefix: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  try {
+    for await (const _ of storage.list(prefix, { max: 1, signal })) break;
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'source_not_found')
+      throw new ProblemError('target_unusable', `There is no bucket for ${prefix}.`, { cause: error });
+    throw ofPrefix(error);
+  }
+}
+
+/** A bucket that denies access is its keeper's to open. */
+const ofPrefix = (error: unknown): unknown =>
+  error instanceof StorageError && error.code === 'access_denied'
+    ? new ProblemError('target_unusable', error.message, { cause: error })
+    : error;
