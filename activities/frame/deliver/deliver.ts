@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { type Delivery, type ManifestFile, manifestFile } from '@darkroom/contract';
 import { failpoint } from '@darkroom/platform';
 import { allFiles, outcomeOfItems } from '@darkroom/records';
-import { grantedTarget, openPlace, type Place, StorageError } from '@darkroom/storage';
+import { grantedTarget, inChunks, openPlace, type Place, StorageError } from '@darkroom/storage';
 import { z } from 'zod';
 import type { Attempt } from '../attempt/attempt.ts';
 import { redoMissing } from '../end/missing.ts';
@@ -106,7 +106,7 @@ function ownManifest(attempt: Attempt, place: Place): Promise<ManifestFile[]> {
   const { deps, job } = attempt;
   const [home] = outputsOf(deps.kinds, job.kind, job.id);
   const path = 'manifest.json';
-  const pieces = manifestPieces(attempt, place);
+  const pieces = inChunks(manifestPieces(attempt, place));
   return putFiles(attempt, [
     { key: `${home}delivery/${path}`, path, pieces, contentType: 'application/json' },
   ]);
