@@ -1,5 +1,6 @@
 /** Cutouts of sky surveys as a job: many positions, each with one parameter set or several. */
 import { z } from 'zod';
+import { jobEstimate } from '../jobs/job.ts';
 import type { KindDefinition } from '../jobs/kind.ts';
 import { uriOfList } from '../jobs/list.ts';
 import { problemRecord } from '../problems/problem.ts';
@@ -102,6 +103,30 @@ export const cutoutsRequest = cutoutsOptions
     id: 'CutoutsRequest',
     example: { survey: 'sample-coadd', size: '1arcmin', positions: [{ id: 'A1', ra: 150.1, dec: 2.2 }] },
   });
+
+/** What a job would take, before there is one. */
+export const cutoutsEstimate = z
+  .object({
+    rows: z
+      .object({
+        count: z.int(),
+        broken: z
+          .int()
+          .meta({ description: 'Of the rows that were read, those that `onError=skip` goes on without.' }),
+        exact: z.boolean().meta({
+          description:
+            'Whether all rows were read; of a long list in the store the beginning is, and the rest taken to be like it.',
+        }),
+      })
+      .meta({ id: 'CutoutRowsCounted' }),
+    cutouts: z.int(),
+    bytes: z.int().meta({ description: 'Of all files together.' }),
+    seconds: jobEstimate.shape.seconds,
+    runs: jobEstimate.shape.runs,
+    error: jobEstimate.shape.error,
+  })
+  .meta({ id: 'CutoutsEstimate', description: 'An estimate, not a promise.' });
+export type CutoutsEstimate = z.infer<typeof cutoutsEstimate>;
 
 /** One cutout of a job; the `input` of its item. */
 export const cutoutItem = z.object({
