@@ -185,6 +185,42 @@ export const cutoutResult = z
   .meta({ id: 'CutoutResult' });
 export type CutoutResult = z.infer<typeof cutoutResult>;
 
+/** `result.summary` of a job: what a person looks at first. */
+export const cutoutsSummary = z
+  .object({
+    succeeded: z.int(),
+    failed: z.int(),
+    repeated: z
+      .int()
+      .meta({ description: 'Of those that succeeded, the ones that another row’s file is of, too.' }),
+    bytes: z.int().meta({ description: 'Of all files together, repeated ones each time.' }),
+    pixels: z.number(),
+    tiles: z.int().meta({ description: 'Tiles that are read, each of its bands counted.' }),
+    stages: z.array(
+      z.object({
+        name: z.string(),
+        workSeconds: z
+          .number()
+          .meta({ description: 'Of all its attempts together, some beside each other.' }),
+        queueSeconds: z.number().meta({ description: 'Which it waited for workers.' }),
+      }),
+    ),
+    slowest: z
+      .array(z.object({ row: z.int(), set: z.int(), file: z.string(), seconds: z.number() }))
+      .meta({ description: 'The ten cutouts that took longest to make.' }),
+    failures: z
+      .array(
+        z.object({
+          code: problemRecord.shape.code,
+          count: z.int(),
+          first: z.object({ row: z.int(), detail: z.string() }),
+        }),
+      )
+      .meta({ description: 'By reason, the most frequent first, each with the first row it is of.' }),
+  })
+  .meta({ id: 'CutoutsSummary' });
+export type CutoutsSummary = z.infer<typeof cutoutsSummary>;
+
 /** Begins the name of a group whose cutouts are made of several tiles. */
 export const mosaicGroups = 'mosaic:';
 
