@@ -34,7 +34,6 @@ import { pinTiles } from './pins.ts';
 import { publishedManifests } from './results.ts';
 import { type CutoutRow, cutoutRow } from './rows.ts';
 import { type CutoutTemplate, resolveSets, surveysOf } from './sets.ts';
-import { summaryOf } from './summary.ts';
 
 export type CutoutJobActivities = ReturnType<typeof cutoutJobActivities>;
 
@@ -79,7 +78,7 @@ export function cutoutJobActivities(deps: FrameDeps, make: MakeFile) {
       return publishJob(attempt, {
         stage: itemStage,
         objects: publishedManifests(deps.records.db, { jobId, sets }),
-        result: { summary: await summaryOf(deps.records.db, jobId) },
+        result: {},
       });
     }),
   };
