@@ -50,6 +50,10 @@ export interface QueueDefinition<Activities extends object = object> {
 /** When a worker has its threads compile what decodes tiles; one that is asked for a cutout sooner has them then. */
 const warmAfterMs = 5000;
 
+/** Pages of cutouts of one worker that are worked on side by side. */
+const pagesAtOnce = ({ worker }: Config): number =>
+  worker.slots[queues.sky] ?? Math.max(2, availableParallelism());
+
 /** The activities of each queue, as stories ask for them; a new capability is one entry. */
 export const queueDefinitions: {
   readonly [Name in keyof QueueActivities]: QueueDefinition<QueueActivities[Name]>;
@@ -147,7 +151,7 @@ export const queueDefinitions: {
   },
   [queues.sky]: {
     activities: cutoutsOfJobs,
-    slots: () => Math.max(2, availableParallelism()),
+    slots: pagesAtOnce,
     keepsGroups: true,
   },
   [queues.skyMosaic]: {
@@ -162,14 +166,14 @@ export const queueDefinitions: {
 
 /** The activities of cutouts as jobs, with what a process has for all of them. */
 async function cutoutsOfJobs(deps: WorkerDeps): Promise<CutoutJobActivities> {
-  const [{ cutoutJobActivities }, { makeFileOver }, { DecodeThreads }] = await Promise.all([
+  const [{ cutoutJobActivities }, { TileWalk }, { DecodeThreads }] = await Promise.all([
     import('@darkroom/sky/jobs/activities.ts'),
-    import('@darkroom/sky/make/made.ts'),
+    import('@darkroom/sky/walk/walk.ts'),
     import('@darkroom/sky/fits/threads/threads.ts'),
   ]);
   const threads = new DecodeThreads();
   deps.atEnd?.(() => threads.close());
-  return cutoutJobActivities(deps, makeFileOver({ ...deps, threads }));
+  return cutoutJobActivities(deps, new TileWalk({ ...deps, threads, pages: pagesAtOnce(deps.config) }));
 }
 
 /**

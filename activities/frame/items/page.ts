@@ -111,14 +111,18 @@ async function* unfinished(
   for (let first = from; first < to; first += rowsInHand) {
     const last = Math.min(to, first + rowsInHand);
     for (const item of await readPage(db, attempt.call.jobId, kind.stage, first, last)) {
-      if (!isDone(item, kind, attempt)) yield item;
+      if (!(await isDone(item, kind, attempt))) yield item;
     }
   }
 }
 
-function isDone(item: ItemRow, kind: Pick<ItemWork, 'inputDigest'>, attempt: Attempt): boolean {
+async function isDone(
+  item: ItemRow,
+  kind: Pick<ItemWork, 'inputDigest'>,
+  attempt: Attempt,
+): Promise<boolean> {
   if (item.state === 'failed') return item.run === attempt.call.run;
-  return item.state === 'succeeded' && item.inputDigest === kind.inputDigest(item);
+  return item.state === 'succeeded' && item.inputDigest === (await kind.inputDigest(item));
 }
 
 /**

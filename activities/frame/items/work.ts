@@ -54,7 +54,7 @@ export interface ItemWork<Row extends object = never> {
    */
   readonly budgetMs?: number;
   /** What the item's bytes are a function of; equal to the ledger's, an earlier result is reused. */
-  inputDigest(item: ItemRow): string;
+  inputDigest(item: ItemRow): string | Promise<string>;
   work(item: ItemRow, tools: ItemTools): Promise<ItemOutcome<Row>>;
   /** Writes rows of items that are published together: a statement for many costs hardly more than one for each. */
   recordRows?(tx: Db, rows: readonly Row[]): Promise<void>;
@@ -262,7 +262,7 @@ export class ItemWorker<Row extends object> {
     const [result] = files;
     const all = [...files, ...written];
     const publication = {
-      inputDigest: this.#kind.inputDigest(item),
+      inputDigest: await this.#kind.inputDigest(item),
       resultUri: result?.uri,
       sha256: result?.sha256,
       bytes: result?.bytes,

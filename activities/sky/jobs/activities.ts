@@ -19,7 +19,8 @@ import {
   workPage,
 } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
-import type { ItemRow } from '@darkroom/records';
+import { type ItemRow, readPage } from '@darkroom/records';
+import type { CutoutCall } from '../make/call.ts';
 import type { MadeFile, MakeFile } from '../make/made.ts';
 import { digestOf } from '../realtime/plan.ts';
 import { lastingProblem } from '../realtime/problems.ts';
@@ -27,6 +28,7 @@ import { mayRead } from '../survey/definition/access.ts';
 import { degreesOf } from '../survey/definition/definition.ts';
 import { TileFinder } from '../survey/records/finder.ts';
 import { getSurvey, type Survey } from '../survey/records/surveys.ts';
+import type { TileWalk } from '../walk/walk.ts';
 import { Calls, itemOf } from './calls.ts';
 import { CutoutItems } from './items.ts';
 import { itemStage, type MadeCutout, madeBefore, recordMade } from './made.ts';
@@ -34,7 +36,6 @@ import { pinTiles } from './pins.ts';
 import { publishedManifests } from './results.ts';
 import { type CutoutRow, cutoutRow } from './rows.ts';
 import { type CutoutTemplate, resolveSets, surveysOf } from './sets.ts';
-import { summaryOf } from './summary.ts';
 
 export type CutoutJobActivities = ReturnType<typeof cutoutJobActivities>;
 
@@ -44,28 +45,27 @@ const version = 1;
 /** Cutouts of a page that are under way side by side: while one is put into the store, others are made. */
 const concurrency = 8;
 
-export function cutoutJobActivities(deps: FrameDeps, make: MakeFile) {
+export function cutoutJobActivities(deps: FrameDeps, tiles: Pick<TileWalk, 'walk'>) {
   return {
     planCutouts: jobActivity(deps, async (attempt): Promise<number> => {
       const asked = await askedOf(attempt);
-      return planItems(attempt, await listed(attempt, asked));
+      return planItems(attempt, listed(attempt, asked));
     }),
 
     cutCutouts: jobActivity(deps, async (attempt, page: Page) => {
+      const { jobId } = attempt.call;
       const { sets, surveys } = await askedOf(attempt);
-      const calls = new Calls({
-        jobId: attempt.call.jobId,
-        sets,
-        definitionOf: (name) => surveyNamed(surveys, name).definition,
-      });
-      await calls.load(deps.records.db, page);
-      return workPage<MadeCutout>(attempt, page, {
+      const definitionOf = (name: string) => surveyNamed(surveys, name).definition;
+      const calls = new Calls(deps.records.db, { jobId, sets, definitionOf });
+      const inputDigest = async (item: ItemRow): Promise<string> => digestOf(await calls.callOf(item));
+      await using walk = tiles.walk(upcoming(attempt, page, calls), attempt.signal);
+      return await workPage<MadeCutout>(attempt, page, {
         stage: itemStage,
         lastStage: 'publish',
         concurrency,
-        inputDigest: (item) => digestOf(calls.callOf(item)),
+        inputDigest,
         work: async (item, { signal, reached }) => {
-          const done = await cutItem(attempt, { calls, make }, item, signal);
+          const done = await cutItem(attempt, { calls, make: walk.make }, item, signal);
           reached(itemStage);
           return done;
         },
@@ -79,7 +79,7 @@ export function cutoutJobActivities(deps: FrameDeps, make: MakeFile) {
       return publishJob(attempt, {
         stage: itemStage,
         objects: publishedManifests(deps.records.db, { jobId, sets }),
-        result: { summary: await summaryOf(deps.records.db, jobId) },
+        result: {},
       });
     }),
   };
@@ -112,13 +112,9 @@ function surveyNamed(surveys: Asked['surveys'], name: string): Survey {
 }
 
 /** How the job's list is planned. */
-async function listed(
-  { deps, fence, signal }: Attempt,
-  { options, sets, surveys }: Asked,
-): Promise<PlanWork<CutoutRow>> {
-  const { records, config, estimates } = deps;
+function listed({ deps, fence, signal }: Attempt, { options, sets, surveys }: Asked): PlanWork<CutoutRow> {
+  const { records, config } = deps;
   const { db } = records;
-  await estimates.ready();
   const finders = new Map([...surveys.keys()].map((name) => [name, new TileFinder(db, name)]));
   const items = new CutoutItems({
     options,
@@ -130,12 +126,9 @@ async function listed(
         degrees: degreesOf(limits.size),
         pixels: limits.pixels,
         allPixels: config.cutouts.pixels,
-        bytes: Number.POSITIVE_INFINITY,
-        seconds: Number.POSITIVE_INFINITY,
         memoryBytes: config.cutouts.memoryBytes,
       };
     },
-    estimate: (of) => estimates.estimate(of),
     pin: async (tiles) => {
       signal.throwIfAborted();
       await pinTiles(db, fence, tiles);
@@ -159,6 +152,29 @@ async function listed(
   };
 }
 
+/** Items that are read ahead of the work on them. */
+const rowsAtOnce = 500;
+
+/** What is to be made of a page, in its order, for whoever reads ahead. */
+async function* upcoming(
+  { deps, call: { jobId, run } }: Attempt,
+  { from, to }: Page,
+  calls: Calls,
+): AsyncGenerator<CutoutCall> {
+  for (let first = from; first < to; first += rowsAtOnce)
+    for (const item of await readPage(
+      deps.records.db,
+      jobId,
+      itemStage,
+      first,
+      Math.min(to, first + rowsAtOnce),
+    )) {
+      const hasFailed = item.state === 'failed' && item.run === run;
+      const isMade = item.state === 'succeeded' || itemOf(item)?.repeats !== undefined;
+      if (!hasFailed && !isMade && itemOf(item) !== undefined) yield await calls.callOf(item);
+    }
+}
+
 /** One cutout: made, or where an equal one was made before, its file under a name of its own. */
 async function cutItem(
   attempt: Attempt,
@@ -169,7 +185,7 @@ async function cutItem(
   const { jobId, ordinal } = item;
   const input = itemOf(item);
   if (input === undefined) throw new TypeError(`Item ${item.key} is no cutout.`);
-  const call = calls.callOf(item);
+  const call = await calls.callOf(item);
   const { name: path } = input;
   if (input.repeats !== undefined) {
     const before = await madeBefore(attempt.deps.records.db, jobId, input.repeats);

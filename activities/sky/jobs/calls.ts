@@ -1,10 +1,9 @@
 /** From the items of a job to what is made: with the files that were pinned when it was planned. */
 import { type CutoutItem, cutoutItem } from '@darkroom/contract';
-import { type Db, type ItemRow, readPage } from '@darkroom/records';
+import type { Db, ItemRow } from '@darkroom/records';
 import type { CutoutCall } from '../make/call.ts';
 import { sourcesOf, surveyOfCall } from '../survey/choose.ts';
 import type { SurveyDefinition } from '../survey/definition/definition.ts';
-import { itemStage } from './made.ts';
 import { type PinnedTile, pinnedTiles } from './pins.ts';
 import { type CutoutTemplate, requestAt } from './sets.ts';
 
@@ -14,40 +13,19 @@ export interface CallsOf {
   readonly definitionOf: (survey: string) => SurveyDefinition;
 }
 
-/** Items that are read at a time. */
-const rowsAtOnce = 1000;
-
-/** The items of a span of ordinals as calls; keeps the tiles of those that it was shown. */
+/** Makes calls of a job's items; keeps the tiles of those that it has seen. */
 export class Calls {
+  readonly #db: Db;
   readonly #of: CallsOf;
   readonly #tiles = new Map<string, PinnedTile['planes']>();
 
-  constructor(of: CallsOf) {
+  constructor(db: Db, of: CallsOf) {
+    this.#db = db;
     this.#of = of;
   }
 
-  /** Reads the tiles of all items with `from <= ordinal < to`, so that {@link callOf} has them. */
-  async load(db: Db, { from, to }: { readonly from: number; readonly to: number }): Promise<void> {
-    const { jobId, sets } = this.#of;
-    for (let first = from; first < to; first += rowsAtOnce) {
-      const items = await readPage(db, jobId, itemStage, first, Math.min(to, first + rowsAtOnce));
-      const wanted = new Map<string, Set<string>>();
-      for (const item of items) {
-        const input = itemOf(item);
-        const survey = input && sets[input.set]?.survey;
-        if (input === undefined || survey === undefined) continue;
-        const tiles = wanted.get(survey) ?? new Set();
-        wanted.set(survey, tiles);
-        for (const tile of input.tiles.flat()) tiles.add(tile);
-      }
-      for (const [survey, tiles] of wanted)
-        for (const pinned of await pinnedTiles(db, jobId, { survey, tiles: [...tiles] }))
-          this.#tiles.set(nameOf(pinned), pinned.planes);
-    }
-  }
-
-  /** Throws TypeError for an item whose tiles were not loaded. */
-  callOf(item: Pick<ItemRow, 'input' | 'key'>): CutoutCall {
+  /** Throws TypeError for an item that is no cutout of the job. */
+  async callOf(item: Pick<ItemRow, 'input' | 'key'>): Promise<CutoutCall> {
     const { sets, definitionOf } = this.#of;
     const input = itemOf(item);
     const template = input && sets[input.set];
@@ -56,6 +34,7 @@ export class Calls {
     const { ra, dec, size = null } = input;
     const request = requestAt(template, { ra, dec, size });
     const { survey, bands } = request;
+    await this.#load(survey, bands, input.tiles);
     const sources = bands.flatMap((band, i) =>
       (input.tiles[i] ?? []).flatMap((tile) => {
         const planes = this.#tiles.get(nameOf({ survey, tile, band }));
@@ -64,6 +43,16 @@ export class Calls {
       }),
     );
     return { request, survey: surveyOfCall(definitionOf(survey), bands), sources };
+  }
+
+  async #load(survey: string, bands: readonly string[], tiles: CutoutItem['tiles']): Promise<void> {
+    const unknown = bands.flatMap((band, i) =>
+      (tiles[i] ?? []).filter((tile) => !this.#tiles.has(nameOf({ survey, tile, band }))),
+    );
+    if (unknown.length === 0) return;
+    const { jobId } = this.#of;
+    for (const pinned of await pinnedTiles(this.#db, jobId, { survey, tiles: [...new Set(unknown)] }))
+      this.#tiles.set(nameOf(pinned), pinned.planes);
   }
 }
 

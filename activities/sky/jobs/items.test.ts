@@ -47,14 +47,7 @@ function itemsFor(changes: Partial<CutoutsOptions> = {}) {
     options,
     sets: resolveSets(options, () => smallSurvey),
     finderOf: () => finder,
-    limitsOf: () => ({
-      ...{ degrees: 0.1, pixels: 1e6, allPixels: 1e7, bytes: Number.POSITIVE_INFINITY },
-      ...{ seconds: Number.POSITIVE_INFINITY, memoryBytes: 2 ** 28 },
-    }),
-    estimate: ({ features }) => ({
-      ...{ seconds: { p50: 1, p90: 2 }, runs: 0, error: null },
-      bytes: { p50: 4 * (features.pixels ?? 0), p90: 0 },
-    }),
+    limitsOf: () => ({ degrees: 0.1, pixels: 1e6, allPixels: 1e7, memoryBytes: 2 ** 28 }),
     pin: async (fresh) => void pinned.push(...fresh),
   });
   /** Goes through a list twice, as the plan does; the second time from row `from` on. */
@@ -95,7 +88,7 @@ describe('the cutouts of a list', () => {
     expect(planned[2]!.at).toBeLessThan(planned[0]!.at!);
     expect(planned[0]!.input).toEqual({
       ...{ row: 1, set: 0, id: 'a', name: 'a.fits', ra: 9.9, dec: 0.05 },
-      ...{ tiles: [['t1']], pixels: 100, bytes: 400 },
+      ...{ tiles: [['t1']], pixels: 100, bytes: 6400 },
     });
     expect(pinned.map(({ tile, planes }) => [tile, planes])).toEqual(
       ['t1', 't2'].map((tile) => [

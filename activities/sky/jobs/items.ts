@@ -5,16 +5,15 @@ import {
   type CutoutsOptions,
   mosaicGroups,
   ProblemError,
-  type ProblemRecord,
   problemOf,
 } from '@darkroom/contract';
-import type { Asked, Estimate } from '@darkroom/estimates';
 import type { PlannedItem, PlannedRow } from '@darkroom/frame';
 import { writeSize } from '../realtime/fitting.ts';
-import { asked, type Limits, requireScale, requireWithinLimits } from '../realtime/plan.ts';
+import { beyondLimits, type Limits, requireScale } from '../realtime/plan.ts';
 import { toVector } from '../sphere/vector.ts';
 import { centredOn, chosenTiles, missingBands, wantsNeighbours } from '../survey/choose.ts';
 import { type FoundTile, heightOn, type TileFinder } from '../survey/records/finder.ts';
+import { expectedOf } from './expected.ts';
 import { positionName, RowNames, safeName } from './names.ts';
 import type { PinnedTile } from './pins.ts';
 import { type CutoutRow, rowFrom, SwappedColumns, writtenRow } from './rows.ts';
@@ -25,8 +24,7 @@ export interface ItemsDeps {
   readonly sets: readonly CutoutTemplate[];
   /** Of each survey that the sets are of. */
   readonly finderOf: (survey: string) => Pick<TileFinder, 'find'>;
-  readonly limitsOf: (survey: string) => Limits;
-  readonly estimate: (of: Asked) => Estimate;
+  readonly limitsOf: (survey: string) => Omit<Limits, 'seconds' | 'bytes'>;
   /** Is told of the tiles that cutouts are made of, each at least once, before they are items. */
   readonly pin: (tiles: readonly PinnedTile[]) => Promise<void>;
 }
@@ -144,7 +142,10 @@ export class CutoutItems {
       }
       const lead = chosen[0]![0]!;
       const isMosaic = chosen.some((tiles) => tiles.length > 1);
-      const { pixels, bytes } = this.#expected(one, chosen.flat().length / chosen.length);
+      const { pixels, bytes } = expectedOf(one.request, {
+        scale: one.scale,
+        tiles: chosen.flat().length / chosen.length,
+      });
       const tiles = chosen.map((ofBand) => ofBand.map(({ tile }) => tile));
       return {
         ...base,
@@ -183,7 +184,7 @@ export class CutoutItems {
   }
 
   #place(template: CutoutTemplate, row: CutoutRow, at: readonly FoundTile[]) {
-    const { limitsOf, estimate } = this.#deps;
+    const { limitsOf } = this.#deps;
     const request = requestAt(template, row);
     const missing = missingBands(request, at);
     if (missing.length > 0) {
@@ -195,23 +196,19 @@ export class CutoutItems {
       return { problem: problemOf('no_coverage', detail) };
     }
     const centred = centredOn(request, at);
+    const { scale } = centred;
     try {
-      requireScale(request, centred.scale);
-      requireWithinLimits(request, { scale: centred.scale, tiles: 1 }, limitsOf(request.survey), estimate);
+      requireScale(request, scale);
     } catch (error) {
-      if (error instanceof ProblemError) return { problem: withSize(error, writeSize(request.size)) };
+      if (error instanceof ProblemError) return { problem: error.problem };
       throw error;
     }
+    const why = beyondLimits(request, request.size, { scale, tiles: 1 }, limitsOf(request.survey));
+    if (why !== undefined) {
+      const detail = `A cutout of ${writeSize(request.size)} is too large: ${why}.`;
+      return { problem: problemOf('cutout_too_large', detail) };
+    }
     return { ...centred, request, wantsNeighbours: wantsNeighbours(request, centred) };
-  }
-
-  #expected(
-    { request, extent }: ReturnType<typeof centredOn> & { readonly request: ReturnType<typeof requestAt> },
-    tiles: number,
-  ): Pick<CutoutItem, 'pixels' | 'bytes'> {
-    const of = asked(request, { ...extent, tiles });
-    const { bytes } = this.#deps.estimate(of);
-    return { pixels: of.features.pixels, bytes: Math.round(bytes?.p50 ?? 0) };
   }
 }
 
@@ -225,13 +222,3 @@ const pinnedFiles = (planes: FoundTile['planes']): PinnedTile['planes'] =>
 
 const plainName = ({ id, ra, dec }: CutoutRow): string =>
   id === null ? positionName(ra, dec) : safeName(id);
-
-/** Without what is suggested to whoever waits for one cutout. */
-const withSize = (error: ProblemError, size: string): ProblemRecord =>
-  problemOf(
-    error.code,
-    error.message.replace(
-      /^The cutout cannot be the answer to one request:/,
-      `A cutout of ${size} is too large:`,
-    ),
-  );

@@ -140,7 +140,13 @@ export function requireFitting(
   return expected;
 }
 
-function beyondLimits(request: CutoutRequest, size: CutSize, of: Of, limits: Limits): string | undefined {
+/** Why a cutout of that size is beyond the limits, in words; undefined where it is within them. Nothing is estimated. */
+export function beyondLimits(
+  request: CutoutRequest,
+  size: CutSize,
+  of: Of,
+  limits: Omit<Limits, 'seconds' | 'bytes'>,
+): string | undefined {
   const { width, height, scale, source } = extentOf(request, size, of.scale);
   // Of an angle, as it was asked for: in whole pixels it may be half a one more.
   const degrees = Math.max(...[size.width, size.height].map((side) => degreesOf(side, scale)));
@@ -161,7 +167,7 @@ function beyondLimits(request: CutoutRequest, size: CutSize, of: Of, limits: Lim
 function beyondPictures(
   { format, picture, bands }: CutoutRequest,
   size: { readonly width: number; readonly height: number },
-  { memoryBytes }: Limits,
+  { memoryBytes }: Pick<Limits, 'memoryBytes'>,
 ): string | undefined {
   if (picture === null || format === 'fits') return undefined;
   const { width, height } = drawnSize(size, picture);
@@ -216,7 +222,7 @@ function askedOf(request: CutoutRequest, size: CutSize, { scale, tiles }: Of) {
   return asked(request, { ...extentOf(request, size, scale), tiles });
 }
 
-/** The same cutout as a job of one position, ready to be sent. */
+/** The same cutout as a job of one position. */
 function asJob(request: CutoutRequest): Suggestion {
   const { survey, ra, dec, size, grid, format, bands, planes, mode, resampling, compress, picture } = request;
   return {
@@ -228,8 +234,8 @@ function asJob(request: CutoutRequest): Suggestion {
       rotation: grid.rotation,
     }),
     format,
-    bands: bands.join(','),
-    planes: planes.join(','),
+    bands,
+    planes,
     mode,
     ...((mode === 'mosaic' || grid !== null) && { resampling }),
     ...(picture === null

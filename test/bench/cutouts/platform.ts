@@ -4,6 +4,7 @@ import { Agent, request } from 'node:http';
 import { basename } from 'node:path';
 import { loadConfig } from '@darkroom/platform';
 import { createKey, migrate, openRecords } from '@darkroom/records';
+import { realCard } from '@darkroom/sky/fits/write/cards.ts';
 import type { SurveyDefinition } from '@darkroom/sky/survey/definition/definition.ts';
 import { indexSurvey } from '@darkroom/sky/survey/indexing/index.ts';
 import { createStorage, type Storage } from '@darkroom/storage';
@@ -11,7 +12,7 @@ import { shippedLimits } from '../../harness/stack.ts';
 import { peakMemory } from '../measure/cpu.ts';
 import { say } from '../measure/report.ts';
 import { startBenchStack } from '../measure/stack.ts';
-import { bands, degreesOf, middleOf, nameOf, setCard } from './tiles.ts';
+import { bands, degreesOf, middleOf, nameOf } from './tiles.ts';
 
 const name = 'bench';
 /** Four tiles of one grid that abut. */
@@ -34,8 +35,8 @@ export interface Answer {
   readonly refused?: string;
 }
 
-/** `sides`: of tiles, the most that one request may ask for. */
-export function surveyOf(name: string, root: string, size: number, sides = 1): SurveyDefinition {
+/** Sides of tiles: the most that one request may ask for. */
+function surveyOf(name: string, root: string, size: number, sides = 1): SurveyDefinition {
   const example = middleOf(0);
   return {
     name,
@@ -136,7 +137,6 @@ async function putWide(
       [0, 1],
       [1, 1],
     ] as const) {
-      // The survey of such files is not verified: their checksums stay what they were.
       setCard(bytes, 'CRPIX1', size * (1 - x) + 0.5);
       setCard(bytes, 'CRPIX2', size * (1 - y) + 0.5);
       const key = `${root}${basename(nameOf(b)).replace(/^t0/, `t${2 * y + x}`)}`;
@@ -145,8 +145,14 @@ async function putWide(
   }
 }
 
-/** As `ask` of {@link Platform}. */
-export function ask(url: string, headers: Record<string, string>, agent: Agent): Promise<Answer> {
+/** The survey of such files is not verified: their checksums stay what they were. */
+function setCard(bytes: Buffer, keyword: string, value: number): void {
+  const at = bytes.indexOf(`${keyword.padEnd(8)}= `, 0, 'latin1');
+  if (at < 0) throw new Error(`There is no ${keyword}.`);
+  bytes.write((realCard(keyword, value).raw ?? '').padEnd(80), at, 'latin1');
+}
+
+function ask(url: string, headers: Record<string, string>, agent: Agent): Promise<Answer> {
   const began = performance.now();
   return new Promise((resolve, reject) => {
     const sent = request(url, { headers, agent }, (reply) => {

@@ -1,6 +1,7 @@
 /** A job's archive: whole, and cut in its midst and resumed. */
 import { createHash, type Hash } from 'node:crypto';
-import { ask, type Client } from '../photo/client.ts';
+import type { Client } from '../photo/client.ts';
+import { ask } from './house.ts';
 
 export interface ArchiveRun {
   readonly bytes: number;

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hasEnded, jobState } from '@darkroom/contract';
 import { z } from 'zod';
 import { quantile } from '../measure/statistics.ts';
-import { ask, type Client, readEvents } from '../photo/client.ts';
+import { type Client, readEvents } from '../photo/client.ts';
+import { ask } from './house.ts';
 
 /** Milliseconds of each answer, by what was asked. */
 export type Waits = Record<string, number[]>;
