@@ -22,6 +22,7 @@ import { isUploaded, mayReadSource, sourceJobOf } from './intake/sources.ts';
 import { type Accepted, commit, type Submission, submit } from './intake/submit.ts';
 import { completeUpload, emptyUpload, removeUpload, spendUpload } from './intake/uploads.ts';
 import { Launcher } from './launch.ts';
+import { Queue } from './queue/queue.ts';
 import { endRun, removeObjects, removeRows, removeSome } from './removal.ts';
 import { Sweep } from './sweep/pass.ts';
 import { noteWaitsUnswept } from './sweep/waits.ts';
@@ -35,6 +36,7 @@ export { type ListContent, type RowsSubmission, requireSourceSize, sourceAs } fr
 export type { Received } from './intake/receive.ts';
 export { uploadsPrefix } from './intake/sources.ts';
 export type { Accepted, Submission } from './intake/submit.ts';
+export type { Queue, StandingJob } from './queue/queue.ts';
 export { fairnessKeyOf } from './run.ts';
 export type { SweepReport } from './sweep/pass.ts';
 
@@ -93,6 +95,7 @@ export function createDispatch(options: DispatchOptions) {
     engine: deps.engine,
     units: deps.engine.units,
     estimates: deps.estimates,
+    queue: new Queue(deps),
     receive: (kind: string, caller: Caller, received: Received) => receive(deps, kind, caller, received),
     commit: (kind: string, id: string, submission: Submission) => commit(deps, kind, id, submission),
     abandon: (id: string) => abandon(deps, id),

@@ -75,6 +75,7 @@ export type { JobTable, Kind, KindRecords, Kinds } from './kind.ts';
 export { isMigrated, migrate } from './migrate.ts';
 export { type Db, openRecords, type Records, type RecordsOptions } from './postgres/connection.ts';
 export { read, records, recordsProblem, write } from './postgres/unavailable.ts';
+export * from './queue/queue.ts';
 export * from './rows.ts';
 export type { ItemFile, ItemPlace } from './schema.ts';
 export * from './upkeep/retention.ts';

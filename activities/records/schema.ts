@@ -299,7 +299,11 @@ export const jobAttempts = pgTable(
     finishedAt: at('finished_at'),
     problem: jsonb().$type<ProblemRecord>(),
   },
-  (t) => [primaryKey({ columns: [t.jobId, t.run, t.activity, t.attempt] })],
+  (t) => [
+    primaryKey({ columns: [t.jobId, t.run, t.activity, t.attempt] }),
+    // What workers have in hand: a few, however many attempts there were.
+    index('job_attempts_open').on(t.jobId).where(sql`${t.finishedAt} is null`),
+  ],
 );
 
 export const jobEvents = pgTable(

@@ -23,6 +23,7 @@ import { registerJobEvents } from './routes/jobs/events.ts';
 import { registerJobItems } from './routes/jobs/items.ts';
 import { registerJobs } from './routes/jobs/jobs.ts';
 import { registerJobLog } from './routes/jobs/log.ts';
+import { registerQueue } from './routes/jobs/queue.ts';
 import { registerJobResults } from './routes/jobs/results.ts';
 import { registerModels } from './routes/models/index.ts';
 import { registerMetrics } from './routes/operations/metrics.ts';
@@ -87,6 +88,7 @@ export function createApp(deps: ApiDeps, offered: readonly Service[] = services)
   registerDocs(api);
   registerProblemPage(api);
   for (const register of offered) register(api);
+  registerQueue(api);
   registerJobs(api);
   registerJobControl(api);
   registerJobEvents(api);

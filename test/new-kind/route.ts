@@ -42,6 +42,6 @@ export function registerTallies(api: Api): void {
       items: texts.map((text, index) => ({ key: String(index + 1), input: { text } })),
     });
     c.header('location', `/v1/jobs/${jobId}`);
-    return c.json(linkedDocument(c, await loadJob(c, jobId, 'read')), 202);
+    return c.json(await linkedDocument(c, await loadJob(c, jobId, 'read')), 202);
   });
 }

@@ -4,6 +4,7 @@ export * from './jobs/call.ts';
 export * from './jobs/job.ts';
 export * from './jobs/kind.ts';
 export * from './jobs/list.ts';
+export * from './jobs/queue.ts';
 export * from './jobs/unit.ts';
 export * from './kinds/analysis.ts';
 export * from './kinds/cutout.ts';

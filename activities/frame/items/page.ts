@@ -1,6 +1,6 @@
 /** Works on a page of the item ledger: skips what is done, bounds the page in time, and ends each item exactly once. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Page, type PageReport, sharedQueue } from '@darkroom/contract';
+import { type Page, type PageReport, pageSeconds, sharedQueue } from '@darkroom/contract';
 import { getStages, type ItemRow, readPage, releaseItems } from '@darkroom/records';
 import { activityInfo } from '@temporalio/activity';
 import type { Attempt } from '../attempt/attempt.ts';
@@ -141,9 +141,6 @@ async function release(attempt: Attempt, page: Page, { stage }: Pick<ItemWork, '
     }
   }
 }
-
-/** Seconds of a page of a queue for which nothing is set. */
-const pageSeconds = 2;
 
 function budgetOf({ deps }: Attempt, { budgetMs }: Pick<ItemWork, 'budgetMs'>): number {
   const { taskQueue } = activityInfo();

@@ -161,10 +161,15 @@ describe('toJob', () => {
     estimate: { seconds: { p50: 100, p90: 150 }, runs: 0, error: null },
   } as unknown as JobRow;
 
-  it('tells when a job is likely to end, of one that runs alone', () => {
-    expect(toJob(estimated, [stage()], options, start).estimatedEnd).toBe('2026-01-01T00:01:40.000Z');
+  it('tells when a job is likely to end, of one that waits where it is known how long', () => {
+    expect(toJob(estimated, [stage()], options, undefined, start).estimatedEnd).toBe(
+      '2026-01-01T00:01:40.000Z',
+    );
     for (const state of ['queued', 'cancelling', 'succeeded'])
-      expect(toJob({ ...estimated, state }, [stage()], options, start).estimatedEnd).toBeNull();
+      expect(toJob({ ...estimated, state }, [stage()], options, undefined, start).estimatedEnd).toBeNull();
+    const queue = { place: 2, ahead: { jobs: 1, seconds: 20 }, estimatedStart: '2026-01-01T00:00:20.000Z' };
+    const waits = toJob({ ...estimated, state: 'queued' }, [stage()], options, queue, start);
+    expect(waits).toMatchObject({ queue, estimatedEnd: '2026-01-01T00:02:00.000Z' });
   });
 
   it('tells how far off its estimate was, of a job that has succeeded in its first run', () => {

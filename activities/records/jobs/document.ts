@@ -4,6 +4,7 @@ import {
   hasSucceeded,
   type Job,
   type JobEstimate,
+  type JobQueue,
   type JobState,
   type Progress,
   type StageState,
@@ -174,11 +175,19 @@ export interface DocumentOptions {
   readonly namespace: string;
 }
 
-/** The job's document. */
+/** When a job is likely to end; null where nobody knows. */
+function endOf(job: JobRow, { etaSeconds }: Progress, queue: JobQueue | undefined, now: Date): Date | null {
+  if (etaSeconds !== null) return new Date(now.getTime() + etaSeconds * 1000);
+  if (job.state !== 'queued' || !queue?.estimatedStart || !job.estimate) return null;
+  return new Date(Date.parse(queue.estimatedStart) + job.estimate.seconds.p50 * 1000);
+}
+
+/** The job's document; `queue`: where it stands, if that is to be told. */
 export function toJob(
   job: JobRow,
   stages: readonly (StageFacts & Pick<StageOfJob, 'size'>)[],
   { publicUrl, temporalUi, namespace }: DocumentOptions,
+  queue?: JobQueue,
   now: Date = new Date(),
 ): Job {
   const self = `${publicUrl}/v1/jobs/${encodeURIComponent(job.id)}`;
@@ -197,8 +206,8 @@ export function toJob(
     size: sizeTogether(stages.map(({ size }) => size)),
     ...(job.estimate && { estimate: job.estimate }),
     ...(estimateError && { estimateError }),
-    estimatedEnd:
-      progress.etaSeconds === null ? null : iso(new Date(now.getTime() + progress.etaSeconds * 1000)),
+    estimatedEnd: iso(endOf(job, progress, queue, now)),
+    ...(queue && { queue }),
     progress,
     warnings: job.warnings,
     problem: job.problem,

@@ -20,7 +20,7 @@ const stage = (name: string, done: number): StageProgress => ({
   movedAt: '2026-03-01T09:30:40.900Z',
 });
 
-/** A photo task at work. */
+/** A photo task at work, as it is told alone. */
 export const exampleJob: Job = {
   id,
   kind: 'photo',
@@ -38,6 +38,7 @@ export const exampleJob: Job = {
     error: { runs: 200, ratio: 1.02, withinP90: 0.905 },
   },
   estimatedEnd: '2026-03-01T09:30:52.500Z',
+  queue: { place: 0, ahead: { jobs: 0, seconds: 0 }, estimatedStart: '2026-03-01T09:30:01.200Z' },
   progress: {
     stage: 'annotate',
     stages: [
@@ -75,3 +76,7 @@ export const exampleJob: Job = {
     live: `${self}/events?signature=…`,
   },
 };
+
+const { queue: _, ...listed } = exampleJob;
+/** The same in a list, where nobody's place is told. */
+export const exampleListedJob: Job = listed;

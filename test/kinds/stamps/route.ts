@@ -38,7 +38,7 @@ export function registerStamps(api: Api): void {
   api.openapi(submitRoute, async (c) => {
     const { jobId } = await submitListed(c, intake);
     c.header('location', `/v1/jobs/${jobId}`);
-    return c.json(linkedDocument(c, await loadJob(c, jobId, 'read')), 202);
+    return c.json(await linkedDocument(c, await loadJob(c, jobId, 'read')), 202);
   });
 }
 

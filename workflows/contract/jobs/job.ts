@@ -121,6 +121,30 @@ export const estimateError = z
   .meta({ id: 'EstimateError', description: 'How far off the estimate of a job was.' });
 export type EstimateError = z.infer<typeof estimateError>;
 
+export const jobQueue = z
+  .object({
+    place: z.int().min(0).meta({
+      description:
+        'Its place among the jobs that wait for the same workers: 1 is the next to begin, 0 has begun. Priorities come first; within one the owners take turns, so that one with a hundred jobs does not hold up another. An estimate: others may come in meanwhile.',
+    }),
+    ahead: z
+      .object({
+        jobs: z.int().min(0).meta({
+          description: 'Jobs that begin before it, and those that run and take turns with it or go first.',
+        }),
+        seconds: z.number().min(0).meta({
+          description: 'Work of these that is likely to be done before it begins. An estimate.',
+        }),
+      })
+      .meta({ description: 'What comes before it begins.' }),
+    estimatedStart: z.iso.datetime().nullable().meta({
+      description:
+        'When it is likely to begin, with the workers that are at work now; of a job that has begun, when it did. An estimate; null while it waits for what is away (`waiting`).',
+    }),
+  })
+  .meta({ id: 'JobQueue', description: 'Where a job stands among those that wait and run.' });
+export type JobQueue = z.infer<typeof jobQueue>;
+
 export const jobLinks = z
   .object({
     self: z.string(),
@@ -191,7 +215,10 @@ export const job = z
     }),
     estimatedEnd: z.iso.datetime().nullable().meta({
       description:
-        'When it is likely to end: of a running job `progress.etaSeconds` from now. An estimate; null once it has ended, and while nothing is known.',
+        'When it is likely to end: of a running job `progress.etaSeconds` from now; of one that waits its `estimatedStart` and `p50` seconds, where `queue` is told. An estimate; null once it has ended, and while nothing is known.',
+    }),
+    queue: jobQueue.optional().meta({
+      description: 'While it waits or runs; of a single job, not in lists and events.',
     }),
     progress,
     warnings: z.int().meta({

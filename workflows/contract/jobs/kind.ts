@@ -35,6 +35,8 @@ export interface KindDefinition {
   /** Options of the job; what `rerun` merges changes into. */
   readonly input: z.ZodType<Record<string, unknown>>;
   readonly stages: readonly StageDefinition[];
+  /** The task queue whose workers its jobs wait for: kinds that name the same one take turns. Without, a job waits for others of its kind alone. */
+  readonly queue?: string;
   /**
    * The longest that an attempt at one of its activities may work, where that is more than 10 minutes. A removed job's objects are looked for
    * again after it. A suspect item of such a kind, under which the process died too often, has no other of its kind beside it; items of
@@ -86,6 +88,9 @@ export const workersOwnQueue = (queue: string, worker: string): string => `${que
 
 /** Seconds that a worker has to take the next page of a group that it has open, before any other may. */
 export const openForSeconds = 5;
+
+/** Seconds after which a page of items makes way for others that wait, where PAGE_SECONDS does not say. */
+export const pageSeconds = 2;
 
 /** Type of the failure of a page whose worker got it and found no slot for it in time: it counts as not taken. */
 export const notTaken = 'not-taken';

@@ -1,6 +1,6 @@
 /** Cutouts of sky surveys as a job: many positions, each with one parameter set or several. */
 import { z } from 'zod';
-import type { KindDefinition } from '../jobs/kind.ts';
+import { type KindDefinition, queues } from '../jobs/kind.ts';
 import { uriOfList } from '../jobs/list.ts';
 import { problemRecord } from '../problems/problem.ts';
 import { cutoutFacts, cutoutMode, cutoutQuery } from './cutout.ts';
@@ -173,6 +173,7 @@ export const cutoutsKind = {
   title: 'Cutouts',
   workflow: 'cutouts',
   input: cutoutsOptions,
+  queue: queues.sky,
   stages: [
     { name: 'plan', unit: 'rows', weight: 1 },
     { name: 'cut', unit: 'cutouts', weight: 17, itemsOf: 'cut' },

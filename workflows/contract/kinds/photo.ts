@@ -1,6 +1,6 @@
 /** Photo recognition: options, what is found, results. */
 import { z } from 'zod';
-import type { KindDefinition } from '../jobs/kind.ts';
+import { type KindDefinition, queues } from '../jobs/kind.ts';
 import { modelOptionLength } from '../models/models.ts';
 import { storable } from '../problems/problem.ts';
 
@@ -127,6 +127,7 @@ export const photoKind = {
   title: 'Photo recognition',
   workflow: 'photo',
   input: analysisOptions,
+  queue: queues.recognition,
   stages: [
     { name: 'probe', unit: 'photos', weight: 1, itemsOf: 'recognise' },
     { name: 'prepare', unit: 'photos', weight: 4, itemsOf: 'recognise' },

@@ -1,6 +1,6 @@
 /** Batch prediction: what a model says of each of many pictures. */
 import { z } from 'zod';
-import type { KindDefinition } from '../jobs/kind.ts';
+import { type KindDefinition, queues } from '../jobs/kind.ts';
 import { uriOfList } from '../jobs/list.ts';
 import { modelOptionLength } from '../models/models.ts';
 import { problemRecord } from '../problems/problem.ts';
@@ -99,6 +99,7 @@ export const predictionBatchKind = {
   title: 'Batch prediction',
   workflow: 'predictionBatch',
   input: batchOptions,
+  queue: queues.recognition,
   stages: [
     { name: 'plan', unit: 'rows', weight: 1 },
     { name: 'predict', unit: 'pictures', weight: 18, itemsOf: 'predict' },

@@ -1,6 +1,6 @@
 /** Video recognition: options, what is known of a video, its scenes. Times are seconds from the start of the video. */
 import { z } from 'zod';
-import type { KindDefinition } from '../jobs/kind.ts';
+import { type KindDefinition, queues } from '../jobs/kind.ts';
 import { analysisOptions, sourceBytesOf, sourceUriOf } from './photo.ts';
 
 /** Longer than any video, and few enough that a decoder can count them in its units of time. */
@@ -200,6 +200,7 @@ export const videoKind = {
   title: 'Video recognition',
   workflow: 'video',
   input: videoOptions,
+  queue: queues.recognition,
   stages: [
     { name: 'probe', unit: 'videos', weight: 1 },
     { name: 'split', unit: 'seconds', weight: 12 },

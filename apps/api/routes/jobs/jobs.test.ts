@@ -87,9 +87,13 @@ describe('the list', () => {
 describe('the documents of a list', () => {
   const asListed = async (by: string): Promise<unknown[]> =>
     (await get<{ jobs: unknown[] }>('/v1/jobs', by)).jobs;
-  /** As `get` tells it, without the links that are signed for the caller. */
+  /** As `get` tells it, without its place in the queue and the links that are signed for the caller. */
   const asGot = async (id: string, by: string): Promise<unknown> => {
-    const { links, ...job } = await get<{ links: Record<string, string> }>(`/v1/jobs/${id}`, by);
+    const { links, queue, ...job } = await get<{ links: Record<string, string>; queue?: object }>(
+      `/v1/jobs/${id}`,
+      by,
+    );
+    expect(queue === undefined).toBe((job as unknown as { state: string }).state !== 'queued');
     const { live: _, archive: __, ...plain } = links;
     return { ...job, links: plain };
   };

@@ -5,7 +5,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { seesEverything } from '../../authorize.ts';
 import type { Api } from '../../context.ts';
 import { jobIdParam, moment, plainText, problems } from '../../openapi/describe.ts';
-import { exampleJob } from '../../openapi/examples.ts';
+import { exampleJob, exampleListedJob } from '../../openapi/examples.ts';
 import { nextPageToken, openPage, pageLimit, pageQuery, sealPage } from '../../signed/pages.ts';
 import { linkedDocument, loadJob } from './shared.ts';
 import { createJobTexts } from './texts.ts';
@@ -35,7 +35,7 @@ const listRoute = createRoute({
       content: {
         'application/json': {
           schema: z.object({ jobs: z.array(job), nextPageToken }).meta({ id: 'JobPage' }),
-          example: { jobs: [exampleJob], nextPageToken: null },
+          example: { jobs: [exampleListedJob], nextPageToken: null },
         },
       },
     },
@@ -89,6 +89,6 @@ export function registerJobs(api: Api): void {
 
   api.openapi(getRoute, async (c) => {
     const found = await loadJob(c, c.req.valid('param').id, 'read');
-    return c.json(linkedDocument(c, found), 200);
+    return c.json(await linkedDocument(c, found), 200);
   });
 }

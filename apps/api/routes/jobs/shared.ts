@@ -1,5 +1,5 @@
 /** What the routes under /v1/jobs share: finding a job for its caller, and its document. */
-import { hasEnded, type Job, ProblemError } from '@darkroom/contract';
+import { hasEnded, type Job, type JobQueue, ProblemError } from '@darkroom/contract';
 import { getJob, type JobWithStages, toJob } from '@darkroom/records';
 import { type Action, authorize } from '../../authorize.ts';
 import type { ApiContext, ApiDeps } from '../../context.ts';
@@ -21,19 +21,28 @@ export async function loadJob(c: ApiContext, id: string, action: Action): Promis
   return found!;
 }
 
-/** The document of a job. */
-export function jobDocument({ config }: ApiDeps, { job, stages }: JobWithStages): Job {
-  return toJob(job, stages, {
+/** The document of a job; `queue`: where it stands, if that is to be told. */
+export function jobDocument({ config }: ApiDeps, { job, stages }: JobWithStages, queue?: JobQueue): Job {
+  const options = {
     publicUrl: config.api.publicUrl,
     temporalUi: config.temporal.uiUrl,
     namespace: config.temporal.namespace,
-  });
+  };
+  return toJob(job, stages, options, queue);
 }
 
-/** The document, with links for a browser that carry their own signature: `live`, and `archive` once the job has ended. */
-export function linkedDocument(c: ApiContext, found: JobWithStages): Job {
+/**
+ * The document with where the job stands in the queue, and with links for a browser that carry their own signature: `live`, and `archive` once
+ * the job has ended.
+ */
+export async function linkedDocument(c: ApiContext, found: JobWithStages): Promise<Job> {
   const { deps, caller } = c.var;
-  const document = jobDocument(deps, found);
+  // A request that made a job is not to fail of what would only be good to know.
+  const standing = await deps.dispatch.queue.standing(found.job).catch((error: unknown) => {
+    deps.logger.warn({ jobId: found.job.id, err: error }, 'the place of a job was not found out');
+    return undefined;
+  });
+  const document = jobDocument(deps, found, standing);
   const signed = (path: string): string =>
     deps.config.api.publicUrl + signLink(deps.config.links, `/v1/jobs/${document.id}${path}`, caller);
   return {

@@ -1,0 +1,1 @@
+CREATE INDEX "job_attempts_open" ON "job_attempts" USING btree ("job_id") WHERE "job_attempts"."finished_at" is null;
