@@ -1,6 +1,6 @@
 /** The header of a cut: that of its source, with what the cut makes untrue put right or left out. */
 import type { Card, CardValue } from '../fits/card.ts';
-import type { Header } from '../fits/header/header.ts';
+import { Header } from '../fits/header/header.ts';
 import { realCard } from '../fits/write/cards.ts';
 import type { PixelBox } from '../image/plane.ts';
 
@@ -33,19 +33,16 @@ export function cutHeader(
   const systems = new Set<string>();
   const referred = new Set<string>();
   const cards: Card[] = [];
-  for (const card of source.cards) {
-    const { keyword, value } = card;
-    if (untrue.test(keyword) || Object.hasOwn(own, keyword) || isEmpty(card)) continue;
-    const system = coordinates.exec(keyword);
-    if (system) systems.add(system[1] ?? system[2] ?? '');
-    const moved = reference.exec(keyword) ?? logical.exec(keyword);
-    if (moved && (typeof value === 'number' || typeof value === 'bigint')) {
+  for (const { card, system, moved, length } of trueCards(source)) {
+    const { keyword, comment } = card;
+    if (Object.hasOwn(own, keyword)) continue;
+    if (system !== undefined) systems.add(system);
+    if (moved !== undefined) {
       referred.add(keyword);
-      cards.push(realCard(keyword, Number(value) - start[Number(moved[1]) - 1]!, card.comment));
-    } else if (keyword === 'NAXIS') cards.push({ keyword, value: 2, comment: card.comment });
-    else if (keyword === 'NAXIS1' || keyword === 'NAXIS2') {
-      cards.push({ keyword, value: size[Number(keyword[5]) - 1]!, comment: card.comment });
-    } else cards.push(card);
+      cards.push(realCard(keyword, moved.value - start[moved.axis]!, comment));
+    } else if (keyword === 'NAXIS') cards.push({ keyword, value: 2, comment });
+    else if (length !== undefined) cards.push({ keyword, value: size[length]!, comment });
+    else cards.push(card);
   }
   for (const letter of systems) {
     for (const axis of [1, 2]) {
@@ -56,7 +53,43 @@ export function cutHeader(
   for (const [keyword, value] of Object.entries(own)) {
     cards.push({ keyword, value, comment: comments[keyword] ?? '' });
   }
-  return source.filter(() => false).append(...cards);
+  return new Header(cards, source.where);
+}
+
+/** A card that is true of a part of the image, too, and what becomes of it there. */
+interface TrueCard {
+  readonly card: Card;
+  /** Letter of the coordinate system that it tells of. */
+  readonly system?: string | undefined;
+  /** Axis, from 0, along which its value counts pixels. */
+  readonly moved?: { readonly axis: number; readonly value: number } | undefined;
+  /** Axis, from 0, whose length it is. */
+  readonly length?: number | undefined;
+}
+
+const known = new WeakMap<Header, readonly TrueCard[]>();
+
+/** Found once for all that is cut out of the image. */
+function trueCards(source: Header): readonly TrueCard[] {
+  let cards = known.get(source);
+  if (cards === undefined) {
+    cards = source.cards
+      .filter((card) => !untrue.test(card.keyword) && !isEmpty(card))
+      .map((card): TrueCard => {
+        const { keyword, value } = card;
+        const system = coordinates.exec(keyword);
+        const [, axis] = reference.exec(keyword) ?? logical.exec(keyword) ?? [];
+        const counts = axis !== undefined && (typeof value === 'number' || typeof value === 'bigint');
+        return {
+          card,
+          system: system ? (system[1] ?? system[2] ?? '') : undefined,
+          moved: counts ? { axis: Number(axis) - 1, value: Number(value) } : undefined,
+          length: keyword === 'NAXIS1' ? 0 : keyword === 'NAXIS2' ? 1 : undefined,
+        };
+      });
+    known.set(source, cards);
+  }
+  return cards;
 }
 
 const comments: Readonly<Record<string, string>> = {

@@ -2,7 +2,7 @@
 import { type PlaneKind, ProblemError } from '@darkroom/contract';
 import { placeCut } from '../cut/place.ts';
 import type { FitsImage } from '../fits/read/file.ts';
-import { parseWcs } from '../wcs/parse.ts';
+import { wcsOf } from '../wcs/parse.ts';
 import type { BandTile } from './band/band.ts';
 import { ownGrid } from './band/own-grid.ts';
 import type { CutoutCall, CutoutSource } from './call.ts';
@@ -46,7 +46,7 @@ export function planOf({ request }: CutoutCall, opened: readonly OpenBand[], mem
   if (lead === undefined) throw new TypeError('A cutout is made of a tile.');
   const { ra, dec, size, planes, mode, picture } = request;
   const own = ownGrid(request, lead);
-  const { width, height } = own?.box ?? placeCut(parseWcs(lead.header), ra, dec, size).box;
+  const { width, height } = own?.box ?? placeCut(wcsOf(lead.header), ra, dec, size).box;
   const isMosaic =
     own !== undefined ||
     picture !== null ||

@@ -1,6 +1,7 @@
 /** The WCS of an image from its header: axes, projection, distortion and frame. */
 import { SkyError } from '../errors.ts';
 import type { HeaderValues } from '../fits/card.ts';
+import type { Header } from '../fits/header/header.ts';
 import { refuseUnread, sipDistortion, tpvDistortion } from './header/distorted.ts';
 import { celestialFrame } from './header/equinox.ts';
 import { linearTerms } from './header/linear.ts';
@@ -34,6 +35,18 @@ export function parseWcs(values: HeaderValues, options: { readonly alternate?: s
     if (!(error instanceof SkyError) || values.where === undefined) throw error;
     throw new SkyError(error.code, `${values.where}: ${error.message}`, { cause: error });
   }
+}
+
+const known = new WeakMap<Header, Wcs>();
+
+/** The same of a header that many ask for, read once. Throws as {@link parseWcs} does. */
+export function wcsOf(header: Header): Wcs {
+  let wcs = known.get(header);
+  if (wcs === undefined) {
+    wcs = parseWcs(header);
+    known.set(header, wcs);
+  }
+  return wcs;
 }
 
 function readWcs(values: HeaderValues, options: { readonly alternate?: string }): Wcs {

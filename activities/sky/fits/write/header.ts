@@ -26,6 +26,18 @@ export function card(keyword: string, value: CardValue, comment = ''): Card {
   return { keyword, value, comment };
 }
 
+/** Of cards as they were read: many images are cut out of one, and all have most of its cards. */
+const texts = new WeakMap<Card, string>();
+
+/** Nothing of a structural one. Throws as `formatCard` does. */
+function givenText(one: Card): string {
+  const known = one.raw === undefined ? undefined : texts.get(one);
+  if (known !== undefined) return known;
+  const text = structural.test(one.keyword) ? '' : formatCard(one);
+  if (one.raw !== undefined) texts.set(one, text);
+  return text;
+}
+
 /** The header unit of one HDU, whose length is known before its data are. */
 export class HeaderUnit {
   readonly #given: string;
@@ -39,7 +51,7 @@ export class HeaderUnit {
   constructor(structuralCount: number, cards: Iterable<Card>, least = 0) {
     this.#least = least;
     let given = '';
-    for (const one of cards) if (!structural.test(one.keyword)) given += formatCard(one);
+    for (const one of cards) given += givenText(one);
     // Asked for where strings go on in CONTINUE cards, by the convention that these came from.
     if (given.includes('CONTINUE  ') && !given.includes('LONGSTRN= ')) {
       given = formatCard(card('LONGSTRN', 'OGIP 1.0', 'strings may go on in CONTINUE cards')) + given;

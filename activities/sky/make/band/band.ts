@@ -113,12 +113,16 @@ export const only = (request: BandRequest, planes: BandStrip): BandStrip =>
 export function withUnit({ unit, zeroPoint }: BandRequest, name: string, header: Header): Header {
   if (name !== 'image') return header;
   const cards = [
-    ...(unit !== null && header.value('BUNIT') === undefined
+    ...(unit !== null && lacks(header, 'BUNIT')
       ? [{ keyword: 'BUNIT', value: unit, comment: 'of the survey' }]
       : []),
-    ...(zeroPoint !== null && header.value('MAGZERO') === undefined
+    ...(zeroPoint !== null && lacks(header, 'MAGZERO')
       ? [{ keyword: 'MAGZERO', value: zeroPoint, comment: 'AB magnitude of one unit' }]
       : []),
   ];
   return cards.length === 0 ? header : header.append(...cards);
 }
+
+/** Asked once or twice of a header: without its index. */
+const lacks = ({ cards }: Header, keyword: string): boolean =>
+  cards.find((card) => card.keyword === keyword)?.value === undefined;

@@ -9,7 +9,7 @@ import { fitsTile } from '../../mosaic/fits-tile.ts';
 import { movedWcs, type TargetGrid } from '../../mosaic/grid/target.ts';
 import { type MosaicRequest, mosaicStrips, planMosaic } from '../../mosaic/mosaic.ts';
 import type { MosaicStrip, MosaicTile, PixelType } from '../../mosaic/tile.ts';
-import { parseWcs } from '../../wcs/parse.ts';
+import { wcsOf } from '../../wcs/parse.ts';
 import {
   type BandGrid,
   type BandPlane,
@@ -142,7 +142,7 @@ async function maskedAtCentre(request: BandRequest): Promise<CutWarning[]> {
   const [tile] = request.tiles;
   if (tile === undefined) return [];
   const { ra, dec, size } = request;
-  return maskedAt(request, tile, placeCut(parseWcs(tile.planes.image.header), ra, dec, size).centre);
+  return maskedAt(request, tile, placeCut(wcsOf(tile.planes.image.header), ra, dec, size).centre);
 }
 
 function warningsAt(

@@ -6,16 +6,16 @@ import { Header } from '../../fits/header/header.ts';
 import type { FitsImage } from '../../fits/read/file.ts';
 import { tangentTarget } from '../../mosaic/grid/target.ts';
 import type { Quantity } from '../../mosaic/resampling/flux.ts';
-import { parseWcs } from '../../wcs/parse.ts';
+import { wcsOf } from '../../wcs/parse.ts';
 import type { BandGrid } from './band.ts';
 
-/** Undefined where the pixels of the tile are to stay as they are. Throws SkyError `invalid_cutout`, and as `parseWcs` does. */
+/** Undefined where the pixels of the tile are to stay as they are. Throws SkyError `invalid_cutout`, and as `wcsOf` does. */
 export function ownGrid(
   { grid, ra, dec, size }: Pick<CutoutRequest, 'grid' | 'ra' | 'dec' | 'size'>,
   tile: FitsImage,
 ): BandGrid | undefined {
   if (grid === null) return undefined;
-  const pixelScale = grid.pixelScale ?? parseWcs(tile.header).pixelScale;
+  const pixelScale = grid.pixelScale ?? wcsOf(tile.header).pixelScale;
   const [width, height] = [wholePixels(size.width, pixelScale), wholePixels(size.height, pixelScale)];
   const { wcs, cards } = tangentTarget({
     lon: ra,

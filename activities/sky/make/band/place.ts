@@ -3,7 +3,7 @@ import { onImage, type Placed, placeCut } from '../../cut/place.ts';
 import type { FitsImage } from '../../fits/read/file.ts';
 import type { PixelBox } from '../../image/plane.ts';
 import { gridOffset } from '../../mosaic/grid/shared.ts';
-import { parseWcs } from '../../wcs/parse.ts';
+import { wcsOf } from '../../wcs/parse.ts';
 import { type BandGrid, type BandRequest, type BandTile, maskedPixel, wants } from './band.ts';
 
 export type BandPlace =
@@ -23,7 +23,7 @@ export function placeBand({
   const [tile] = tiles;
   if (tile === undefined) throw new TypeError('A band is cut out of a tile.');
   const { image } = tile.planes;
-  const own = { wcs: parseWcs(image.header), header: image.header };
+  const own = { wcs: wcsOf(image.header), header: image.header };
   const offset = onto && gridOffset(onto, own);
   if (onto !== undefined && offset === undefined) return { kind: 'resampled', grid: onto };
   const { box: ownBox, centre } = placeCut(own.wcs, ra, dec, size);
