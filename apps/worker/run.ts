@@ -16,6 +16,7 @@ import {
 } from '@darkroom/platform';
 import { clearPrograms } from '@darkroom/program';
 import { type Kinds, openRecords, type Records } from '@darkroom/records';
+import { assumedOfCutouts } from '@darkroom/sky/realtime/plan.ts';
 import { createStorage } from '@darkroom/storage';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime } from '@temporalio/worker';
@@ -75,7 +76,12 @@ export async function runWorker({
   const storage = createStorage(config.s3);
   // Before somebody goes on with one that is gone.
   await clearPrograms(config.program.dir);
-  const estimates = new Estimates({ records, logger, assumed: assumedOf(kinds) });
+  const estimates = new Estimates({
+    records,
+    logger,
+    // The plan of a job expects of each of its cutouts what a request for one does.
+    assumed: { ...assumedOf(kinds), cutout: assumedOfCutouts },
+  });
   const upkeep = [
     predictionUpkeep({ records, storage, config }),
     modelUpkeep({ records, storage }),

@@ -5,13 +5,14 @@
 import { parseArgs } from 'node:util';
 import { takeArchive } from './items/archive.ts';
 import { type Bare, type BarePuts, best, deleteBare, openBare, putBare } from './items/bare.ts';
-import { ask, type House, openHouse, putCatalogue, submitStamps } from './items/house.ts';
+import { type House, openHouse, putCatalogue, submitStamps } from './items/house.ts';
 import { removeBeside, removeJob } from './items/removal.ts';
 import { followToEnd, p99, readAfter, readWhile, type Waits } from './items/watch.ts';
 import { cpuSeconds, peakMemory } from './measure/cpu.ts';
 import { type Figure, machine, report, say } from './measure/report.ts';
 import { storePhotos } from './measure/stack.ts';
 import { median } from './measure/statistics.ts';
+import { ask } from './photo/client.ts';
 
 const help = `npm run bench -- items [options]
 

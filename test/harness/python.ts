@@ -16,6 +16,7 @@ export type PythonSet =
   | 'openapi-client'
   | 'prediction-peers'
   | 'cutout-peers'
+  | 'cutana'
   | 'inference';
 
 /** `python` is the interpreter of an environment that has the set; or `missing` says why there is none. */

@@ -36,6 +36,7 @@ import { pinTiles } from './pins.ts';
 import { publishedManifests } from './results.ts';
 import { type CutoutRow, cutoutRow } from './rows.ts';
 import { type CutoutTemplate, resolveSets, surveysOf } from './sets.ts';
+import { summaryOf } from './summary.ts';
 
 export type CutoutJobActivities = ReturnType<typeof cutoutJobActivities>;
 
@@ -79,7 +80,7 @@ export function cutoutJobActivities(deps: FrameDeps, tiles: Pick<TileWalk, 'walk
       return publishJob(attempt, {
         stage: itemStage,
         objects: publishedManifests(deps.records.db, { jobId, sets }),
-        result: {},
+        result: { summary: await summaryOf(deps.records.db, jobId) },
       });
     }),
   };

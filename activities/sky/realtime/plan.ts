@@ -222,7 +222,7 @@ function askedOf(request: CutoutRequest, size: CutSize, { scale, tiles }: Of) {
   return asked(request, { ...extentOf(request, size, scale), tiles });
 }
 
-/** The same cutout as a job of one position. */
+/** The same cutout as a job of one position, ready to be sent. */
 function asJob(request: CutoutRequest): Suggestion {
   const { survey, ra, dec, size, grid, format, bands, planes, mode, resampling, compress, picture } = request;
   return {
@@ -234,8 +234,8 @@ function asJob(request: CutoutRequest): Suggestion {
       rotation: grid.rotation,
     }),
     format,
-    bands,
-    planes,
+    bands: bands.join(','),
+    planes: planes.join(','),
     mode,
     ...((mode === 'mosaic' || grid !== null) && { resampling }),
     ...(picture === null

@@ -30,6 +30,8 @@ export const bench: Command = {
   lanes     what it costs to open a lane: time, processor time, memory
   scenes    scenes against PySceneDetect's AdaptiveDetector, in sixteen kinds of films
   cutouts   stamps out of survey tiles against astropy over fsspec and fitsio; what one stamp reads; requests to an API with one worker
+  cutout-jobs
+            cutouts by the ten thousand as one job, against Cutana; requests beside it; estimates; packs
   fast      mode=fast against PySceneDetect, in films as archives have them
 
 Each tells its options with --help, as in: npm run bench -- photo --help`,

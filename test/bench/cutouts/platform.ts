@@ -4,7 +4,6 @@ import { Agent, request } from 'node:http';
 import { basename } from 'node:path';
 import { loadConfig } from '@darkroom/platform';
 import { createKey, migrate, openRecords } from '@darkroom/records';
-import { realCard } from '@darkroom/sky/fits/write/cards.ts';
 import type { SurveyDefinition } from '@darkroom/sky/survey/definition/definition.ts';
 import { indexSurvey } from '@darkroom/sky/survey/indexing/index.ts';
 import { createStorage, type Storage } from '@darkroom/storage';
@@ -12,7 +11,7 @@ import { shippedLimits } from '../../harness/stack.ts';
 import { peakMemory } from '../measure/cpu.ts';
 import { say } from '../measure/report.ts';
 import { startBenchStack } from '../measure/stack.ts';
-import { bands, degreesOf, middleOf, nameOf } from './tiles.ts';
+import { bands, degreesOf, middleOf, nameOf, setCard } from './tiles.ts';
 
 const name = 'bench';
 /** Four tiles of one grid that abut. */
@@ -35,8 +34,8 @@ export interface Answer {
   readonly refused?: string;
 }
 
-/** Sides of tiles: the most that one request may ask for. */
-function surveyOf(name: string, root: string, size: number, sides = 1): SurveyDefinition {
+/** `sides`: of tiles, the most that one request may ask for. */
+export function surveyOf(name: string, root: string, size: number, sides = 1): SurveyDefinition {
   const example = middleOf(0);
   return {
     name,
@@ -137,6 +136,7 @@ async function putWide(
       [0, 1],
       [1, 1],
     ] as const) {
+      // The survey of such files is not verified: their checksums stay what they were.
       setCard(bytes, 'CRPIX1', size * (1 - x) + 0.5);
       setCard(bytes, 'CRPIX2', size * (1 - y) + 0.5);
       const key = `${root}${basename(nameOf(b)).replace(/^t0/, `t${2 * y + x}`)}`;
@@ -145,14 +145,8 @@ async function putWide(
   }
 }
 
-/** The survey of such files is not verified: their checksums stay what they were. */
-function setCard(bytes: Buffer, keyword: string, value: number): void {
-  const at = bytes.indexOf(`${keyword.padEnd(8)}= `, 0, 'latin1');
-  if (at < 0) throw new Error(`There is no ${keyword}.`);
-  bytes.write((realCard(keyword, value).raw ?? '').padEnd(80), at, 'latin1');
-}
-
-function ask(url: string, headers: Record<string, string>, agent: Agent): Promise<Answer> {
+/** As `ask` of {@link Platform}. */
+export function ask(url: string, headers: Record<string, string>, agent: Agent): Promise<Answer> {
   const began = performance.now();
   return new Promise((resolve, reject) => {
     const sent = request(url, { headers, agent }, (reply) => {

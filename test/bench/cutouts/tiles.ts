@@ -121,6 +121,13 @@ function cardsOf(number: number, size: number): Card[] {
   ];
 }
 
+/** Gives a tile's first card of that name another value, and leaves its checksums what they were. */
+export function setCard(bytes: Buffer, keyword: string, value: number): void {
+  const at = bytes.indexOf(`${keyword.padEnd(8)}= `, 0, 'latin1');
+  if (at < 0) throw new Error(`There is no ${keyword}.`);
+  bytes.write((realCard(keyword, value).raw ?? '').padEnd(80), at, 'latin1');
+}
+
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 export function randomOf(seed: number): () => number {
   let state = seed >>> 0;

@@ -1,7 +1,6 @@
 /** A job's archive: whole, and cut in its midst and resumed. */
 import { createHash, type Hash } from 'node:crypto';
-import type { Client } from '../photo/client.ts';
-import { ask } from './house.ts';
+import { ask, type Client } from '../photo/client.ts';
 
 export interface ArchiveRun {
   readonly bytes: number;

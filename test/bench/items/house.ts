@@ -8,7 +8,7 @@ import type { TestStack } from '../../harness/stack.ts';
 import type { StampsOptions } from '../../kinds/stamps/contract.ts';
 import { prepareStamps } from '../../kinds/stamps/tables.ts';
 import { startBenchStack } from '../measure/stack.ts';
-import type { Client } from '../photo/client.ts';
+import { ask, type Client } from '../photo/client.ts';
 
 export interface House {
   readonly stack: TestStack;
@@ -60,14 +60,6 @@ export async function putCatalogue({ storage }: House, rows: number): Promise<st
   const uri = `s3://${sampleBucket}/bench/positions-${rows}.csv`;
   await storage.putBytes(uri, Buffer.from(`${lines.join('\n')}\n`), { contentType: 'text/csv' });
   return uri;
-}
-
-/** Asks the API; throws unless the answer is a good one. */
-export async function ask({ url, key }: Client, path: string, init: RequestInit = {}): Promise<Response> {
-  const headers = { authorization: `Bearer ${key}`, ...init.headers };
-  const answer = await fetch(new URL(path, url), { ...init, headers });
-  if (!answer.ok) throw new Error(`${init.method ?? 'GET'} ${path}: ${answer.status} ${await answer.text()}`);
-  return answer;
 }
 
 /** Submits stamps of a catalogue. `acceptedMs`: until the submit was answered. */

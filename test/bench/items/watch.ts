@@ -3,8 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hasEnded, jobState } from '@darkroom/contract';
 import { z } from 'zod';
 import { quantile } from '../measure/statistics.ts';
-import { type Client, readEvents } from '../photo/client.ts';
-import { ask } from './house.ts';
+import { ask, type Client, readEvents } from '../photo/client.ts';
 
 /** Milliseconds of each answer, by what was asked. */
 export type Waits = Record<string, number[]>;

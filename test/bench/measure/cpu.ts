@@ -23,6 +23,14 @@ export async function cpuSeconds<Name extends string>(
   return Object.fromEntries(entries) as Record<Name, number>;
 }
 
+/** `pids`, and all processes that these have started and that still run. */
+export async function withChildren(pids: readonly number[]): Promise<number[]> {
+  const processes = await readProcesses();
+  const found = new Set(pids);
+  for (const pid of found) for (const [child, { parent }] of processes) if (parent === pid) found.add(child);
+  return [...found];
+}
+
 /** The most memory a process has had resident so far, in bytes. */
 export async function peakMemory(pid: number): Promise<number | undefined> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');

@@ -18,6 +18,14 @@ export interface JobRun {
   readonly job: Job;
 }
 
+/** Asks the API; throws unless the answer is a good one. */
+export async function ask({ url, key }: Client, path: string, init: RequestInit = {}): Promise<Response> {
+  const headers = { authorization: `Bearer ${key}`, ...init.headers };
+  const answer = await fetch(new URL(path, url), { ...init, headers });
+  if (!answer.ok) throw new Error(`${init.method ?? 'GET'} ${path}: ${answer.status} ${await answer.text()}`);
+  return answer;
+}
+
 const stateChange = z.object({ state: jobState });
 
 /** Submits the photos at `source`; the id of the job. */

@@ -1,5 +1,6 @@
 /** Cutouts of sky surveys as a job: many positions, each with one parameter set or several. */
 import { z } from 'zod';
+import { jobEstimate } from '../jobs/job.ts';
 import { type KindDefinition, queues } from '../jobs/kind.ts';
 import { uriOfList } from '../jobs/list.ts';
 import { problemRecord } from '../problems/problem.ts';
@@ -103,6 +104,30 @@ export const cutoutsRequest = cutoutsOptions
     example: { survey: 'sample-coadd', size: '1arcmin', positions: [{ id: 'A1', ra: 150.1, dec: 2.2 }] },
   });
 
+/** What a job would take, before there is one. */
+export const cutoutsEstimate = z
+  .object({
+    rows: z
+      .object({
+        count: z.int(),
+        broken: z
+          .int()
+          .meta({ description: 'Of the rows that were read, those that `onError=skip` goes on without.' }),
+        exact: z.boolean().meta({
+          description:
+            'Whether all rows were read; of a long list in the store the beginning is, and the rest taken to be like it.',
+        }),
+      })
+      .meta({ id: 'CutoutRowsCounted' }),
+    cutouts: z.int(),
+    bytes: z.int().meta({ description: 'Of all files together.' }),
+    seconds: jobEstimate.shape.seconds,
+    runs: jobEstimate.shape.runs,
+    error: jobEstimate.shape.error,
+  })
+  .meta({ id: 'CutoutsEstimate', description: 'An estimate, not a promise.' });
+export type CutoutsEstimate = z.infer<typeof cutoutsEstimate>;
+
 /** One cutout of a job; the `input` of its item. */
 export const cutoutItem = z.object({
   /** Of the list, from 1. */
@@ -159,6 +184,42 @@ export const cutoutResult = z
   })
   .meta({ id: 'CutoutResult' });
 export type CutoutResult = z.infer<typeof cutoutResult>;
+
+/** `result.summary` of a job: what a person looks at first. */
+export const cutoutsSummary = z
+  .object({
+    succeeded: z.int(),
+    failed: z.int(),
+    repeated: z
+      .int()
+      .meta({ description: 'Of those that succeeded, the ones that another row’s file is of, too.' }),
+    bytes: z.int().meta({ description: 'Of all files together, repeated ones each time.' }),
+    pixels: z.number(),
+    tiles: z.int().meta({ description: 'Tiles that are read, each of its bands counted.' }),
+    stages: z.array(
+      z.object({
+        name: z.string(),
+        workSeconds: z
+          .number()
+          .meta({ description: 'Of all its attempts together, some beside each other.' }),
+        queueSeconds: z.number().meta({ description: 'Which it waited for workers.' }),
+      }),
+    ),
+    slowest: z
+      .array(z.object({ row: z.int(), set: z.int(), file: z.string(), seconds: z.number() }))
+      .meta({ description: 'The ten cutouts that took longest to make.' }),
+    failures: z
+      .array(
+        z.object({
+          code: problemRecord.shape.code,
+          count: z.int(),
+          first: z.object({ row: z.int(), detail: z.string() }),
+        }),
+      )
+      .meta({ description: 'By reason, the most frequent first, each with the first row it is of.' }),
+  })
+  .meta({ id: 'CutoutsSummary' });
+export type CutoutsSummary = z.infer<typeof cutoutsSummary>;
 
 /** Begins the name of a group whose cutouts are made of several tiles. */
 export const mosaicGroups = 'mosaic:';

@@ -1,6 +1,7 @@
 /** Sky surveys, and what is cut out of them. */
 import type { Api } from '../../context.ts';
 import { registerCutout } from './cutout.ts';
+import { registerCutoutsEstimate } from './estimate.ts';
 import { registerCutoutJobs } from './jobs.ts';
 import { registerCutoutRequests } from './requests.ts';
 import { registerSurveys } from './surveys.ts';
@@ -11,4 +12,5 @@ export function registerCutouts(api: Api): void {
   registerCutout(api);
   registerCutoutRequests(api);
   registerCutoutJobs(api);
+  registerCutoutsEstimate(api);
 }

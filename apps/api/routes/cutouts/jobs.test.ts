@@ -1,5 +1,4 @@
-import { cutoutsKind, listSource } from '@darkroom/contract';
-import { kinds } from '@darkroom/kinds';
+import { listSource } from '@darkroom/contract';
 import { getStage } from '@darkroom/records';
 import { indexSurvey } from '@darkroom/sky/survey/indexing/index.ts';
 import { memoryStore, smallSurvey, smallTile } from '@darkroom/sky/survey/testing.ts';
@@ -14,17 +13,17 @@ import { engineAway, startTestApi, type TestApi } from '../../testing.ts';
 let api: TestApi;
 let ann: string;
 let mia: string;
-const grant: Grant = { owner: 'ann', prefix: 's3://darkroom-test/lists/', access: 'read' };
+const grants: Grant[] = [{ owner: 'ann', prefix: 's3://darkroom-test/lists/', access: 'read' }];
 
 beforeAll(async () => {
   const env = {
     LIMIT_PLAN_ROWS: '2000',
     JOB_LIMITS: 'cutouts.cutouts=3000',
-    DARKROOM_GRANTS: JSON.stringify([grant]),
+    DARKROOM_GRANTS: JSON.stringify(grants),
+    // Of the workers, not of this machine.
+    DELIVERY_DIRECTORIES: JSON.stringify([{ owner: 'ann', path: '/homes/{owner}/' }]),
   };
-  api = await startTestApi(env, engineAway, {
-    kinds: { ...kinds, [cutoutsKind.kind]: cutoutsKind },
-  });
+  api = await startTestApi(env, engineAway);
   ann = (await api.key({ owner: 'ann' })).key;
   mia = (await api.key({ owner: 'mia', group: 'des' })).key;
   const { db } = api.records;
@@ -134,6 +133,101 @@ describe('a list of positions', () => {
   });
 });
 
+describe('an estimate', () => {
+  const estimateOf = async (body: string | FormData, type?: string, query = '') =>
+    sent(body, type, `/estimate${query}`);
+  const ofJson = (body: object) => estimateOf(JSON.stringify(body), 'application/json');
+
+  it('is what a job of the same request is estimated at, without one', async () => {
+    const query = '?survey=small&size=4px&bands=r&onError=skip';
+    const before = await keysUnder(api.storage, 'cutout-lists/');
+    const list = `${rowsOf(3)}A9,361,0\n`;
+    const { status, location: _, ...estimate } = await estimateOf(list, 'text/csv', query);
+    expect({ status, estimate }).toEqual({
+      status: 200,
+      estimate: {
+        rows: { count: 4, broken: 1, exact: true },
+        cutouts: 3,
+        bytes: expect.any(Number),
+        seconds: { p50: expect.any(Number), p90: expect.any(Number) },
+        runs: 0,
+        error: null,
+      },
+    });
+    expect(await keysUnder(api.storage, 'cutout-lists/')).toEqual(before);
+    const { seconds, cutouts, bytes } = z
+      .looseObject({ seconds: z.unknown(), cutouts: z.int(), bytes: z.int() })
+      .parse(estimate);
+    expect(await csv(list, query)).toMatchObject({ estimate: { seconds, expected: { cutouts, bytes } } });
+  });
+
+  it('takes what the job takes: JSON, a list in the store, a form', async () => {
+    const ofTwo = { status: 200, rows: { count: 2, exact: true }, cutouts: 2 };
+    const sets = { survey: 'small', bands: 'r' };
+    expect(await ofJson({ ...sets, positions: [...somewhere, ...somewhere] })).toMatchObject(ofTwo);
+    const uri = 's3://darkroom-test/lists/two.csv';
+    await api.storage.putBytes(uri, Buffer.from(rowsOf(2)), { contentType: 'text/csv' });
+    expect(await ofJson({ ...sets, source: uri })).toMatchObject(ofTwo);
+    const form = new FormData();
+    form.append('parameters', JSON.stringify(sets));
+    form.append('file', new File([rowsOf(2)], 'targets.csv'));
+    expect(await estimateOf(form)).toMatchObject(ofTwo);
+  });
+
+  it('leaves an upload as it was: a job can be made of it', async () => {
+    const text = rowsOf(2);
+    const request = { filename: 'a.csv', bytes: text.length };
+    const { id, parts } = z
+      .looseObject({ id: z.string(), parts: z.array(z.looseObject({ url: z.string() })) })
+      .parse(await (await api.send('POST', '/v1/uploads', ann, request)).json());
+    const body = { survey: 'small', bands: 'r', upload: id };
+    expect(await ofJson(body)).toMatchObject({ status: 409, code: 'upload_incomplete' });
+    expect(await ofJson({ ...body, upload: crypto.randomUUID() })).toMatchObject({ code: 'not_found' });
+    expect((await fetch(parts[0]?.url ?? '', { method: 'PUT', body: text })).status).toBe(200);
+    expect((await api.send('POST', `/v1/uploads/${id}/complete`, ann)).status).toBe(200);
+    for (let times = 0; times < 2; times++)
+      expect(await ofJson(body)).toMatchObject({ status: 200, cutouts: 2 });
+    expect(await asked(body)).toMatchObject({ status: 202, estimate: { expected: { cutouts: 2 } } });
+    expect(await ofJson(body)).toMatchObject({ status: 409, code: 'upload_used' });
+  });
+
+  it('of a list too long to be read in passing goes by its beginning', async () => {
+    // Of 4 MiB and more; the rows are alike.
+    const rows = 60_000;
+    const line = `${'x'.repeat(90)},10,20\n`;
+    const uri = 's3://darkroom-test/lists/long.csv';
+    const text = Buffer.from(`ID,RA,DEC\n${line.repeat(rows)}`);
+    expect(text.length).toBeGreaterThan(5 * 2 ** 20);
+    await api.storage.putBytes(uri, text, { contentType: 'text/csv' });
+    const estimate = z
+      .looseObject({ rows: z.looseObject({ count: z.int(), exact: z.boolean() }), cutouts: z.int() })
+      .parse(await ofJson({ survey: 'small', bands: 'r', source: uri }));
+    expect(estimate.rows.exact).toBe(false);
+    expect(Math.abs(estimate.rows.count / rows - 1)).toBeLessThan(0.001);
+    expect(estimate.cutouts).toBe(estimate.rows.count);
+  });
+
+  it('is refused for what the job would be', async () => {
+    expect(await ofJson({ survey: 'ours', positions: somewhere })).toMatchObject({
+      status: 403,
+      code: 'survey_not_granted',
+    });
+    expect(await estimateOf('dec,ra\n150,2\n', 'text/csv', '?survey=small')).toMatchObject({
+      code: 'swapped_columns',
+    });
+    expect(await estimateOf('ra,dec\nx,2\n', 'text/csv', '?survey=small')).toMatchObject({
+      code: 'invalid_row',
+    });
+    expect(await estimateOf(rowsOf(2001), 'text/csv', '?survey=small')).toMatchObject({
+      code: 'too_many_items',
+    });
+    const late = new FormData();
+    late.append('file', new File([rowsOf(2)], 'targets.csv'));
+    late.append('parameters', JSON.stringify({ survey: 'small' }));
+    expect(await estimateOf(late)).toMatchObject({ code: 'validation_failed' });
+  });
+});
+
 describe('before there is a job', () => {
   it('surveys and parameters are refused by the set that has them', async () => {
     const body = { survey: 'small', positions: somewhere };
@@ -207,6 +301,21 @@ describe('before there is a job', () => {
     expect(await sent(two)).toMatchObject({
       code: 'too_many_items',
       detail: 'The job has 3002 cutouts; the limit is 3000 (JOB_LIMITS, cutouts.cutouts).',
+    });
+  });
+
+  it('whereto the files are to be written has been granted', async () => {
+    const to = (deliverTo: string) => asked({ survey: 'small', bands: 'r', positions: somewhere, deliverTo });
+    const deliverTo = 'file:///homes/ann/cutouts/';
+    expect(await to(deliverTo)).toMatchObject({ status: 202, input: { deliverTo } });
+    for (const elsewhere of ['s3://darkroom-test/lists/', 's3://elsewhere/', 'file:///homes/mia/'])
+      expect([elsewhere, await to(elsewhere)]).toMatchObject([
+        elsewhere,
+        { status: 403, code: 'target_not_granted' },
+      ]);
+    expect(await to('anywhere')).toMatchObject({
+      code: 'validation_failed',
+      errors: [{ pointer: '/deliverTo' }],
     });
   });
 

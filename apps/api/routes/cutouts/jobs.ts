@@ -1,7 +1,8 @@
 /** `POST /v1/cutouts`: cutouts of many positions, as a job. */
 import { type CutoutPosition, cutoutsKind, cutoutsOptions, cutoutsRequest, job } from '@darkroom/contract';
+import { requireTarget } from '@darkroom/storage';
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Api } from '../../context.ts';
+import type { Api, ApiContext } from '../../context.ts';
 import { lookAtStored, readSets } from '../../cutting/lists.ts';
 import { problems } from '../../openapi/describe.ts';
 import { type ListIntake, listProblems, listRequest, submitListed } from '../../requests/lists.ts';
@@ -12,9 +13,7 @@ export const intake: ListIntake<typeof cutoutsRequest, CutoutPosition> = {
   kind: cutoutsKind,
   stage: 'plan',
   request: cutoutsRequest,
-  require: async (c, input) => {
-    await readSets(c.var.deps, c.var.caller, input);
-  },
+  require: requireTaken,
   read: ({ source, positions, upload, ...input }) => ({
     input,
     rows: positions && { rows: positions, itemStage: 'cut', planned: true },
@@ -33,6 +32,14 @@ export const intake: ListIntake<typeof cutoutsRequest, CutoutPosition> = {
   },
 };
 
+/** Refuses surveys, parameters and a target that the caller may not have, or that there are not, before a byte of the list is read. */
+export async function requireTaken(c: ApiContext, input: Record<string, unknown>): Promise<void> {
+  const { deps, caller } = c.var;
+  await readSets(deps, caller, input);
+  const { deliverTo } = cutoutsOptions.parse(input);
+  if (deliverTo !== undefined) await requireTarget(deliverTo, caller, deps.config, deps.storage);
+}
+
 /** What a job of cutouts is refused for, and its estimate alike. */
 export const cutoutJobProblems = [
   'unknown_survey',
@@ -40,6 +47,8 @@ export const cutoutJobProblems = [
   'unknown_band',
   'invalid_row',
   'swapped_columns',
+  'target_not_granted',
+  'target_unusable',
   ...listProblems,
 ] as const;
 

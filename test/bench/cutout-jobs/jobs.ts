@@ -1,0 +1,96 @@
+/** Jobs as their user has them: submitted, followed to the end; and what the records say of them. */
+import { type Job, job as jobDocument } from '@darkroom/contract';
+import { type Records, workedSeconds } from '@darkroom/records';
+import { z } from 'zod';
+import { followToEnd } from '../items/watch.ts';
+import { ask, type Client } from '../photo/client.ts';
+import { csvOf, type Row } from './rows.ts';
+import { surveyName } from './sky.ts';
+
+/** The stage whose items are cutouts. */
+export const cutStage = 'cut';
+
+export type Parameters = Readonly<Record<string, string>>;
+
+export interface Submitted {
+  readonly job: Job;
+  /** When the request was begun, as `performance.now()`. */
+  readonly began: number;
+  /** Until the submit was answered. */
+  readonly acceptedMs: number;
+}
+
+/** Sends the list along. */
+export async function submit(
+  client: Client,
+  rows: readonly Row[],
+  parameters: Parameters,
+): Promise<Submitted> {
+  const began = performance.now();
+  const query = new URLSearchParams({ survey: surveyName, ...parameters });
+  const answer = await ask(client, `/v1/cutouts?${query}`, {
+    method: 'POST',
+    headers: { 'content-type': 'text/csv' },
+    body: csvOf(rows),
+  });
+  const job = jobDocument.parse(await answer.json());
+  return { job, began, acceptedMs: performance.now() - began };
+}
+
+export interface Ended extends Submitted {
+  /** From the submit to the event that tells of the end. */
+  readonly seconds: number;
+  /** Longest time without an event. */
+  readonly silenceMs: number;
+  /** As it is at the end; `job` is as it was accepted. */
+  readonly end: Job;
+}
+
+/** Follows it to its end. Throws unless all of it succeeded. */
+export async function finish(client: Client, submitted: Submitted): Promise<Ended> {
+  const { silenceMs } = await followToEnd(client, submitted.job.id);
+  const seconds = (performance.now() - submitted.began) / 1000;
+  const end = await documentOf(client, submitted.job.id);
+  if (end.state !== 'succeeded')
+    throw new Error(
+      `Job ${end.id} ended as ${end.state}, ${end.warnings} warnings: ${JSON.stringify(end.problem)}`,
+    );
+  return { ...submitted, seconds, silenceMs, end };
+}
+
+export async function documentOf(client: Client, id: string): Promise<Job> {
+  return jobDocument.parse(await (await ask(client, `/v1/jobs/${id}`)).json());
+}
+
+/** Seconds from the first attempt at each stage to its end. */
+export function stageSeconds({ progress }: Job): Record<string, number> {
+  return Object.fromEntries(
+    progress.stages.map(({ name, startedAt, finishedAt }) => [
+      name,
+      (Date.parse(finishedAt ?? '') - Date.parse(startedAt ?? '')) / 1000,
+    ]),
+  );
+}
+
+/** Milliseconds that each page of cutouts was worked on, so far. */
+export async function pagesOf({ sql }: Records, id: string): Promise<number[]> {
+  const pages = await sql<{ ms: number }>`
+    select work_ms::float as ms from job_attempts
+    where job_id = ${id} and stage = ${cutStage} and work_ms is not null order by started_at`;
+  return pages.map(({ ms }) => ms);
+}
+
+/** What its estimate is an estimate of: seconds without waiting for workers. */
+export const worked = async ({ db }: Records, { id, run }: Job): Promise<number> =>
+  (await workedSeconds(db, { jobId: id, run })) ?? Number.NaN;
+
+const results = z.object({
+  files: z.array(z.object({ path: z.string(), url: z.string(), item: z.string().nullable() })),
+  total: z.int(),
+});
+
+/** Some of a job's files, and how many there are. */
+export async function filesOf(client: Client, id: string, some: number): Promise<z.infer<typeof results>> {
+  const answer = await ask(client, `/v1/jobs/${id}/results?pageSize=${some}`);
+  return results.parse(await answer.json());
+}
