@@ -126,6 +126,24 @@ for (const { title, missing, keysAreFiles, checksSignatures, start } of stores) 
           expect((await storage.head(key)).contentType).toBe('image/tiff');
         }
       });
+
+      it('is copied with a type and metadata of its own, unless it is held back before it is seen', async () => {
+        const bytes = randomBytes(MIN_PART_BYTES + 17);
+        const { uri } = await storage.putBytes('copy/plain', bytes, text);
+        const given = { contentType: 'image/tiff', metadata: { sha256: sha256(bytes) } };
+        const inParts = { singleCopyBytes: 1000, partSize: MIN_PART_BYTES };
+        for (const how of [{}, inParts]) {
+          const held = async () => Promise.reject(new Error('held back'));
+          const holding = storage.copy(uri, 'copy/told', { ...given, ...how, beforePublish: held });
+          await expect(holding).rejects.toThrow('held back');
+          await expect(storage.head('copy/told')).rejects.toThrow(coded('source_not_found'));
+          expect(await collect(storage.openUploads('copy/'))).toEqual([]);
+          await storage.copy(uri, 'copy/told', { ...given, ...how });
+          expect(await storage.head('copy/told')).toMatchObject({ ...given, size: bytes.length });
+          await storage.remove(['copy/told'], alone);
+        }
+        expect(await storage.head(uri)).not.toHaveProperty('metadata');
+      });
     });
 
     describe('many objects', () => {

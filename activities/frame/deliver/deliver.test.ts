@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
+  chmod,
+  chown,
   mkdir,
   mkdtemp,
   readdir,
@@ -349,6 +351,12 @@ describe('to a prefix', () => {
     await expect(deliver(jobId, 's3://nowhere-test/x/')).rejects.toMatchObject({ code: 'target_unusable' });
   });
 
+  test('that has an object where a folder is to be is told so', async () => {
+    const { jobId } = await jobOf(1);
+    await theirs.putBytes('alice/some/00000', Buffer.from('x'), { contentType: 'text/plain' });
+    await expect(deliver(jobId, prefix)).rejects.toMatchObject({ code: 'target_unusable' });
+  });
+
   test('objects have their type, and tell their SHA-256', async () => {
     const { jobId, files } = await jobOf(1);
     await deliver(jobId, prefix);
@@ -366,6 +374,19 @@ describe('to a directory', () => {
     const path = join(home, 'alice/out', files[0]!.path);
     expect((await stat(path)).mode & 0o777).toBe(0o644);
     expect((await stat(join(path, '..'))).mode & 0o777).toBe(0o755);
+  });
+
+  test('who has the directory, or may write to it, may do the same with what lies there', async () => {
+    const { jobId, files } = await jobOf(1);
+    const out = join(home, 'alice/out');
+    await chmod(out, 0o2775);
+    // None but root may give a file away.
+    if (process.geteuid?.() === 0) await chown(out, 4321, 4322);
+    await deliver(jobId, directory());
+    const { uid, gid, mode } = await stat(out);
+    const path = join(out, files[0]!.path);
+    expect(await stat(join(path, '..'))).toMatchObject({ uid, gid, mode });
+    expect(await stat(path)).toMatchObject({ uid, gid });
   });
 
   test('what an attempt that died has left is removed; what others have there is not', async () => {

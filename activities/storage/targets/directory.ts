@@ -5,7 +5,7 @@ import { type FileHandle, open, opendir, rename, unlink } from 'node:fs/promises
 import { failpoint } from '@darkroom/platform';
 import { requireDigest } from '../read/read.ts';
 import type { Storage } from '../storage.ts';
-import { codeOf, type DirectoryTarget, type Folder, fileMode, ofTarget, openTarget } from './folder.ts';
+import { codeOf, type DirectoryTarget, type Folder, ofTarget, openTarget } from './folder.ts';
 import type { DeliveredFile, Place, PlaceOptions } from './place.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
@@ -97,8 +97,7 @@ export class DirectoryPlace implements Place {
         this.#options.moved();
       }
       requireDigest(uri, sha256, hash.digest('hex'));
-      // Whatever mask the process has.
-      await file.chmod(fileMode);
+      await folder.hand(file);
       await file.sync();
       await this.#options.assertHeld();
       await failpoint('deliver.before-rename', name);

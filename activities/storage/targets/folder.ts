@@ -12,9 +12,12 @@ const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, W_OK, X_OK } = constants;
 
 export type DirectoryTarget = Extract<Target, { kind: 'directory' }>;
 
-/** Rights of what is delivered: others may read it, whose files it lies beside. */
-export const fileMode = 0o644;
-const folderMode = 0o755;
+/** Of files: others may read them. A folder gets the rights of the one it is made in, so that who may remove files there may do so here. */
+const fileMode = 0o644;
+const folderMode = 0o3777;
+
+/** A worker that may gives what it makes to whoever has the folder. */
+const givesAway = process.geteuid?.() === 0;
 
 export class Folder implements AsyncDisposable {
   readonly #handle: FileHandle;
@@ -52,11 +55,33 @@ export class Folder implements AsyncDisposable {
     } catch (error) {
       if (!make || codeOf(error) !== 'ENOENT') throw error;
     }
-    // Somebody else may have made it meanwhile.
-    await mkdir(path, folderMode).catch((error: unknown) => {
+    let isNew = true;
+    await mkdir(path, 0o700).catch((error: unknown) => {
+      // Somebody else has made it meanwhile.
       if (codeOf(error) !== 'EEXIST') throw error;
+      isNew = false;
     });
-    return new Folder(await opened());
+    const made = new Folder(await opened());
+    if (isNew) await made.#takeAfter(this);
+    return made;
+  }
+
+  async #takeAfter(parent: Folder): Promise<void> {
+    const { uid, nlink } = await this.#handle.stat();
+    // Nothing but what was made here, should another one have got its name.
+    if (uid !== process.geteuid?.() || nlink > 2) return;
+    const { mode, uid: owner, gid } = await parent.#handle.stat();
+    if (givesAway) await this.#handle.chown(owner, gid);
+    await this.#handle.chmod(mode & folderMode);
+  }
+
+  /** Gives a file that was made in it the rights it is to have, whatever mask the process has. */
+  async hand(file: FileHandle): Promise<void> {
+    if (givesAway) {
+      const { uid, gid } = await this.#handle.stat();
+      await file.chown(uid, gid);
+    }
+    await file.chmod(fileMode);
   }
 
   async isLink(name: string): Promise<boolean> {

@@ -70,8 +70,10 @@ export async function requirePrefix(
   }
 }
 
-/** A bucket that denies access is its keeper's to open. */
+/** What is a bucket's keeper's to put right: it denies access, takes no such key, or has an object where a folder is to be. */
+const refusals: ReadonlySet<string> = new Set(['access_denied', 'invalid_uri', 'storage_refused']);
+
 const ofPrefix = (error: unknown): unknown =>
-  error instanceof StorageError && error.code === 'access_denied'
+  error instanceof StorageError && refusals.has(error.code)
     ? new ProblemError('target_unusable', error.message, { cause: error })
     : error;
