@@ -3,11 +3,14 @@ import {
   type CutoutsOptions,
   cutoutsKind,
   cutoutsOptions,
+  type Delivery,
   type Page,
+  type PlannedCutouts,
   ProblemError,
 } from '@darkroom/contract';
 import {
   type Attempt,
+  deliverResults,
   type FrameDeps,
   folderOf,
   type ItemOutcome,
@@ -15,6 +18,7 @@ import {
   type PlanWork,
   planItems,
   publishJob,
+  putFiles,
   putStream,
   workPage,
 } from '@darkroom/frame';
@@ -48,9 +52,11 @@ const concurrency = 8;
 
 export function cutoutJobActivities(deps: FrameDeps, tiles: Pick<TileWalk, 'walk'>) {
   return {
-    planCutouts: jobActivity(deps, async (attempt): Promise<number> => {
+    /** How many cutouts there are, and whether they are to be delivered. */
+    planCutouts: jobActivity(deps, async (attempt): Promise<PlannedCutouts> => {
       const asked = await askedOf(attempt);
-      return planItems(attempt, listed(attempt, asked));
+      const found = await planItems(attempt, listed(attempt, asked));
+      return { found, delivers: asked.options.deliverTo !== undefined };
     }),
 
     cutCutouts: jobActivity(deps, async (attempt, page: Page) => {
@@ -74,17 +80,34 @@ export function cutoutJobActivities(deps: FrameDeps, tiles: Pick<TileWalk, 'walk
       });
     }),
 
-    publishCutouts: jobActivity(deps, async (attempt) => {
-      const { jobId } = attempt.call;
+    deliverCutouts: jobActivity(deps, async (attempt): Promise<Delivery> => {
+      const { options, sets } = await askedOf(attempt);
+      const { deliverTo: to } = options;
+      if (to === undefined) throw new TypeError('The job says nothing of where its files are to be.');
+      const files = () => putFiles(attempt, manifestsOf(attempt, sets));
+      return deliverResults(attempt, { to, files });
+    }),
+
+    /** `delivery`: what was delivered, with the manifests; null where nothing was. */
+    publishCutouts: jobActivity(deps, async (attempt, delivery: Finished | null = null) => {
       const { sets } = await askedOf(attempt);
+      const summary = await summaryOf(deps.records.db, attempt.call.jobId);
       return publishJob(attempt, {
         stage: itemStage,
-        objects: publishedManifests(deps.records.db, { jobId, sets }),
-        result: { summary: await summaryOf(deps.records.db, jobId) },
+        objects: delivery === null ? manifestsOf(attempt, sets) : [],
+        written: delivery?.written ?? [],
+        result: { summary, ...(delivery !== null && { delivered: delivery.delivered }) },
       });
     }),
   };
 }
+
+/** A delivery that has come to its end. */
+type Finished = Extract<Delivery, { readonly written: unknown }>;
+
+/** The manifest last, that its reader finds all the rest. */
+const manifestsOf = ({ deps, call: { jobId } }: Attempt, sets: readonly CutoutTemplate[]) =>
+  publishedManifests(deps.records.db, { jobId, sets }).toReversed();
 
 interface Asked {
   readonly options: CutoutsOptions;

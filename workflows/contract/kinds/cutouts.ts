@@ -229,6 +229,12 @@ const sizeOfItem = (name: 'pixels' | 'bytes', input: object): number => {
   return amount ?? 0;
 };
 
+/** What a plan came to: how many cutouts, and whether their files are to be delivered. */
+export interface PlannedCutouts {
+  readonly found: number;
+  readonly delivers: boolean;
+}
+
 export const cutoutsKind = {
   kind: 'cutouts',
   title: 'Cutouts',
@@ -238,7 +244,9 @@ export const cutoutsKind = {
   stages: [
     { name: 'plan', unit: 'rows', weight: 1 },
     { name: 'cut', unit: 'cutouts', weight: 17, itemsOf: 'cut' },
-    { name: 'publish', unit: 'cutouts', weight: 2, itemsOf: 'cut' },
+    // Only where that is asked for.
+    { name: 'deliver', unit: 'files', weight: 1 },
+    { name: 'publish', unit: 'cutouts', weight: 1, itemsOf: 'cut' },
   ],
   sourceOf: uriOfList,
   retentionDays: 7,
