@@ -1,27 +1,16 @@
 import { expect, test } from 'vitest';
 import { fit } from './fit.ts';
 import { type Assumed, type Estimate, Model, type Run } from './model.ts';
+import { normalOf, numbers } from './testing.ts';
 
 const assumed: Assumed = {
   seconds: { base: 0.02, per: { pixels: 1e-7, planes: 0.01 } },
   bytes: { base: 3000, per: { pixels: 4 }, spread: 1.5 },
 };
 
-/** Numbers from 0 to 1 out of a seed (mulberry32). */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** A house whose seconds are 0.05 + 4e-7 a pixel + 0.03 a plane, times an error: a normal one, and now and then a long wait. */
 function house(seed: number, { spread = 0.3, waits = 0 } = {}) {
   const number = numbers(seed);
-  const normal = () => Math.sqrt(-2 * Math.log(1 - number())) * Math.cos(2 * Math.PI * number());
   return (): Run & { bytes: number } => {
     const pixels = 10 ** (4 + 3 * number());
     const planes = 1 + Math.floor(5 * number());
@@ -29,7 +18,7 @@ function house(seed: number, { spread = 0.3, waits = 0 } = {}) {
     const wait = number() < waits ? 5 + 20 * number() : 1;
     return {
       features: { pixels, planes },
-      seconds: right * Math.exp(spread * normal()) * wait,
+      seconds: right * Math.exp(spread * normalOf(number)) * wait,
       bytes: 3000 + 2 * pixels,
     };
   };

@@ -1,5 +1,6 @@
 /** What a request will take, by what runs like it have taken. Pure. */
 import { amountAt, type Features, fit, type Linear, quantile, sorted, sum, type Weighted } from './fit.ts';
+import { levelled } from './level.ts';
 
 /** What one amount is taken to be before anything has run. */
 export interface AssumedAmount extends Linear {
@@ -51,7 +52,9 @@ export interface Run {
 /** How far the runs lie off the line, as logarithms of ratios. */
 interface Errors {
   readonly line: Linear;
-  /** In ascending order, each with the logarithm of what it was expected to be. */
+  /** How far off the last ones lay together: a machine has quiet hours and busy ones. */
+  readonly level: number;
+  /** Off the line and the level as it was before each, in ascending order, each with the logarithm of what it was expected to be. */
   readonly errors: readonly (Weighted & { readonly size: number })[];
   /** What the errors are taken to be before there are any. */
   readonly assumed: readonly Weighted[];
@@ -107,7 +110,8 @@ function errorsOf(
     const expected = amountAt(line, features);
     return { value: Math.log(amount / expected), weight, size: Math.log(expected) };
   });
-  return { line, errors: sorted(errors), assumed: assumedSpread(Math.log(spread)) };
+  const { level, errors: offLevel } = levelled(errors);
+  return { line, level, errors: sorted(offLevel), assumed: assumedSpread(Math.log(spread)) };
 }
 
 /** Where nine in ten of a normal distribution lie, in standard deviations; and of ten equal parts each one's middle. */
@@ -121,9 +125,10 @@ const assumedSpread = (p90: number): Weighted[] =>
   }));
 
 /** The line's amount, and how far off it runs of like size lay: where the line bends too little, they tell. */
-function amountOf({ line, errors, assumed }: Errors, features: Features): Amount {
-  const expected = amountAt(line, features);
-  const size = Math.log(expected);
+function amountOf({ line, level, errors, assumed }: Errors, features: Features): Amount {
+  const onLine = amountAt(line, features);
+  const size = Math.log(onLine);
+  const expected = onLine * Math.exp(level);
   const near = errors.map(({ value, weight, size: of }) => ({
     value,
     weight: weight / (1 + ((of - size) / likeSize) ** 2),
