@@ -5,7 +5,7 @@ import { cutoutTiles } from '../schema.ts';
 
 export type PinnedTile = Omit<typeof cutoutTiles.$inferSelect, 'jobId'>;
 
-/** Pins tiles; those that are pinned already stay as they are. Throws Fenced. */
+/** Pins tiles, in place of what an earlier attempt at the plan has pinned: the survey may have been indexed anew since. Throws Fenced. */
 export const pinTiles = write(async (db: Db, fence: Fence, tiles: readonly PinnedTile[]): Promise<void> => {
   if (tiles.length === 0) return;
   const { rows } = await db.execute(sql`
@@ -14,7 +14,7 @@ export const pinTiles = write(async (db: Db, fence: Fence, tiles: readonly Pinne
     ), pinned as (
       insert into ${cutoutTiles} (job_id, survey, tile, band, planes)
       select fence.job_id, survey, tile, band, planes from given, fence
-      on conflict do nothing
+      on conflict (job_id, survey, tile, band) do update set planes = excluded.planes
     )
     select 1 from fence`);
   if (rows.length === 0) throw fencedOff(fence);
