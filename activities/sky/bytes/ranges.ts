@@ -50,3 +50,14 @@ export function coalesce(pieces: readonly Range[]): Range[] {
   });
   return ranges;
 }
+
+/** Which pieces each of their ranges holds; both are sorted by their start. */
+export function assign<P extends Range>(pieces: readonly P[], ranges: readonly Range[]): Map<Range, P[]> {
+  const byRange = new Map<Range, P[]>(ranges.map((range) => [range, []]));
+  let i = 0;
+  for (const piece of pieces) {
+    while (piece.start < ranges[i]!.start || piece.end > ranges[i]!.end) i++;
+    byRange.get(ranges[i]!)!.push(piece);
+  }
+  return byRange;
+}

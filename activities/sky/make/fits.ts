@@ -2,7 +2,9 @@
 import { setImmediate } from 'node:timers/promises';
 import type { CutoutRequest, PlaneKind } from '@darkroom/contract';
 import type { Card } from '../fits/card.ts';
+import { cardLength } from '../fits/write/cards.ts';
 import { FitsWriter } from '../fits/write/file.ts';
+import { blockLength } from '../fits/write/header.ts';
 import type { ImageWriter } from '../fits/write/image.ts';
 import { MemorySink, NamelessFile } from '../fits/write/sink.ts';
 import type { BandMade, CutBand } from './band/band.ts';
@@ -45,14 +47,15 @@ export async function writeBands(
       if (bitpix === undefined) return [];
       const { width, height } = band;
       const plain = compress === 'none' || bitpix === 64;
-      const bytes = plain ? (width * height * Math.abs(bitpix)) / 8 + 65_536 : 0;
+      // All tiles that it may be made of: what is put there at last needs no more room.
+      const cards = [...cardsOf(name, band, plane, { coverage: 1, tiles: band.tiles })];
+      const bytes = plain ? headerBytes(cards) + (width * height * Math.abs(bitpix)) / 8 + blockLength : 0;
       const sink = folder === undefined ? new MemorySink(bytes) : held.use(new NamelessFile(folder));
       const image = new FitsWriter(sink, { goesOn: !isAlone }).image({
         width,
         height,
         bitpix,
-        // All tiles that it may be made of: what is put there at last needs no more room.
-        cards: cardsOf(name, band, plane, { coverage: 1, tiles: band.tiles }),
+        cards,
         ...(!plain && { compress: {} }),
       });
       return [{ name, plane, sink, image }];
@@ -83,6 +86,10 @@ export async function writeBands(
   );
   return { parts: isAlone ? hdus : [primary(), ...hdus], made, writing };
 }
+
+/** About, and rather more: of a few long texts a card is written as several. */
+const headerBytes = (cards: readonly Card[]): number =>
+  cards.reduce((sum, { raw }) => sum + (raw?.length ?? 2 * cardLength), 2 * blockLength);
 
 function rowsInto(image: ImageWriter, data: Parameters<ImageWriter['rows']>[0] | undefined): void {
   if (data === undefined) throw new TypeError('A strip has all planes that were asked for.');

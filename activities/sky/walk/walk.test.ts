@@ -164,8 +164,7 @@ describe.each(allLayouts)('cutouts of a tile of %s', (layout) => {
     const together = store.bytes;
     store.bytes = 0;
     expect(outcomes).toEqual(await alone(calls, store));
-    // Plain images are read box by box.
-    if (layout !== 'plain') expect(together).toBeLessThan(0.3 * store.bytes);
+    expect(together).toBeLessThan(0.3 * store.bytes);
   });
 });
 

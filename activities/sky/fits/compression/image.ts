@@ -1,4 +1,4 @@
-import { coalesce, type Range } from '../../bytes/ranges.ts';
+import { assign, coalesce, type Range } from '../../bytes/ranges.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 import { SkyError } from '../../errors.ts';
 import type { Plane } from '../../image/plane.ts';
@@ -94,17 +94,6 @@ export function compressedImage(
     },
   };
   return image;
-}
-
-/** Which tiles each range has; both are sorted by their start. */
-function assign(tiles: readonly Tile[], ranges: readonly Range[]): Map<Range, Tile[]> {
-  const byRange = new Map<Range, Tile[]>(ranges.map((range) => [range, []]));
-  let i = 0;
-  for (const tile of tiles) {
-    while (tile.start < ranges[i]!.start || tile.end > ranges[i]!.end) i++;
-    byRange.get(ranges[i]!)!.push(tile);
-  }
-  return byRange;
 }
 
 /** Reads boxes: which rows of the table they need, and which bytes these name. */

@@ -46,8 +46,8 @@ export interface FitsImage {
    */
   read(box: PixelBox, signal?: AbortSignal): Promise<Plane>;
   /**
-   * The same of many boxes, in their order; of a compressed image each row or tile is read and decoded once, however many boxes touch it, up to the
-   * last pixel that any of them needs. All of their pixels are in memory together.
+   * The same of many boxes, in their order: each row or tile is read, and decoded, once, however many boxes touch it; of a compressed image up to the last
+   * pixel that any of them needs. All of their pixels are in memory together.
    */
   readMany(boxes: readonly PixelBox[], signal?: AbortSignal): Promise<Plane[]>;
 }

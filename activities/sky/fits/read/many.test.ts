@@ -40,14 +40,17 @@ it.each(Object.entries(files))(
   },
 );
 
-it('of a compressed image each byte is read once, however many boxes touch its tile', async () => {
-  const source = countingSource(memorySource(files.rows));
-  const image = await openImage(source);
-  const boxes = Array.from({ length: 30 }, (_, i) => ({ x0: i, y0: 3, width: 20, height: 10 }));
-  const before = source.bytes;
-  await image.readMany(boxes);
-  const many = source.bytes - before;
-  await image.read({ x0: 0, y0: 3, width: 49, height: 10 });
-  expect(source.bytes - before - many).toBe(many);
-  expect(await image.readMany([])).toEqual([]);
-});
+it.each(['rows', 'plain'] as const)(
+  'of %s each byte is read once, however many boxes touch it',
+  async (name) => {
+    const source = countingSource(memorySource(files[name]));
+    const image = await openImage(source);
+    const boxes = Array.from({ length: 30 }, (_, i) => ({ x0: i, y0: 3, width: 20, height: 10 }));
+    const before = source.bytes;
+    await image.readMany(boxes);
+    const many = source.bytes - before;
+    await image.read({ x0: 0, y0: 3, width: 49, height: 10 });
+    expect(source.bytes - before - many).toBe(many);
+    expect(await image.readMany([])).toEqual([]);
+  },
+);

@@ -1,5 +1,5 @@
 /** Pixels of an image that lies in the file as it is: big-endian, row by row. */
-import { coalesce, type Range } from '../../bytes/ranges.ts';
+import { assign, coalesce, type Range } from '../../bytes/ranges.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 import { SkyError } from '../../errors.ts';
 import type { PixelBox, Pixels, Plane } from '../../image/plane.ts';
@@ -87,8 +87,30 @@ function rowPieces(first: number, stride: number, rowBytes: number, rows: number
   return pieces;
 }
 
-/** Boxes that are read side by side. */
-const BOXES_AT_ONCE = 8;
+/** A box, and where it stands among those that were asked for. */
+interface Numbered {
+  readonly at: number;
+  readonly box: PixelBox;
+}
+
+/** Boxes whose rows are read together, from the first row of the image on; those of very many rows, or of long ones, each alone. */
+function inPortions(boxes: readonly PixelBox[]): Numbered[][] {
+  const portions: Numbered[][] = [];
+  let rows = 0;
+  for (const one of boxes.map((box, at) => ({ at, box })).sort((a, b) => a.box.y0 - b.box.y0)) {
+    const { width, height } = one.box;
+    const isLong = 8 * width > PIECE_BYTES;
+    const last = portions.at(-1);
+    if (last === undefined || isLong || rows + height > ROWS_AT_ONCE) {
+      portions.push([one]);
+      rows = isLong ? ROWS_AT_ONCE : height;
+    } else {
+      last.push(one);
+      rows += height;
+    }
+  }
+  return portions;
+}
 
 /** @param header of the image, with what it inherits. Throws SkyError `unsupported_fits`, `fits_too_large`. */
 export function plainImage(source: ByteSource, hdu: Hdu, header: Header, limits: FitsLimits): FitsImage {
@@ -96,6 +118,30 @@ export function plainImage(source: ByteSource, hdu: Hdu, header: Header, limits:
   const bitpix = bitpixOf(header);
   const size = Math.abs(bitpix) / 8;
   const { width, height } = sizeOf(header, axesOf(header), limits);
+
+  /** What rows have in common is read once. */
+  const readRows = async (some: readonly Numbered[], signal: AbortSignal | undefined) => {
+    const read = some.map(({ at, box }) => {
+      const data = makePixels(bitpix, box.width * box.height);
+      return { at, box, plane: { width: box.width, height: box.height, data } };
+    });
+    const rows = read.flatMap(({ box, plane: { data } }) => {
+      const target = new Uint8Array(data.buffer);
+      const rowBytes = box.width * size;
+      return Array.from({ length: box.height }, (_, y) => {
+        const start = dataOffset + ((box.y0 + y) * width + box.x0) * size;
+        return { start, end: start + rowBytes, target, to: y * rowBytes };
+      });
+    });
+    rows.sort((a, b) => a.start - b.start || a.end - b.end);
+    const ranges = coalesce(rows);
+    const byRange = assign(rows, ranges);
+    await readPieces(source, ranges, signal, (range, bytes) => {
+      for (const { start, end, target, to } of byRange.get(range) ?? [])
+        copySwapped(bytes, start - range.start, target, to, (end - start) / size, size);
+    });
+    return read;
+  };
 
   const image: FitsImage = {
     name,
@@ -131,11 +177,13 @@ export function plainImage(source: ByteSource, hdu: Hdu, header: Header, limits:
       return { width: box.width, height: box.height, data };
     },
     async readMany(boxes, signal) {
+      for (const box of boxes) requireInside(image, box, header.where, limits);
       const planes: Plane[] = [];
-      for (let i = 0; i < boxes.length; i += BOXES_AT_ONCE)
-        planes.push(
-          ...(await Promise.all(boxes.slice(i, i + BOXES_AT_ONCE).map((box) => image.read(box, signal)))),
-        );
+      for (const some of inPortions(boxes)) {
+        const [alone] = some;
+        if (some.length === 1 && alone !== undefined) planes[alone.at] = await image.read(alone.box, signal);
+        else for (const { at, plane } of await readRows(some, signal)) planes[at] = plane;
+      }
       return planes;
     },
   };

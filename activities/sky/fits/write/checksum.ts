@@ -19,21 +19,32 @@ export class ChecksumSum {
     // A double counts 2^21 words without a loss.
     for (let from = 0; from < words; from += 1 << 20) {
       const to = Math.min(words, from + (1 << 20));
-      // Four at a time: none of them waits for the sum before it.
-      let [one, two, three, four] = [0, 0, 0, 0];
-      let offset = from * 4;
-      for (; offset + 16 <= to * 4; offset += 16) {
-        one += view.getUint32(offset);
-        two += view.getUint32(offset + 4);
-        three += view.getUint32(offset + 8);
-        four += view.getUint32(offset + 12);
-      }
-      for (; offset < to * 4; offset += 4) one += view.getUint32(offset);
-      this.#fold(one + two + three + four);
+      let sum = 0;
+      for (let offset = from * 4; offset < to * 4; offset += 4) sum += view.getUint32(offset);
+      this.#fold(sum);
     }
     at += words * 4;
     this.#position += words * 4;
     for (; at < bytes.length; at++) this.#fold(bytes[at]! * 2 ** (24 - 8 * (this.#position++ % 4)));
+  }
+
+  /** Adds words that are in the machine's order: they are numbers already. The bytes before them are whole words. */
+  addWords(words: Uint32Array): void {
+    for (let from = 0; from < words.length; from += 1 << 20) {
+      const to = Math.min(words.length, from + (1 << 20));
+      // Four at a time: none of them waits for the sum before it.
+      let [one, two, three, four] = [0, 0, 0, 0];
+      let i = from;
+      for (; i + 4 <= to; i += 4) {
+        one += words[i]!;
+        two += words[i + 1]!;
+        three += words[i + 2]!;
+        four += words[i + 3]!;
+      }
+      for (; i < to; i++) one += words[i]!;
+      this.#fold(one + two + three + four);
+    }
+    this.#position += 4 * words.length;
   }
 
   /** Adds a sum that was made apart, of bytes whose place is a multiple of four. */

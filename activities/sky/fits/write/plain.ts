@@ -43,7 +43,13 @@ export class PlainImage implements ImageWriter {
     const step = Math.floor(pieceLength / pixels.BYTES_PER_ELEMENT);
     for (let from = 0; from < pixels.length; from += step) {
       const part = pixels.length <= step ? pixels : pixels.subarray(from, from + step);
-      this.#write(toBigEndian(part, piece));
+      const bytes = toBigEndian(part, piece);
+      const words = wordsOf(part);
+      if (words === undefined) this.#write(bytes);
+      else {
+        this.#put(bytes);
+        this.#sum.addWords(words);
+      }
     }
   }
 
@@ -60,11 +66,21 @@ export class PlainImage implements ImageWriter {
   }
 
   #write(bytes: Uint8Array): void {
-    this.#place.sink.write(this.#position, bytes);
+    this.#put(bytes);
     this.#sum.add(bytes);
+  }
+
+  #put(bytes: Uint8Array): void {
+    this.#place.sink.write(this.#position, bytes);
     this.#position += bytes.length;
   }
 }
+
+/** The numbers that a checksum adds, where a pixel is one of them or two: their order changes no sum. */
+const wordsOf = (pixels: Pixels): Uint32Array | undefined =>
+  pixels.BYTES_PER_ELEMENT < 4
+    ? undefined
+    : new Uint32Array(pixels.buffer, pixels.byteOffset, pixels.byteLength / 4);
 
 // Shared: what is written in one call is done with when it returns.
 const piece = Buffer.alloc(pieceLength);
