@@ -10,6 +10,7 @@ import {
   progressOf,
   turnOf,
 } from '@darkroom/records';
+import { v7 as uuid7 } from 'uuid';
 import type { DispatchDeps } from '../index.ts';
 import { aheadOf, type Line, type WaitingJob } from './turns.ts';
 
@@ -62,6 +63,14 @@ export class Queue {
     return this.#place(job, { ...own, owner: job.owner, priority: job.priority }, moment);
   }
 
+  /** Where a job of the kind would stand that was submitted now. */
+  async next(kind: string, { owner, priority }: Pick<JobRow, 'owner' | 'priority'>): Promise<JobQueue> {
+    const kinds = this.#kindsOf(this.#workersOf(kind));
+    const job = { id: uuid7(), owner, priority };
+    const [moment, own] = await Promise.all([this.#now(), turnOf(this.#deps.records.db, job, kinds)]);
+    return this.#place({ kind, waiting: null }, { ...own, owner, priority }, moment);
+  }
+
   /** All that is open, by kind, owner, priority and state, as of a second ago or so. */
   async counts(): Promise<readonly OpenJobs[]> {
     return (await this.#now()).open;
@@ -88,7 +97,7 @@ export class Queue {
     return [...running.map((found) => ({ ...found, queue: begun(found.job) })), ...standing];
   }
 
-  #place(job: JobRow, waiting: WaitingJob, { competing }: Moment): JobQueue {
+  #place(job: Pick<JobRow, 'kind' | 'waiting'>, waiting: WaitingJob, { competing }: Moment): JobQueue {
     const workers = this.#workersOf(job.kind);
     const { lines, inHand } = competing.get(workers) ?? { lines: [], inHand: 0 };
     const ahead = aheadOf(waiting, lines, this.#longestTurn(workers));

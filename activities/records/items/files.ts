@@ -21,10 +21,20 @@ export const listFiles = read(
   async (
     db: Db,
     jobId: string,
-    { after, limit }: { readonly after?: FilePlace | undefined; readonly limit: number },
+    {
+      after,
+      limit,
+      item,
+    }: {
+      readonly after?: FilePlace | undefined;
+      readonly limit: number;
+      /** Key of an item whose files alone are meant. */
+      readonly item?: string | undefined;
+    },
   ): Promise<ListedFile[]> => {
-    const listed: ListedFile[] = after?.length === 1 ? [] : await itemFiles(db, jobId, after, limit);
-    if (listed.length >= limit) return listed.slice(0, limit);
+    const listed: ListedFile[] =
+      after?.length === 1 ? [] : await itemFiles(db, jobId, after, { limit, item });
+    if (item !== undefined || listed.length >= limit) return listed.slice(0, limit);
     const own = await ownFiles(db, jobId, after?.length === 1 ? after[0] : 0, limit - listed.length);
     return [...listed, ...own];
   },
@@ -34,10 +44,10 @@ async function itemFiles(
   db: Db,
   jobId: string,
   after: readonly [string, number, number] | undefined,
-  limit: number,
+  { limit, item }: { readonly limit: number; readonly item: string | undefined },
 ): Promise<ListedFile[]> {
   const [stage, ordinal, index] = after ?? ['', 0, 0];
-  const rows = await itemFilesPage(db, jobId, { stage, ordinal }, limit + 1);
+  const rows = await itemFilesPage(db, jobId, { stage, ordinal, item }, limit + 1);
   return rows.flatMap((row) => {
     const seen = row.stage === stage && row.ordinal === ordinal ? index : 0;
     return (row.files ?? []).flatMap((file, i) =>
@@ -48,11 +58,11 @@ async function itemFiles(
   });
 }
 
-/** The query: items that have files, from this one on. */
+/** The query: items that have files, from this one on; of `item` alone, where that is given. */
 export const itemFilesPage = (
   db: Db,
   jobId: string,
-  from: { stage: string; ordinal: number },
+  from: { stage: string; ordinal: number; item?: string | undefined },
   limit: number,
 ) =>
   db
@@ -62,7 +72,7 @@ export const itemFilesPage = (
       and(
         eq(jobItems.jobId, jobId),
         eq(jobItems.state, 'succeeded'),
-        itemsHaveFiles(jobId),
+        from.item === undefined ? itemsHaveFiles(jobId) : eq(jobItems.key, from.item),
         // Without files an item would take a row of the page and give nothing.
         sql`jsonb_array_length(${jobItems.files}) > 0`,
         // The item that the last page may have broken off in, too.

@@ -1,6 +1,6 @@
 /** Cutouts of sky surveys as a job: many positions, each with one parameter set or several. */
 import { z } from 'zod';
-import { jobEstimate } from '../jobs/job.ts';
+import { jobEstimate, jobQueue } from '../jobs/job.ts';
 import { type KindDefinition, queues } from '../jobs/kind.ts';
 import { uriOfList } from '../jobs/list.ts';
 import { problemRecord } from '../problems/problem.ts';
@@ -124,6 +124,7 @@ export const cutoutsEstimate = z
     seconds: jobEstimate.shape.seconds,
     runs: jobEstimate.shape.runs,
     error: jobEstimate.shape.error,
+    queue: jobQueue,
   })
   .meta({ id: 'CutoutsEstimate', description: 'An estimate, not a promise.' });
 export type CutoutsEstimate = z.infer<typeof cutoutsEstimate>;

@@ -55,13 +55,15 @@ interface Looked {
 async function estimated(c: ApiContext): Promise<CutoutsEstimate> {
   const { input, found } = await looked(c);
   const { rows, broken, exact, size } = found;
-  const { estimates } = c.var.deps.cutting;
+  const { deps, caller } = c.var;
+  const { estimates } = deps.cutting;
   await estimates.ready();
   const estimate = estimateOfJob(estimates, cutoutsKind, { input, size });
   if (estimate === undefined) throw new TypeError('Jobs of cutouts are estimated.');
   const { seconds, runs, error } = estimate;
   const { cutouts, bytes } = size;
-  return { rows: { count: rows, broken, exact }, cutouts, bytes, seconds, runs, error };
+  const queue = await deps.dispatch.queue.next(cutoutsKind.kind, caller);
+  return { rows: { count: rows, broken, exact }, cutouts, bytes, seconds, runs, error, queue };
 }
 
 async function looked(c: ApiContext): Promise<Looked> {

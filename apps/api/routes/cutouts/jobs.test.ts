@@ -152,13 +152,21 @@ describe('an estimate', () => {
         seconds: { p50: expect.any(Number), p90: expect.any(Number) },
         runs: 0,
         error: null,
+        queue: {
+          place: expect.any(Number),
+          ahead: { jobs: expect.any(Number), seconds: expect.any(Number) },
+          estimatedStart: expect.any(String),
+        },
       },
     });
     expect(await keysUnder(api.storage, 'cutout-lists/')).toEqual(before);
     const { seconds, cutouts, bytes } = z
       .looseObject({ seconds: z.unknown(), cutouts: z.int(), bytes: z.int() })
       .parse(estimate);
-    expect(await csv(list, query)).toMatchObject({ estimate: { seconds, expected: { cutouts, bytes } } });
+    expect(await csv(list, query)).toMatchObject({
+      estimate: { seconds, expected: { cutouts, bytes } },
+      queue: { place: expect.any(Number) },
+    });
   });
 
   it('takes what the job takes: JSON, a list in the store, a form', async () => {

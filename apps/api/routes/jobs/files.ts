@@ -29,10 +29,11 @@ export function requireResults(job: JobRow): void {
 /** The files a job's results list, by pages: of a job that did not succeed, those that were finished. */
 export interface ResultFiles {
   total(): Promise<number>;
-  /** At most `limit` files after `after`, and after which one the next page begins, if there is one. */
+  /** At most `limit` files after `after`, of `item` alone where that is given, and after which one the next page begins, if there is one. */
   page(
     after: FilePlace | undefined,
     limit: number,
+    item?: string,
   ): Promise<{ readonly files: readonly ManifestFile[]; readonly next: FilePlace | undefined }>;
 }
 
@@ -42,8 +43,8 @@ export function resultFiles({ storage, records: { db } }: ApiDeps, job: JobRow):
   if (job.files === null && typeof uri === 'string') return manifestFiles(storage, uri);
   return {
     total: () => countFiles(db, job),
-    async page(after, limit) {
-      const listed = await listFiles(db, job.id, { after, limit: limit + 1 });
+    async page(after, limit, item) {
+      const listed = await listFiles(db, job.id, { after, limit: limit + 1, item });
       const page = listed.slice(0, limit);
       return {
         files: page.map(({ file }) => file),
@@ -69,7 +70,7 @@ function manifestFiles(storage: Pick<Storage, 'getBytes'>, uri: string): ResultF
   const total = async (): Promise<number> => (await parts()).reduce((sum, { files }) => sum + files, 0);
   return {
     total,
-    async page(after, limit) {
+    async page(after, limit, item) {
       const from = after?.length === 1 ? after[0] : 0;
       const to = from + limit;
       const files: ManifestFile[] = [];
@@ -80,7 +81,8 @@ function manifestFiles(storage: Pick<Storage, 'getBytes'>, uri: string): ResultF
         if (before <= from || begins >= to) continue;
         files.push(...(await filesOf(part)).slice(Math.max(0, from - begins), to - begins));
       }
-      return { files, next: to < before ? [to] : undefined };
+      const wanted = item === undefined ? files : files.filter((file) => file.item === item);
+      return { files: wanted, next: to < before ? [to] : undefined };
     },
   };
 }

@@ -76,8 +76,10 @@ interface Page {
   readonly total: number;
   readonly nextPageToken: string | null;
 }
-const pageOf = async (id: string, size: number, token = '') =>
-  (await (await api.get(`/v1/jobs/${id}/results?pageSize=${size}&pageToken=${token}`, key)).json()) as Page;
+const pageOf = async (id: string, size: number, token = '', of = '') =>
+  (await (
+    await api.get(`/v1/jobs/${id}/results?pageSize=${size}&pageToken=${token}${of}`, key)
+  ).json()) as Page;
 
 describe.each([
   ['of this version', false],
@@ -101,6 +103,20 @@ describe.each([
       token = page.nextPageToken;
     }
     expect(seen).toEqual(paths);
+  });
+
+  test.each([1, 100])('of one item are had alone, in pages of %i', async (size) => {
+    const of = async (item: string): Promise<string[]> => {
+      const seen: string[] = [];
+      for (let token: string | null = ''; token !== null; ) {
+        const page: Page = await pageOf(id, size, token, `&item=${item}`);
+        seen.push(...page.files.map(({ path }) => path));
+        token = page.nextPageToken;
+      }
+      return seen;
+    };
+    expect(await of('2')).toEqual(['2.json', '2.jpg']);
+    expect(await of('3')).toEqual([]);
   });
 
   test('make one archive, whose length is known and of which any part may be asked for', async () => {

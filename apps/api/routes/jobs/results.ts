@@ -3,7 +3,7 @@ import { manifest, manifestFile } from '@darkroom/contract';
 import { filePlace } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api } from '../../context.ts';
-import { jobIdParam, problems } from '../../openapi/describe.ts';
+import { jobIdParam, plainText, problems } from '../../openapi/describe.ts';
 import { signLink } from '../../signed/links.ts';
 import { nextPageToken, openPage, pageLimit, pageQuery, sealPage } from '../../signed/pages.ts';
 import { createArchives } from './archive.ts';
@@ -38,7 +38,13 @@ const resultsRoute = createRoute({
     'Of a failed or cancelled job: what was finished. `archive` is a link to all of it as one zip.',
   request: {
     params: jobIdParam,
-    query: z.strictObject(pageQuery),
+    query: z.strictObject({
+      item: plainText(200).optional().meta({
+        description: 'Key of an item, as `/v1/jobs/{id}/items` has it: its files alone.',
+        example: '17',
+      }),
+      ...pageQuery,
+    }),
   },
   responses: {
     200: {
@@ -97,13 +103,13 @@ export function registerJobResults(api: Api): void {
     const { id } = c.req.valid('param');
     const { job } = await loadJob(c, id, 'read');
     requireResults(job);
-    const { pageSize, pageToken } = c.req.valid('query');
+    const { item, pageSize, pageToken } = c.req.valid('query');
 
     const { links, limits, api: place } = deps.config;
-    const scope = ['results', caller.owner, id];
+    const scope = ['results', caller.owner, id, ...(item === undefined ? [] : [item])];
     const after = openPage(links.secret, scope, pageToken, filePlace);
     const files = resultFiles(deps, job);
-    const page = await files.page(after, pageLimit(pageSize, limits.pageSize));
+    const page = await files.page(after, pageLimit(pageSize, limits.pageSize), item);
     const linked = page.files.map(async (file) => ({
       ...file,
       url: await deps.storage.linkTo(file.uri, {
