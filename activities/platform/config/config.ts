@@ -264,6 +264,8 @@ function configOf(env: Environment) {
       memoryBytes: env.CUTOUT_MEMORY_BYTES,
       /** Of pixels read ahead in one worker of jobs. */
       aheadBytes: env.CUTOUT_AHEAD_BYTES,
+      /** Of what works on jobs of cutouts, and on nothing else. */
+      batchNice: env.BATCH_NICE,
       requestDays: env.RETENTION_CUTOUT_REQUEST_DAYS,
     },
     client: { idleSeconds: env.CLIENT_IDLE_SECONDS, trustedProxies: env.API_TRUSTED_PROXIES },

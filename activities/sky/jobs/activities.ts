@@ -26,6 +26,7 @@ import { failpoint } from '@darkroom/platform';
 import { type ItemRow, readPage } from '@darkroom/records';
 import type { CutoutCall } from '../make/call.ts';
 import type { MadeFile, MakeFile } from '../make/made.ts';
+import { precedence } from '../make/precedence.ts';
 import { digestOf } from '../realtime/plan.ts';
 import { lastingProblem } from '../realtime/problems.ts';
 import { mayRead } from '../survey/definition/access.ts';
@@ -223,6 +224,7 @@ async function cutItem(
   }
   // It stands for a cutout that takes long, or that its process dies of.
   await failpoint('cutouts.cut', item.key);
+  await precedence.makeWay(signal);
   const began = performance.now();
   const made = await madeOf(make, call, signal);
   const key = `${cutoutsKind.outputs(jobId)[1]}${folderOf(ordinal)}${ordinal}.${call.request.format}`;

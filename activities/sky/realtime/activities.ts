@@ -7,6 +7,7 @@ import { partSizeFor, type Storage } from '@darkroom/storage';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import type { MadeBytes } from '../make/bytes.ts';
 import type { MakeFile } from '../make/made.ts';
+import { precedence } from '../make/precedence.ts';
 import { realtimeCall } from './call.ts';
 import { lastingProblem, passingProblem } from './problems.ts';
 import { cutoutKey, finishFile, makesFile } from './records/files.ts';
@@ -32,6 +33,7 @@ export type CutoutActivities = ReturnType<typeof cutoutActivities>;
 export function cutoutActivities({ records: { db }, storage, make, config: { cutouts } }: CutoutDeps) {
   return {
     async makeCutout(given: unknown): Promise<void> {
+      using _first = precedence.begin();
       const call = realtimeCall.parse(given);
       const signal = cancellationSignal();
       // An attempt before this one has come to its end, or others took it over.

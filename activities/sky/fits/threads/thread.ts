@@ -1,11 +1,16 @@
 /** A thread that decodes tiles, as it is told; what it is to do next waits in its port. */
-import { parentPort } from 'node:worker_threads';
+import { setPriority } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
 import { memorySource } from '../../bytes/memory.ts';
 import { SkyError } from '../../errors.ts';
 import { placeTiles } from '../compression/place.ts';
 import { openImage } from '../read/open.ts';
 import { writeFits } from '../write/file.ts';
-import { fromNumbers, type TileMessage, type TileReply } from './message.ts';
+import { fromNumbers, type ThreadData, type TileMessage, type TileReply } from './message.ts';
+
+const { nice } = workerData as ThreadData;
+// Without an id it is of this thread alone, on Linux.
+if (nice > 0) setPriority(nice);
 
 // Before the first request its code is compiled: noise, as the sky has, some hundred rows of it.
 const [width, height] = [1000, 200];

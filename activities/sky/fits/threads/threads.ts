@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { SkyError } from '../../errors.ts';
 import type { TileWork } from '../compression/place.ts';
 import type { TileThreads } from '../compression/share.ts';
-import { type TileMessage, type TileReply, toNumbers } from './message.ts';
+import { type ThreadData, type TileMessage, type TileReply, toNumbers } from './message.ts';
 
 export interface DecodeThreadsOptions {
   /** Default: one a processor, at most 4. */
@@ -13,6 +13,8 @@ export interface DecodeThreadsOptions {
   readonly leastPixels?: number | undefined;
   /** Milliseconds after which a thread is ended with what it works on: no piece of work takes so long. Default 60,000. */
   readonly longestMs?: number | undefined;
+  /** How much the system prefers others to the threads; default 0. */
+  readonly nice?: number | undefined;
   /** What a thread runs; for tests. */
   readonly script?: URL | undefined;
 }
@@ -34,15 +36,23 @@ export class DecodeThreads implements TileThreads {
   readonly leastPixels: number;
   readonly #longestMs: number;
   readonly #script: URL;
+  readonly #nice: number;
   readonly #threads = new Set<Worker>();
   readonly #idle: Worker[] = [];
   readonly #waiting = new Set<Job>();
   #closed = false;
 
-  constructor({ count, leastPixels = 2 ** 17, longestMs = 60_000, script }: DecodeThreadsOptions = {}) {
+  constructor({
+    count,
+    leastPixels = 2 ** 17,
+    longestMs = 60_000,
+    nice = 0,
+    script,
+  }: DecodeThreadsOptions = {}) {
     this.count = count ?? Math.min(most, availableParallelism());
     this.leastPixels = leastPixels;
     this.#longestMs = longestMs;
+    this.#nice = nice;
     this.#script = script ?? new URL('./thread.ts', import.meta.url);
   }
 
@@ -84,7 +94,7 @@ export class DecodeThreads implements TileThreads {
   }
 
   #start(): Worker {
-    const thread = new Worker(this.#script);
+    const thread = new Worker(this.#script, { workerData: { nice: this.#nice } satisfies ThreadData });
     this.#threads.add(thread);
     thread.unref();
     // Of one that works, its job is told; what an idle one dies of has nobody to tell.
