@@ -17,12 +17,19 @@ export async function startBenchStack(
     ...env,
   });
   // A second signal does not cut the orderly end off: servers would stay behind.
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)
-    process.on(signal, () => void stack.close().finally(() => process.exit(code)));
-  return stack;
+  const signals = { SIGINT: 130, SIGTERM: 143 } as const;
+  const names = Object.keys(signals) as (keyof typeof signals)[];
+  const end = (signal: keyof typeof signals): void =>
+    void stack.close().finally(() => process.exit(signals[signal]));
+  for (const name of names) process.on(name, end);
+  return {
+    ...stack,
+    async close() {
+      await stack.close();
+      // The next stack of the same benchmark has an end of its own, which this one's would cut short.
+      for (const name of names) process.off(name, end);
+    },
+  };
 }
 
 /** Puts photos 1 to `count` where jobs may read them. Returns their bytes in sum. */
