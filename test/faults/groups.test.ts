@@ -133,7 +133,7 @@ describe('two workers that live', () => {
     expect(new Set(spans.map(({ worker }) => worker)).size).toBe(2);
     // But for a worker that was busy for seconds: what it does not take within five is anybody's. By chance it would be half of them.
     const pairs = neighbours(spans);
-    expect(pairs.length).toBeGreaterThanOrEqual(groups);
+    expect(pairs.length).toBeGreaterThanOrEqual(groups / 2);
     expect(pairs.filter(([span, next]) => next.worker === span.worker).length).toBeGreaterThan(
       0.75 * pairs.length,
     );
@@ -217,7 +217,9 @@ test('no group is on two workers at a time, whichever of them is killed, and eac
   expect(job).toMatchObject({ state: 'succeeded', warnings: 0 });
 
   const spans = await expectOneAtATime(id);
-  const page = Math.max(...spans.map((span) => span.items));
+  // Groups as small as these share pages.
+  const attempts = [...Map.groupBy(spans, ({ claim }) => claim).values()];
+  const page = Math.max(...attempts.map((of) => of.reduce((sum, { items }) => sum + items, 0)));
   const redone = (await itemsOf(id)).reduce((sum, { attempt }) => sum + attempt - 1, 0);
   expect(redone).toBeGreaterThan(0);
   expect(redone).toBeLessThanOrEqual(killed.length * slots * page);

@@ -11,6 +11,7 @@ import { failpoint, metrics } from '@darkroom/platform';
 import { beginEnding, Fenced, finishJob, getJobRow, readGroups } from '@darkroom/records';
 import { cancellationSignal } from '@temporalio/activity';
 import type { FrameDeps } from '../attempt/attempt.ts';
+import { joinGroups } from '../items/join-groups.ts';
 import { expiryOf } from '../kinds.ts';
 import { removeUnpublished, settle } from './clean-up.ts';
 
@@ -21,9 +22,9 @@ export type FrameActivities = ReturnType<typeof frameActivities>;
 /** Activities of every kind's jobs; every worker's light queue has them. */
 export function frameActivities(deps: FrameDeps) {
   return {
-    /** The groups of a stage's items as pages, from an ordinal on. */
-    findGroups: ({ jobId, stage }: Call, from: number): Promise<GroupPages> =>
-      readGroups(deps.records.db, jobId, stage, from),
+    /** The groups of a stage's items as pages, from an ordinal on; small ones together. */
+    findGroups: async ({ jobId, stage }: Call, from: number): Promise<GroupPages> =>
+      joinGroups(await readGroups(deps.records.db, jobId, stage, from)),
 
     /**
      * Removes what was half-published, then ends the job. Idempotent; an older run, or an attempt that was replaced, changes nothing. Returns

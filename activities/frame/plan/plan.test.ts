@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { type ListSource, ProblemError } from '@darkroom/contract';
+import { type ListSource, ProblemError, problemOf } from '@darkroom/contract';
 import {
   commitSubmission,
   Fenced,
@@ -14,7 +14,7 @@ import {
 } from '@darkroom/records';
 import { type Storage, StorageError } from '@darkroom/storage';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { attemptAt, receiving, submitted, type TestRecords, toy, toyKind } from '../../records/testing.ts';
 import type { Attempt, FrameDeps } from '../attempt/attempt.ts';
@@ -69,18 +69,21 @@ async function plan<Row extends object>(
     changes = {},
     kind = toy,
     limits = {},
+    db = deps.records.db,
   }: {
     attempt?: number;
     run?: number;
     changes?: Partial<Storage>;
     kind?: Kind;
     limits?: Partial<FrameDeps['config']['limits']>;
+    db?: FrameDeps['records']['db'];
   } = {},
 ): Promise<number> {
   const fence = await attemptAt(deps.records, jobId, { attempt, run, activity: 'plan' });
   const standIn = {
     deps: {
       ...deps,
+      records: { ...deps.records, db },
       storage: { ...storage, ...changes },
       config: { ...deps.config, limits: { ...deps.config.limits, ...limits } },
     },
@@ -332,5 +335,208 @@ test('rows are pinned by what the store says: what it refuses is the fault of on
   };
   await expect(plan(await jobOf(await listOf('n\n1\n')), away)).rejects.toMatchObject({
     code: 'storage_unavailable',
+  });
+});
+
+describe('rows that come to several items', () => {
+  type Row = z.infer<typeof row>;
+  /** Of each row `count` items: one on its own tile, by how far down it lies there, the others on tiles of all. */
+  const several = (count: number): PlanWork<Row> => ({
+    ...rules,
+    row,
+    itemsOf: async (rows) =>
+      rows.map(({ number, row: { n, tile = 'none' } }) =>
+        Array.from({ length: count }, (_, nth) => ({
+          key: `${number}.${nth}`,
+          input: { n, nth },
+          group: nth === 0 ? tile : `all ${nth % 3}`,
+          at: -n,
+          ...(n % 1000 === 7 && { problem: problemOf('source_not_found', `No ${n}.`) }),
+        })),
+      ),
+  });
+
+  const placed = (items: ItemRow[]) => items.map(({ key, group }) => [key, group]);
+
+  test('are items of their groups, in the order of their places there; totals are of items, the plan counts rows', async () => {
+    const jobId = await jobOf(await listOf('n,tile\n1,a\n2,b\nx,b\n3,a\n'));
+    const named = { ...several(2), rowFailed: (number: number, value: unknown) => ({ number, value }) };
+    expect(await plan(jobId, named)).toBe(7);
+    const items = await itemsOf(jobId);
+    expect(placed(items)).toEqual([
+      ['4.0', 'a'],
+      ['1.0', 'a'],
+      ['4.1', 'all 1'],
+      ['2.1', 'all 1'],
+      ['1.1', 'all 1'],
+      ['2.0', 'b'],
+      ['3', null],
+    ]);
+    expect(items.map(({ ordinal }) => ordinal)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(items[6]).toMatchObject({
+      state: 'failed',
+      input: { number: 3, value: { n: 'x', tile: 'b' } },
+      problem: { code: 'invalid_row' },
+    });
+    const { stages } = (await getJob(deps.records.db, jobId))!;
+    expect(stages.find(({ name }) => name === 'work')).toMatchObject({ total: 7, failed: 1 });
+    expect(await getCheckpoint(deps.records.db, jobId, 'pack')).toMatchObject({
+      found: 7,
+      cursor: { rows: 4, items: 7 },
+    });
+  });
+
+  /** Records that are cut off at a transaction of the attempt: before it, or when it has been written. */
+  function dying(at: number, before: boolean) {
+    const { db } = deps.records;
+    let count = 0;
+    const dead = { is: false };
+    const transaction: typeof db.transaction = async (run, options) => {
+      const isLast = ++count === at;
+      dead.is ||= isLast;
+      if (isLast && before) throw new Error('died');
+      const value = await db.transaction(run, options);
+      if (isLast) throw new Error('died');
+      return value;
+    };
+    return { dead, db: Object.create(db, { transaction: { value: transaction } }) as typeof db };
+  }
+
+  const kind = { ...toyKind, sizes: { items: () => 1 } };
+
+  /** All that a plan has written. */
+  async function ledgerOf(jobId: string) {
+    const [items] = await records.records.sql`
+      select count(*)::int as items,
+        md5(string_agg(concat_ws(' ', ordinal, key, group_name, input, problem, state), ',' order by ordinal)) as digest
+      from job_items where job_id = ${jobId}`;
+    const stage = await getStage(deps.records.db, jobId, 'work');
+    const checkpoint = await getCheckpoint(deps.records.db, jobId, 'pack');
+    return {
+      items,
+      counts: [stage?.done, stage?.failed, stage?.total, stage?.size],
+      at: [checkpoint?.cursor, checkpoint?.found, checkpoint?.done],
+    };
+  }
+
+  test.each([
+    ['a few', 3, 2000],
+    ['more than a transaction takes', 7, 1000],
+  ])(
+    'are the same wherever an attempt at the plan dies: %s of each',
+    async (_, count, rows) => {
+      const source = await listOf(numbered(rows));
+      const limits = { planRows: 100_000 };
+      const undisturbed = await jobOf(source);
+      let deaths = 0;
+      expect(await plan(undisturbed, several(count), { limits, kind })).toBe(rows * count);
+      const whole = await itemsOf(undisturbed);
+      expect(whole.map(({ ordinal }) => ordinal)).toEqual(whole.map((_, nth) => nth + 1));
+      for (const group of new Set(whole.map((item) => item.group))) {
+        const ns = whole.filter((item) => item.group === group).map(({ input }) => (input as Row).n);
+        expect(ns).toEqual(ns.toSorted((one, other) => other - one));
+      }
+      for (const before of [true, false]) {
+        for (let at = 2; ; at++) {
+          const jobId = await jobOf(source);
+          const { db, dead } = dying(at, before);
+          await plan(jobId, several(count), { limits, kind, db }).catch(({ message }: Error) => {
+            expect(message).toBe('died');
+          });
+          if (!dead.is) break;
+          expect(await plan(jobId, several(count), { attempt: 2, limits, kind })).toBe(rows * count);
+          expect(await ledgerOf(jobId)).toEqual(await ledgerOf(undisturbed));
+          deaths++;
+        }
+      }
+      expect(deaths).toBeGreaterThan(8);
+    },
+    180_000,
+  );
+
+  test('fail again in the next run by what they had failed of', async () => {
+    const jobId = await jobOf(await listOf(numbered(9)));
+    await plan(jobId, several(2));
+    await records.records.sql`update jobs set state = 'failed' where id = ${jobId}`;
+    await requestResume(deps.records.db, jobId, {});
+    expect(await plan(jobId, several(2), { run: 2 })).toBe(18);
+    const failed = await listItems(deps.records.db, jobId, { state: 'failed', limit: 9 });
+    expect(failed).toMatchObject([
+      { key: '7.0', run: 2, problem: { code: 'source_not_found', detail: 'No 7.' } },
+      { key: '7.1', run: 2, problem: { code: 'source_not_found', detail: 'No 7.' } },
+    ]);
+  });
+
+  test('are no more than the rows of a list may be', async () => {
+    const jobId = await jobOf(await listOf(numbered(10)));
+    const error = {
+      code: 'too_many_items',
+      message: 'The list comes to more than 29 items (LIMIT_PLAN_ROWS).',
+    };
+    await expect(plan(jobId, several(3), { limits: { planRows: 29 } })).rejects.toMatchObject(error);
+    expect(await itemsOf(jobId)).toEqual([]);
+  });
+
+  test('are refused by their kind once all are read, before any is written', async () => {
+    const seen: number[] = [];
+    const refused: PlanWork<Row> = {
+      ...several(1),
+      async itemsOf(rows, signal) {
+        seen.push(rows.length);
+        return several(1).itemsOf!(rows, signal);
+      },
+      allRead() {
+        throw new ProblemError('invalid_row', `${seen.reduce((sum, rows) => sum + rows, 0)} rows`);
+      },
+    };
+    const jobId = await jobOf(await listOf(numbered(6000)));
+    await expect(plan(jobId, refused)).rejects.toMatchObject({ code: 'invalid_row', message: '6000 rows' });
+    expect(Math.max(...seen)).toBeLessThanOrEqual(1000);
+    expect(await itemsOf(jobId)).toEqual([]);
+  });
+
+  test('are planned anew where what they are a function of has changed, until the plan is whole', async () => {
+    const jobId = await jobOf(await listOf(numbered(9000)));
+    let revision = 'first';
+    let batches = 0;
+    const surveyed = (changeAt = Number.POSITIVE_INFINITY): PlanWork<Row> => ({
+      ...several(1),
+      revision: async () => revision,
+      itemsOf: async (rows) => {
+        if (++batches === changeAt) revision = 'second';
+        const planned = revision;
+        return rows.map(({ number }) => [{ key: String(number), input: { planned } }]);
+      },
+    });
+    // In the second pass, when some thousands are written.
+    await expect(plan(jobId, surveyed(17))).rejects.toThrow('has changed meanwhile');
+    expect(await getCheckpoint(deps.records.db, jobId, 'pack')).toMatchObject({
+      done: false,
+      cursor: { revision: 'first' },
+    });
+    expect((await itemsOf(jobId)).length).toBeGreaterThan(0);
+    expect(await plan(jobId, surveyed(), { attempt: 2 })).toBe(9000);
+    const planned = new Set(
+      (await itemsOf(jobId)).map(({ input }) => (input as { planned: string }).planned),
+    );
+    expect(planned).toEqual(new Set(['second']));
+    revision = 'third';
+    await records.records.sql`update job_items set state = 'succeeded' where job_id = ${jobId}`;
+    expect(await plan(jobId, surveyed(), { attempt: 3 })).toBe(9000);
+    expect((await itemsOf(jobId)).every(({ state }) => state === 'succeeded')).toBe(true);
+  });
+
+  test('are never fewer, others or without a name of their own unnoticed', async () => {
+    const planned = async (itemsOfRows: NonNullable<PlanWork<Row>['itemsOf']>) =>
+      plan(await jobOf(await listOf(numbered(3))), { ...rules, row, itemsOf: itemsOfRows });
+    await expect(planned(async () => [])).rejects.toThrow('came to items of other rows');
+    await expect(planned(async (rows) => rows.map(() => []))).rejects.toThrow('came to items of other rows');
+    let pass = 0;
+    const changing = async (rows: readonly { number: number }[]) => {
+      pass++;
+      return rows.map(({ number }) => [{ key: String(number), input: {}, group: `g${number * pass}` }]);
+    };
+    await expect(planned(changing)).rejects.toThrow('came to other items');
+    await expect(planned(async (rows) => rows.map(() => [{ key: 'same', input: {} }]))).rejects.toThrow();
   });
 });

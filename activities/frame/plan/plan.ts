@@ -26,7 +26,7 @@ import type { PlannedItem, PlanWork } from './work.ts';
 const itemsAtOnce = 5000;
 const bytesAtOnce = 2 * 1024 * 1024;
 /** Items of a transaction at most: a batch of rows may come to more. */
-const itemsInSave = 10_000;
+const itemsInSave = 6000;
 
 /** Where planning stands, as a checkpoint keeps it. */
 const planCursor = listCursor.extend({
