@@ -160,6 +160,73 @@ describe('groups', () => {
     expect(width(run.journal)).toBe(3);
   });
 
+  test('that share a page wait for each of them, and for what has one of them in hand', async () => {
+    const inHand = new Set<string>();
+    const twice: string[] = [];
+    const joined = (from: number, to: number, group: string, ...joined: string[]): Page => ({
+      ...page(from, to),
+      group,
+      joined,
+    });
+    const run = await fakes.start('grouped', 50, {
+      findGroups: async () => ({
+        pages: [
+          joined(1, 11, 'a', 'b', 'c'),
+          joined(11, 21, 'd', 'e'),
+          { ...page(21), group: 'b' },
+          joined(31, 41, 'f', 'c', 'd'),
+          { ...page(41), group: 'g' },
+        ],
+        next: null,
+      }),
+      work: async (_, found) => {
+        const groups = [found.group!, ...(found.joined ?? [])];
+        twice.push(...groups.filter((group) => inHand.has(group)));
+        for (const group of groups) inHand.add(group);
+        await rest(50);
+        for (const group of groups) inHand.delete(group);
+        return reportOf(found, found.to - found.from > 5 ? found.from + 5 : null);
+      },
+    });
+    expect(await run.closed()).toBe('COMPLETED');
+    expect(twice).toEqual([]);
+    const spans = works(run, 'ends').map((span) => Number(span.split('–')[0]));
+    expect(spans.sort((one, other) => one - other)).toEqual([1, 6, 11, 16, 21, 26, 31, 36, 41, 46]);
+    // Two that have none in common are in hand together, and the last one needs not wait.
+    expect(width(run.journal)).toBeGreaterThanOrEqual(3);
+  });
+
+  test('may be worked on by different queues, their rests too, and where they are open', async () => {
+    const served = await Promise.all(['far', 'far@one'].map((queue) => fakes.serve(queue)));
+    const seen: string[] = [];
+    const run = await fakes.start('parted', 40, {
+      findGroups: async () => ({
+        pages: [
+          { ...page(1), group: 'a', joined: ['b'] },
+          { ...page(11), group: 'far:a', joined: ['far:b'] },
+          { ...page(21), group: 'far:c' },
+          page(31),
+        ],
+        next: null,
+      }),
+      work: async (_, found) => {
+        const { taskQueue } = activityInfo();
+        seen.push(`${found.from} at ${taskQueue}`);
+        return {
+          ...reportOf(found, found.from % 10 === 1 ? found.from + 5 : null),
+          ...(found.from === 11 && { openAt: 'far@one' }),
+        };
+      },
+    });
+    expect(await run.closed()).toBe('COMPLETED');
+    expect(seen.sort()).toEqual(
+      ['1 at light', '6 at light', '11 at far', '16 at far@one', '21 at far', '26 at far']
+        .concat(['31 at light', '36 at light'])
+        .sort(),
+    );
+    await Promise.all(served.map((worker) => worker.stop()));
+  }, 180_000);
+
   test('go on at the worker that has them open; another takes over where it is gone, which is no outage', async () => {
     const own = await fakes.serve('light@one');
     const seen: string[] = [];

@@ -58,6 +58,16 @@ export const grouped = defineJob<FakeQueues>(async ({ on, groups, items, stage }
   return stage('publish', publish);
 });
 
+/** Pages by group, some of them on a queue of their own. */
+export const parted = defineJob<FakeQueues & { far: FakeActivities }>(
+  async ({ on, groups, items, stage }) => {
+    const [near, far] = [on('light'), on('far')];
+    const pages = groups('work');
+    await items('work', pages, ({ group }) => (group?.startsWith('far:') ? far : near).work, { atOnce: 4 });
+    return stage('publish', near.publish);
+  },
+);
+
 /** Two stages side by side. */
 export const sideBySide = defineJob<FakeQueues>(async ({ on, stage }) => {
   const fake = on('light');
