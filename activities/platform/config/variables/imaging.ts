@@ -30,12 +30,10 @@ export const limits = {
   LIMIT_VIDEO_SCENES: whole(1)
     .default(20_000)
     .meta({ description: 'Scenes of one video; with sampleEvery, frames of it.', example: '20000' }),
-  LIMIT_PLAN_ROWS: whole(1, 2_000_000_000)
-    .default(1_000_000)
-    .meta({
-      description: 'Rows of the list that a job is planned from, and the items that they come to.',
-      example: '1000000',
-    }),
+  LIMIT_PLAN_ROWS: whole(1, 2_000_000_000).default(1_000_000).meta({
+    description: 'Rows of the list that a job is planned from, and the items that they come to.',
+    example: '1000000',
+  }),
   LIMIT_PLAN_ROW_BYTES: whole(16)
     .default(64 * 1024)
     .meta({ description: 'Size of one row of such a list.', example: '65536' }),
