@@ -37,11 +37,12 @@ interface Moment {
 
 /** Running jobs whose time left is looked at; more are taken to have as much left each. */
 const mostRunning = 200;
-/** The queue is counted once in this time at most, and for no more than a twentieth of the time. */
+/** The queue is counted once in this time at most; where that takes long, once in so many times as long. */
 const keptMs = 1000;
-const keptTimes = 20;
+const keptTimes = 5;
+const longestKeptMs = 10_000;
 /** Of a kind whose work is not cut into pages: a turn is a whole job. */
-const wholeJob = 1e9;
+const wholeJob = Number.POSITIVE_INFINITY;
 
 /** Counts the open jobs once a second at most, however many ask. */
 export class Queue {
@@ -119,7 +120,7 @@ export class Queue {
     moment.then(
       () => {
         const now = performance.now();
-        this.#until = now + Math.max(keptMs, (now - began) * keptTimes);
+        this.#until = now + Math.min(longestKeptMs, Math.max(keptMs, (now - began) * keptTimes));
       },
       () => {
         this.#moment = undefined;

@@ -142,6 +142,14 @@ describe('what is ahead', () => {
     });
   });
 
+  test('where a turn is a whole job, what has begun is done before, whatever its priority', () => {
+    const anns = line({ waiting: 2, waitingSeconds: 600, turnSeconds: 600, oldest: idOf(1) });
+    const later = line({ owner: 'cem', priority: 5, running: 2, runningSeconds: 900 });
+    const whole = Number.POSITIVE_INFINITY;
+    expect(aheadOf(bobs, [anns, later], whole)).toEqual({ waiting: 1, running: 2, seconds: 1200 });
+    expect(aheadOf({ ...bobs, turn: 2 }, [later], whole)).toEqual({ waiting: 1, running: 2, seconds: 900 });
+  });
+
   test('a job whose own line was counted before it came has its turn all the same', () => {
     expect(aheadOf({ ...bobs, turn: 4 }, [], longestTurn)).toEqual({ waiting: 3, running: 0, seconds: 6 });
   });

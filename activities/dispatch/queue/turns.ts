@@ -4,7 +4,8 @@
  * The model: of jobs that wait for the same workers those of a higher priority (a lower number) come first. Within a priority the owners take turns,
  * in the order in which their oldest waiting jobs came; at each turn an owner's oldest waiting job begins. So of 101 owners' jobs the one of whoever
  * has no other is among the first 101, however many the others have. A turn is no more than a page of the job's items: a job that has begun goes on
- * with its next page behind what its owner has waiting, and takes turns with the other owners like a job that waits.
+ * with its next page behind what its owner has waiting, and takes turns with the other owners like a job that waits. Where work is not cut into
+ * pages a turn is the whole of a job, and what has begun is done before anything else begins, whatever its priority.
  *
  * It leaves out what nobody knows beforehand: what comes in meanwhile, pages in hand that a job of a higher priority waits for, since nothing is
  * taken away from a worker, and workers that come and go.
@@ -48,30 +49,46 @@ export interface Ahead {
   readonly seconds: number;
 }
 
-/** What comes before a job among the jobs of `lines`, where a turn of one that has begun takes so many seconds at most. */
+/**
+ * What comes before a job among the jobs of `lines`, where a turn of one that has begun takes so many seconds at most; infinitely many where a turn
+ * is the whole of a job.
+ */
 export function aheadOf(job: WaitingJob, lines: readonly Line[], longestTurn: number): Ahead {
   const ahead = { waiting: 0, running: 0, seconds: 0 };
   const own = lines.find(({ owner, priority }) => owner === job.owner && priority === job.priority);
   // Of an own line that is older than the job, the job's turn knows better.
-  const ownTurn = own && own.waiting > 0 ? own.turnSeconds / own.waiting : longestTurn;
+  const inPages = Number.isFinite(longestTurn);
+  const known = own && own.waiting > 0 ? [own] : inPages ? [] : lines;
+  const ownTurn = meanOf(known) ?? (inPages ? longestTurn : 0);
   ahead.waiting += job.turn - 1;
   ahead.seconds += (job.turn - 1) * ownTurn;
   for (const line of lines) {
+    if (line.priority <= job.priority || !inPages) ahead.running += line.running;
+    if (!inPages) ahead.seconds += line.runningSeconds;
     if (line.priority > job.priority) continue;
-    ahead.running += line.running;
     if (line.priority < job.priority) {
       ahead.waiting += line.waiting;
-      ahead.seconds += line.waitingSeconds + line.runningSeconds;
+      ahead.seconds += line.waitingSeconds + (inPages ? line.runningSeconds : 0);
     } else if (line === own) {
       // The page that its jobs which have begun had asked for before.
-      ahead.seconds += Math.min(line.runningSeconds, longestTurn);
+      if (inPages) ahead.seconds += Math.min(line.runningSeconds, longestTurn);
     } else {
       const rounds = line.oldest === null || line.oldest < job.oldest ? job.turn : job.turn - 1;
       const begin = Math.min(line.waiting, rounds);
       ahead.waiting += begin;
       if (begin > 0) ahead.seconds += (line.turnSeconds * begin) / line.waiting;
-      if (line.running > 0) ahead.seconds += Math.min(line.runningSeconds, (rounds - begin) * longestTurn);
+      if (inPages) ahead.seconds += Math.min(line.runningSeconds, (rounds - begin) * longestTurn);
     }
   }
   return ahead;
+}
+
+/** Seconds of a waiting job's first turn, on average; undefined where none waits. */
+function meanOf(lines: readonly Line[]): number | undefined {
+  let [jobs, seconds] = [0, 0];
+  for (const { waiting, turnSeconds } of lines) {
+    jobs += waiting;
+    seconds += turnSeconds;
+  }
+  return jobs === 0 ? undefined : seconds / jobs;
 }

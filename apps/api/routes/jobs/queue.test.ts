@@ -23,8 +23,8 @@ const estimate = (id: string, p50: number) =>
   api.records.sql`update jobs set estimate = ${JSON.stringify({
     ...{ seconds: { p50, p90: 2 * p50 }, runs: 0, error: null },
   })}::text::jsonb where id = ${id}`;
-/** What others have is counted once a second. */
-const soon = { timeout: 15_000, interval: 200 };
+/** What others have is counted once a second, on a busy machine once in ten. */
+const soon = { timeout: 60_000, interval: 200 };
 
 test("shows one's own jobs in full and everybody else's as counts, and whose they are to operators", async () => {
   const [ann, bob, olga] = [await keyOf('ann'), await keyOf('bob'), await keyOf('olga', 'operator')];
