@@ -17,6 +17,7 @@ import { fingerprintOf } from './intake/fingerprint.ts';
 import { kindOf, traceFields } from './intake/receive.ts';
 import { requireSources } from './intake/sources.ts';
 import { type Accepted, submit } from './intake/submit.ts';
+import { requireTargetOf } from './intake/targets.ts';
 import { dispatchRun, dispatchWhenReady } from './run.ts';
 
 /** Asks a job to end. Idempotent; a queued job that the engine was not told of is never started. */
@@ -34,7 +35,7 @@ export async function cancel(deps: DispatchDeps, jobId: string, reason: string):
 
 /**
  * Runs a failed or cancelled job again as a new run of itself; items whose inputs are the same are kept. Throws `source_not_granted` where
- * its owner may not read a source any more; a job that runs goes on without being asked.
+ * its owner may not read a source any more, `target_not_granted` where its results may not be delivered as it says; a job that runs goes on without being asked.
  * The new run is a trace of its own, linked to the one before.
  */
 export async function resume(deps: DispatchDeps, jobId: string): Promise<void> {
@@ -50,6 +51,7 @@ export async function resume(deps: DispatchDeps, jobId: string): Promise<void> {
     async () => {
       if (before?.state === 'failed' || before?.state === 'cancelled') {
         await requireSources(deps, before, before.kind, await submittedItems(deps.records.db, jobId));
+        await requireTargetOf(deps, before, before.kind, before.input);
       }
       const job = await requestResume(deps.records.db, jobId, traceFields());
       if (job === undefined) {

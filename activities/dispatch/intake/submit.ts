@@ -23,6 +23,7 @@ import type { DispatchDeps } from '../index.ts';
 import { dispatchRun, itemsTold, launch, startRun } from '../run.ts';
 import { acceptedAs, withFreeKey } from './keys.ts';
 import { abandon, kindOf, type Received, traceFields } from './receive.ts';
+import { requireTargetOf } from './targets.ts';
 
 export interface Submission {
   readonly idempotencyKey?: string | undefined;
@@ -48,7 +49,7 @@ export interface Accepted {
 /**
  * Makes a received row a job. The same key and body again: the first job is named and this one's row and objects go.
  * Throws `idempotency_key_reused` for the same key with another body, and `idempotency_key_deleted` where the first job was deleted, after
- * removing this one's as well. Throws `too_many_items` for more than its kind takes.
+ * removing this one's as well. Throws `too_many_items` for more than its kind takes, and as {@link requireTargetOf}.
  */
 export async function commit(
   deps: DispatchDeps,
@@ -57,6 +58,8 @@ export async function commit(
   submission: Submission,
 ): Promise<Accepted> {
   const { record, expected: _, ...fields } = submission;
+  const row = kindOf(deps, kind).targetOf && (await getJobRow(deps.records.db, id));
+  if (row !== undefined) await requireTargetOf(deps, row, kind, submission.input);
   const sized = await measure(deps, kind, submission);
   const outcome = await withFreeKey(deps, () =>
     commitSubmission(deps.records.db, { id, ...sized, ...fields }, async (tx) => record?.(tx, id)),
@@ -68,7 +71,7 @@ export async function commit(
 
 /**
  * Makes a job of a request that brings no objects. Throws `idempotency_key_reused` for a known key with another body, `too_many_items` for
- * more than its kind takes.
+ * more than its kind takes, and as {@link requireTargetOf}.
  */
 export async function submit(
   deps: DispatchDeps,
@@ -79,6 +82,7 @@ export async function submit(
   const id = uuid7();
   const trace = traceFields();
   const { record, expected: _, ...fields } = submission;
+  await requireTargetOf(deps, caller, kind, submission.input);
   const sized = await measure(deps, kind, submission);
   const job = { id, kind: kindOf(deps, kind), caller, sourceJobId, rerunOf, ...trace };
   const outcome = await withFreeKey(deps, () =>

@@ -18,6 +18,7 @@ export const parcelsKind = {
     { name: 'deliver', unit: 'files', weight: 1 },
     { name: 'publish', unit: 'parcels', weight: 1, itemsOf: 'make' },
   ],
+  targetOf: ({ deliverTo }) => String(deliverTo),
   inputs: (id: string) => `parcel-inputs/${id}/`,
   outputs: (id: string): [string] => [`parcels/${id}/`],
 } as const satisfies KindDefinition;

@@ -5,7 +5,7 @@ import { manifest } from '@darkroom/contract';
 import { createDispatch, type Dispatch } from '@darkroom/dispatch';
 import { createLogger, type FailpointPlan, loadConfig, startTelemetry } from '@darkroom/platform';
 import { type Caller, getJob, migrate, openRecords, type Records } from '@darkroom/records';
-import { createStorage, type Storage } from '@darkroom/storage';
+import { createStorage, type Grant, type Storage } from '@darkroom/storage';
 import { keysUnder } from '@darkroom/storage/testing.ts';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { failpoints, readJournal } from '../../faults/platform.ts';
@@ -25,6 +25,7 @@ let storage: Storage;
 let theirs: Storage;
 let dispatch: Dispatch;
 let folder: string;
+let grants: Grant[];
 let close: () => Promise<void>;
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), 'darkroom-parcels-')));
@@ -34,6 +35,7 @@ beforeAll(async () => {
     DELIVERY_DIRECTORIES: JSON.stringify([{ everyone: true, path: `${folder}/{owner}` }]),
   });
   const config = loadConfig(stack.env());
+  grants = config.grants as Grant[];
   await migrate(config.database.url);
   records = openRecords(config.database);
   storage = createStorage(config.s3);
@@ -77,6 +79,28 @@ async function submit(options: object): Promise<string> {
 
 const jobOf = async (id: string) => (await getJob(records.db, id))!;
 const stateOf = async (id: string) => (await jobOf(id)).job.state;
+
+test('a place that is not hers is refused before there is a job, or another run of one', async () => {
+  const refused = { code: 'target_not_granted' };
+  for (const deliverTo of [`s3://${bucket}/out/`, `file://${folder}/bo/`, 's3://darkroom/in/'])
+    await expect(submit({ deliverTo })).rejects.toMatchObject(refused);
+  const gone = { deliverTo: `file://${folder}/ada/none/` };
+  await expect(submit(gone)).rejects.toMatchObject({ code: 'target_unusable' });
+  await expect(submit({ deliverTo: `s3://${bucket}/in` })).rejects.toMatchObject({
+    code: 'validation_failed',
+  });
+  expect(await records.sql`select id from jobs`).toEqual([]);
+
+  // Nobody works on it.
+  const id = await submit({ deliverTo: `s3://${bucket}/in/never/` });
+  await expect(dispatch.rerun(id, gone, ada)).rejects.toMatchObject({ code: 'target_unusable' });
+  await dispatch.cancel(id, 'enough');
+  await startWorker();
+  await expect.poll(() => stateOf(id), { timeout: 120_000 }).toBe('cancelled');
+  const withdrawn = grants.splice(0);
+  await expect(dispatch.resume(id)).rejects.toMatchObject(refused);
+  grants.push(...withdrawn);
+}, 200_000);
 
 /** Places of her own, each looked into in its way. */
 const places = [
@@ -142,8 +166,8 @@ describe.each(places)('to $place', ({ to, there, read, dying }) => {
       done: 61,
       total: 61,
     });
-    // What the delivery alone needed is gone with its end.
-    expect(await keysUnder(storage, `parcels/${id}/delivery/`)).toEqual([]);
+    // What the delivery alone needed goes right behind its end.
+    await expect.poll(() => keysUnder(storage, `parcels/${id}/delivery/`), { timeout: 60_000 }).toEqual([]);
 
     await expect.poll(() => dispatch.remove(id).then(({ done }) => done), { timeout: 120_000 }).toBe(true);
     expect(await keysUnder(storage, `parcels/${id}/`)).toEqual([]);

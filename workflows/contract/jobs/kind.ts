@@ -60,6 +60,8 @@ export interface KindDefinition {
   };
   /** URI of the source that the first stage, or an item of it, is made from, where that may be an object elsewhere that was granted. */
   readonly sourceOf?: (input: object) => string | undefined;
+  /** URI of where the results are to be delivered to besides, as the options have it: asked whether it is granted at submit, rerun and resume. */
+  readonly targetOf?: (input: Record<string, unknown>) => string | undefined;
   /** Key prefix in the bucket that holds what was uploaded for the job. Ends with a slash. */
   readonly inputs: (jobId: string) => string;
   /** Key prefixes that hold what the job makes; the first one gets the manifest. Each ends with a slash. */

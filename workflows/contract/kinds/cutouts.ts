@@ -250,6 +250,7 @@ export const cutoutsKind = {
     { name: 'publish', unit: 'cutouts', weight: 1, itemsOf: 'cut' },
   ],
   sourceOf: uriOfList,
+  targetOf: ({ deliverTo }) => (typeof deliverTo === 'string' ? deliverTo : undefined),
   retentionDays: 7,
   sizes: {
     cutouts: ({ stage }) => Number(stage === 'cut'),
