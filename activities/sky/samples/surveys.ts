@@ -94,7 +94,7 @@ const corners = [
   [1, 1],
 ] as const;
 /** Wide enough for both surveys. */
-const skySide = (tile: number): number => 2.1 * tile * pixel;
+export const skySide = (tile: number): number => 2.1 * tile * pixel;
 
 function* coaddFiles(grids: readonly Grid[], tile: number): Iterable<SampleFile> {
   const sky = makeSky(skySide(tile));

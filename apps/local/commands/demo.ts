@@ -1,16 +1,17 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, parse, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import type { Job, Segment } from '@darkroom/contract';
+import { Lanes } from '@darkroom/platform/lanes.ts';
 import type { Command } from '../cli.ts';
 import { findingsTable, jobLines, plainNews } from '../demo/report.ts';
 import { Service } from '../demo/service.ts';
 import { homeFolder } from '../home/layout.ts';
-import { samplePhotos, sampleVideos } from '../stack/samples.ts';
+import { samplePhotos, samplesFolder, sampleVideos } from '../stack/samples.ts';
 import { withStack } from '../stack/stopping.ts';
 import type { RunningStack } from '../stack/supervisor.ts';
 import { createTerminal, SetupError, type Terminal } from '../terminal.ts';
@@ -43,7 +44,10 @@ what each stage does, what was found, and stops everything again. Free ports are
     const timings = new Timings();
     const home = join(homeFolder(), 'demo');
     terminal.say(
-      terminal.paint('bold', 'Darkroom: photos and a video go in over HTTP, what is on them comes out.'),
+      terminal.paint(
+        'bold',
+        'Darkroom: photos and a video go in over HTTP, what is on them comes out; a list of places on the sky, and their pictures do.',
+      ),
     );
     terminal.say('Starting Postgres, S3 and Temporal, then the API and a worker.');
     const succeeded = await withStack(
@@ -111,6 +115,8 @@ async function journey(
     terminal.say(`Storyboard of ${title}: ${relative(process.cwd(), file)}`);
   }
   await timings.measure('cutouts', () => cutSky(service, terminal, pictures, signal));
+  const targets = await timings.measure('cutout job', () => cutTargets(service, terminal, pictures, signal));
+  if (targets !== undefined) tasks.push(targets);
   terminal.say(`API reference:      ${stack.api}/docs`);
   for (const { title, job } of tasks) terminal.say(`In Temporal's UI:   ${job?.temporalUrl}  (${title})`);
   for (const { title, job } of tasks) {
@@ -212,6 +218,46 @@ async function cutSky(
     `survey=${name}&ra=${example.ra}&dec=${example.dec}&size=1arcmin&bands=${band}`,
     `${name}-${band}.fits`,
   );
+}
+
+/** The sheet of the pictures of the job: so many side by side, pixels each way. */
+const sheet = { columns: 20, cell: 64 };
+/** Links that are read side by side. */
+const readAtOnce = 8;
+
+/** A list of positions as a job, and all its pictures on one. */
+async function cutTargets(
+  service: Service,
+  terminal: Terminal,
+  folder: string,
+  signal: AbortSignal,
+): Promise<Task | undefined> {
+  const [survey] = (await service.surveys(signal)).filter(({ bands }) => bands.length >= 3);
+  if (survey === undefined) return undefined;
+  const list = await readFile(join(samplesFolder, 'targets.csv'));
+  const query = `survey=${survey.name}&size=${sheet.cell}px&format=png`;
+  const id = await service.cutouts(query, list, signal);
+  terminal.say(`POST /v1/cutouts?${query}  targets.csv  → ${id}`);
+  const task: Task = { title: 'targets.csv', id };
+  await follow(service, [task], terminal, () => {}, signal);
+  const files: { path: string; url: string }[] = [];
+  for await (const file of service.results(id, signal)) if (file.path.endsWith('.png')) files.push(file);
+  files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  const lanes = new Lanes(readAtOnce);
+  const pictures = await Promise.all(
+    files.map(({ url }) =>
+      lanes.run(async () => {
+        const reply = await fetch(url, { signal });
+        if (!reply.ok) throw new SetupError(`A cutout of the job was answered ${reply.status}.`);
+        return Buffer.from(await reply.arrayBuffer());
+      }),
+    ),
+  );
+  const { contactSheet } = await import('@darkroom/sky/picture/file/sheet.ts');
+  const path = join(folder, 'targets.png');
+  await writeFile(path, await contactSheet(pictures, sheet));
+  terminal.say(`${pictures.length} cutouts on one sheet: ${relative(process.cwd(), path)}`);
+  return task;
 }
 
 async function download(link: string, file: string, signal: AbortSignal): Promise<void> {

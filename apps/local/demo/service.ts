@@ -28,6 +28,10 @@ const surveyPage = z.object({
     }),
   ),
 });
+const resultPage = z.object({
+  files: z.array(z.object({ path: z.string(), url: z.string() })),
+  nextPageToken: z.string().nullish(),
+});
 const pollMilliseconds = 500;
 const mostReads = 40;
 
@@ -119,6 +123,27 @@ export class Service {
     return surveys.filter(({ readable }) => readable);
   }
 
+  /** Submits a list of positions, CSV, as a job of cutouts; `query` has the options. Returns the job's id. */
+  async cutouts(query: string, list: Buffer, signal: AbortSignal): Promise<string> {
+    const headers = { 'content-type': 'text/csv' };
+    const body = new Uint8Array(list);
+    const reply = await this.#fetch(`/v1/cutouts?${query}`, { method: 'POST', headers, body, signal });
+    return job.parse(await reply.json()).id;
+  }
+
+  /** Files of a job that succeeded, with links to them; a page after the other. */
+  async *results(
+    id: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<z.infer<typeof resultPage>['files'][number]> {
+    for (let token: string | null = ''; token !== null; ) {
+      const path: string = `/v1/jobs/${id}/results${token && `?pageToken=${encodeURIComponent(token)}`}`;
+      const page = resultPage.parse(await (await this.#fetch(path, { signal })).json());
+      yield* page.files;
+      token = page.nextPageToken ?? null;
+    }
+  }
+
   /** A cutout as it was asked for; `query` without a question mark. */
   async cutout(
     query: string,
@@ -133,15 +158,19 @@ export class Service {
   }
 
   /** Reads are repeated while the service is away for a moment; a submit is not, for it might be taken twice. */
-  async #fetch(path: string, init: RequestInit & { signal: AbortSignal }): Promise<Response> {
+  async #fetch(
+    path: string,
+    init: RequestInit & { signal: AbortSignal; headers?: Record<string, string> },
+  ): Promise<Response> {
     const isRead = init.method === undefined;
     for (let attempt = 1; ; attempt += 1) {
-      const response = await fetch(`${this.#base}${path}`, { ...init, headers: this.#headers }).catch(
-        (error: unknown) => {
-          if (isRead && attempt < mostReads && error instanceof TypeError) return undefined;
-          throw error;
-        },
-      );
+      const response = await fetch(`${this.#base}${path}`, {
+        ...init,
+        headers: { ...this.#headers, ...init.headers },
+      }).catch((error: unknown) => {
+        if (isRead && attempt < mostReads && error instanceof TypeError) return undefined;
+        throw error;
+      });
       if (response?.ok) return response;
       const isAway = response === undefined || response.status === 503;
       if (response && !(isRead && isAway && attempt < mostReads)) {
