@@ -1,5 +1,5 @@
 import { job as jobDocument, manifest } from '@darkroom/contract';
-import { jobActivity, workStage } from '@darkroom/frame';
+import { jobActivity, planItems, workStage } from '@darkroom/frame';
 import { getCheckpoint, listItems } from '@darkroom/records';
 import { alone, keysUnder } from '@darkroom/storage/testing.ts';
 import type { QueueDefinition } from '@darkroom/worker/workers.ts';
@@ -11,7 +11,7 @@ import { fileAt, filesShown } from '../../harness/shown.ts';
 import { startTemporal, type TestTemporal } from '../../harness/temporal.ts';
 import type { ApiUser } from '../../harness/user.ts';
 import { type StampsActivities, stampsActivities } from './activities.ts';
-import type { Position } from './contract.ts';
+import { type Position, position } from './contract.ts';
 import { extend, extent, tileOf } from './core.ts';
 import { kinds, queues, services, workflows } from './registration.ts';
 import { stampsOf as rowsOfPositions } from './route.ts';
@@ -21,6 +21,9 @@ import { prepareStamps, stampsOf } from './tables.ts';
 
 /** While watched: how often the extent was asked for and worked out, and how many ask before it is a function of something else. */
 const extents = { watched: false, pageSize: 5, asked: 0, worked: 0, same: 0 };
+
+/** Whether a row of a catalogue comes to two stamps: one at its place, and one to the left of it. */
+const several = { is: false };
 
 /** The queue as it is, and while it is watched with small pages and the extents counted. */
 const watchedQueue: QueueDefinition = {
@@ -37,8 +40,25 @@ const watchedQueue: QueueDefinition = {
         },
       }),
     );
+    const planSeveral = jobActivity(deps, async (attempt) =>
+      planItems(attempt, {
+        itemStage: 'stamp',
+        row: position,
+        version: 2,
+        badRow: 'item fails',
+        rowFailed: (number) => ({ name: `row ${number}` }),
+        itemsOf: async (rows) =>
+          rows.map(({ number, row }) =>
+            ['right', 'left'].map((side) => {
+              const place = side === 'right' ? row : { ...row, x: 40_000 - row.x };
+              return { key: `${number} ${side}`, input: place, group: tileOf(place), at: row.y };
+            }),
+          ),
+      }),
+    );
     return {
       ...real,
+      planStamps: (call) => (several.is ? planSeveral : real.planStamps)(call),
       measureStamps: (call) => (extents.watched ? counted : real.measureStamps)(call),
       async makeStamps(call, page) {
         const to = extents.watched ? Math.min(page.from + extents.pageSize, page.to) : page.to;
@@ -171,6 +191,63 @@ test('a catalogue in the store is planned tile by tile; a row that is no positio
   const groups = items.map(({ group }) => group);
   expect(groups.filter((group, index) => group !== groups[index - 1]).length).toBe(new Set(groups).size);
 });
+
+test('a row may come to several stamps, each within its own tile: what a cancel has left is made later, and a rerun makes all', async () => {
+  watch();
+  several.is = true;
+  onTestFinished(() => {
+    several.is = false;
+  });
+  const rows = 200;
+  const lines = csvOf(positions(rows)).split('\n');
+  lines[171] = 'p171,west,0';
+  const uri = await catalogue('several.csv', lines.join('\n'));
+  const id = await submitted({ catalogue: uri });
+  await expect
+    .poll(async () => (await stampsOf(house.records.db, id)).length, { timeout: 60_000, interval: 50 })
+    .toBeGreaterThan(5);
+  await ada.post(`/v1/jobs/${id}/cancel`);
+  expect(await ada.ended(id)).toMatchObject({ state: 'cancelled' });
+  const before = await stampsOf(house.records.db, id);
+  expect(before.length).toBeLessThan(2 * rows - 2);
+
+  extents.pageSize = 400;
+  await ada.post(`/v1/jobs/${id}/resume`);
+  const items = 2 * (rows - 1) + 1;
+  const expectWhole = async (jobId: string): Promise<void> => {
+    const job = await ada.ended(jobId);
+    expect(job).toMatchObject({ state: 'succeeded_with_warnings', warnings: 1, progress: { percent: 100 } });
+    expect(job.size).toEqual({ stamps: items });
+    expect(job.progress.stages.map(({ name, done, failed, total }) => [name, done, failed, total])).toEqual([
+      ['plan', rows, 0, rows],
+      ['measure', 1, 0, 1],
+      ['stamp', items, 1, items],
+      ['publish', items, 1, items],
+    ]);
+    const made = await stampsOf(house.records.db, jobId);
+    expect(made.length).toBe(items - 1);
+    const tiles = made.map(({ tile }) => tile);
+    expect(tiles.filter((tile, nth) => tile !== tiles[nth - 1]).length).toBe(new Set(tiles).size);
+    const ledger = await listItems(house.records.db, jobId, { limit: 1000 });
+    for (const of of Map.groupBy(ledger, ({ group }) => group).values()) {
+      const ys = of.map(({ input }) => (input as Position).y);
+      expect(ys).toEqual(ys.toSorted((one, other) => one - other));
+    }
+    expect(ledger.filter(({ state }) => state === 'failed')).toMatchObject([
+      { key: '171', input: { name: 'row 171' }, problem: { code: 'invalid_row' } },
+    ]);
+  };
+  await expectWhole(id);
+  const attempts = await house.records.sql<{ run: number; items: number }>`
+    select run, count(*)::int as items from job_items
+    where job_id = ${id} and state = 'succeeded' group by run order by run`;
+  expect(attempts).toEqual([
+    { run: 1, items: before.length },
+    { run: 2, items: items - 1 - before.length },
+  ]);
+  const again = jobDocument.parse(await (await ada.post(`/v1/jobs/${id}/rerun`, { bytes: 4 })).json());
+  await expectWhole(again.id);
+}, 300_000);
 
 test('by choice a bad row fails the job before any stamp is made, and names the row', async () => {
   const uri = await catalogue('bad.csv', `${csvOf(positions(1000))}x,1\n`);
