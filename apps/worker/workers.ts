@@ -15,6 +15,7 @@ import { type Config, failpoint, type Telemetry } from '@darkroom/platform';
 import type { ModelLanes, RecogniserConfig } from '@darkroom/recognition/lane/lanes.ts';
 import type { Serving } from '@darkroom/recognition/serving/serve-models.ts';
 import type { CutoutJobActivities } from '@darkroom/sky/jobs/activities.ts';
+import type { TileWalk } from '@darkroom/sky/walk/walk.ts';
 import { createStorage } from '@darkroom/storage';
 import type { QueueActivities } from '@darkroom/workflows/queues.ts';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
@@ -168,16 +169,24 @@ export const queueDefinitions: {
   },
 };
 
-/** The activities of cutouts as jobs, with what a process has for all of them. */
-async function cutoutsOfJobs(deps: WorkerDeps): Promise<CutoutJobActivities> {
-  const [{ cutoutJobActivities }, { TileWalk }, { DecodeThreads }] = await Promise.all([
-    import('@darkroom/sky/jobs/activities.ts'),
+/** What a process cuts the cutouts of jobs with, whichever of its queues they come from: their memory is bounded together. */
+const walks = new WeakMap<WorkerDeps['records'], Promise<TileWalk>>();
+
+async function walkOf(deps: WorkerDeps): Promise<TileWalk> {
+  const [{ TileWalk }, { DecodeThreads }] = await Promise.all([
     import('@darkroom/sky/walk/walk.ts'),
     import('@darkroom/sky/fits/threads/threads.ts'),
   ]);
   const threads = new DecodeThreads({ nice: deps.config.cutouts.batchNice });
   deps.atEnd?.(() => threads.close());
-  return cutoutJobActivities(deps, new TileWalk({ ...deps, threads, pages: pagesAtOnce(deps.config) }));
+  return new TileWalk({ ...deps, threads, pages: pagesAtOnce(deps.config) });
+}
+
+async function cutoutsOfJobs(deps: WorkerDeps): Promise<CutoutJobActivities> {
+  const walk = walks.get(deps.records) ?? walkOf(deps);
+  walks.set(deps.records, walk);
+  const { cutoutJobActivities } = await import('@darkroom/sky/jobs/activities.ts');
+  return cutoutJobActivities(deps, await walk);
 }
 
 /**
