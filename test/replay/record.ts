@@ -1,20 +1,24 @@
 /**
- * Records the histories that replay.test.ts replays, anew, from real runs: `node test/replay/record.ts [photo] [whole] [batch] [video] [upkeep]
- * [removal] [unit]`; all without a name. Those of the tests' own stories: record-stories.ts.
+ * Records the histories that replay.test.ts replays, anew, from real runs: `node test/replay/record.ts [photo] [whole] [batch] [video] [cutouts]
+ * [upkeep] [removal] [unit]`; all without a name. Those of the tests' own stories: record-stories.ts.
  *
  * Do it on purpose: a history that fails to replay tells that runs which are under way would break, and calls for
  * `patched()`. Record anew when a kind is added, or when no run of the old story can be left anywhere.
  */
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { job } from '@darkroom/contract';
 import { kinds } from '@darkroom/kinds';
 import { makeFilm, type Shot } from '@darkroom/media/testing/film/film.ts';
 import { makeSound } from '@darkroom/media/testing/film/sound.ts';
 import { zipOf } from '@darkroom/recognition/testing/archives.ts';
+import { indexSurvey } from '@darkroom/sky/survey/indexing/index.ts';
 import { queueDefinitions } from '@darkroom/worker/workers.ts';
 import sharp from 'sharp';
+import { csvOf, type Row, rowsOn, surveyOf, tileFile } from '../faults/cutouts/tiles.ts';
 import { startInProcess } from '../harness/in-process.ts';
 import { type Photo, sample } from '../harness/user.ts';
 import { writeHistory } from './histories.ts';
@@ -25,6 +29,7 @@ const stories = {
   whole: recordWhole,
   batch: recordBatch,
   video: recordVideo,
+  cutouts: recordCutouts,
   upkeep: recordUpkeep,
   removal: recordRemoval,
   unit: recordUnit,
@@ -34,11 +39,17 @@ const chosen = Object.entries(stories).filter(([name]) => wanted.length === 0 ||
 await mkdir(folder, { recursive: true });
 
 const echo = { activities: async () => ({ echo: async (given: unknown) => given }), slots: () => 1 };
+/** Where results are delivered to. */
+const delivered = await mkdtemp(join(tmpdir(), 'darkroom-delivered-'));
 const house = await startInProcess('record', {
   kinds,
   queues: { ...queueDefinitions, echo },
   // Of standalone activities there is nothing to replay, of what stands in for them there is.
-  env: { TEMPORAL_STANDALONE_ACTIVITIES: 'never', BATCH_NICE: '0' },
+  env: {
+    TEMPORAL_STANDALONE_ACTIVITIES: 'never',
+    BATCH_NICE: '0',
+    DELIVERY_DIRECTORIES: JSON.stringify([{ everyone: true, path: delivered }]),
+  },
 });
 const ada = await house.user('ada');
 await house.work();
@@ -50,6 +61,7 @@ try {
   }
 } finally {
   await house.close();
+  await rm(delivered, { recursive: true });
 }
 
 async function recordPhoto(): Promise<void> {
@@ -148,6 +160,40 @@ async function recordVideo(): Promise<void> {
   await keep('video-resumed', task, 'succeeded');
 }
 
+/** Positions on four tiles, some of them on the edge of two: several pages, and some of cutouts of several tiles. */
+async function recordCutouts(): Promise<void> {
+  const { records, storage } = house;
+  const survey = surveyOf('recorded', storage.bucket);
+  for (const tile of [0, 1, 2, 3])
+    await storage.putBytes(`${survey.root}t${tile}.fits`, tileFile(tile), {
+      contentType: 'application/fits',
+    });
+  await indexSurvey(survey, { db: records.db, store: storage });
+  const submit = async (rows: readonly Row[], options: Record<string, string> = {}): Promise<string> => {
+    const query = new URLSearchParams({ survey: survey.name, size: '16px', ...options });
+    const headers = { 'content-type': 'text/csv' };
+    const answer = await ada.call(`/v1/cutouts?${query}`, { method: 'POST', headers, body: csvOf(rows) });
+    return job.parse(await answer.json()).id;
+  };
+  const rows = rowsOn(4, 500);
+  const few = rows.slice(0, 20);
+  const away = { ...few[0]!, id: 'away', dec: 40 };
+  await keep('cutouts-many-pages', await submit(rows), 'succeeded');
+  await keep('cutouts-with-warnings', await submit([...few, away]), 'succeeded_with_warnings');
+  await keep('cutouts-failed', await submit([away]), 'failed');
+  const deliverTo = `${pathToFileURL(delivered)}/`;
+  await keep('cutouts-delivered', await submit(few, { deliverTo }), 'succeeded');
+
+  const id = await submit(rows);
+  const cut = async () =>
+    (await ada.job(id)).progress.stages.some(({ name, done }) => name === 'cut' && done > 0);
+  while (!(await cut())) await sleep(20);
+  await ada.post(`/v1/jobs/${id}/cancel`, { reason: 'enough' });
+  await keep('cutouts-cancelled-by-api', id, 'cancelled');
+  await ada.post(`/v1/jobs/${id}/resume`);
+  await keep('cutouts-resumed', id, 'succeeded');
+}
+
 /** By turns. */
 async function recordRemoval(): Promise<void> {
   const one = await ada.analyse([await sample('cat.jpg')]);
@@ -188,7 +234,7 @@ function shots(count: number): Shot[] {
 
 /** Waits for the job's end and keeps its history. */
 async function keep(name: string, jobId: string, state: string): Promise<void> {
-  const job = await ada.ended(jobId);
+  const job = await ada.ended(jobId, 300_000);
   if (job.state !== state) throw new Error(`${name}: the job is ${job.state} instead of ${state}.`);
   const handle = house.temporal.workflow.getHandle(jobId);
   await waitFor(async () => (await handle.describe()).status.name !== 'RUNNING');

@@ -51,7 +51,7 @@ test('every workflow has a history, and every end of a job', () => {
   expect([...names].sort()).toEqual(Object.keys(workflows).sort());
   const of = (kind: string) => recorded.filter((history) => startOf(history).workflow === kind);
   const startsOf = (kind: string) => of(kind).map((history) => startOf(history).input as JobStart);
-  for (const kind of ['photo', 'predictionBatch', 'video']) {
+  for (const kind of ['cutouts', 'photo', 'predictionBatch', 'video']) {
     expect(new Set(of(kind).map((history) => history.events.at(-1)?.eventType))).toEqual(
       new Set(['COMPLETED', 'FAILED', 'CANCELED'].map((end) => `EVENT_TYPE_WORKFLOW_EXECUTION_${end}`)),
     );

@@ -10,7 +10,8 @@ import { keysUnder } from '@darkroom/storage/testing.ts';
 import { cutoutUpkeep } from '@darkroom/worker/cutouts.ts';
 import type { TestProcess } from '../../harness/process.ts';
 import { startTestStack, type TestStack } from '../../harness/stack.ts';
-import { failpoints, readJournal, until } from '../platform.ts';
+import { failpoints, readJournal } from '../platform.ts';
+import { type Kept, keep } from './kept.ts';
 
 const [ra, dec] = [10, 20];
 const scale = 1 / 3600;
@@ -37,14 +38,6 @@ export interface House {
   /** What the sweep does some hours later; keys of cutouts that are left. */
   sweepLater(): Promise<string[]>;
   close(): Promise<void>;
-}
-
-/** A worker that another one takes the place of whenever it ends. */
-export interface Kept {
-  readonly process: TestProcess;
-  /** Ends it; resolves with how it ended, when another one serves. */
-  replace(signal: NodeJS.Signals): Promise<NodeJS.Signals | number>;
-  stop(): Promise<void>;
 }
 
 export async function openHouse(): Promise<House> {
@@ -127,37 +120,6 @@ export async function openHouse(): Promise<House> {
       storage.close();
       await records.close();
       await stack.close();
-    },
-  };
-}
-
-async function keep(start: () => Promise<TestProcess>): Promise<Kept> {
-  let process = await start();
-  let stopping = false;
-  const working = (async () => {
-    for (;;) {
-      await process.ended;
-      if (stopping) return;
-      process = await start();
-    }
-  })();
-  // Its failure is met in `stop`.
-  working.catch(() => {});
-  return {
-    get process() {
-      return process;
-    },
-    async replace(signal) {
-      const before = process;
-      before.kill(signal);
-      const how = await before.ended;
-      await until(async () => process !== before, { what: 'another worker' });
-      return how;
-    },
-    async stop() {
-      stopping = true;
-      await process.stop();
-      await working;
     },
   };
 }
