@@ -160,6 +160,38 @@ describe('the order of execution', () => {
     await tally.stop();
   }, 180_000);
 
+  test('jobs begin in about the order of the places that they were told', async () => {
+    const counts = { eve: 10, fay: 3, gus: 1 };
+    const ids = [
+      ...(await submitMany('eve', 3, counts.eve, 'eve')),
+      ...(await submitMany('fay', 3, counts.fay, 'fay')),
+      ...(await submitMany('gus', 1, counts.gus, 'gus')),
+    ];
+    const light = await house.work(['light']);
+    await activitiesWait(ids);
+    const placesOf = async (owner: string): Promise<number[]> =>
+      (await house.dispatch.queue.jobsOf(owner, 20)).map(({ queue }) => queue.place);
+    // What others have is counted about once a second.
+    await expect.poll(() => placesOf('fay'), { timeout: 60_000 }).toEqual([3, 5, 7]);
+    const told = Object.fromEntries(
+      await Promise.all(Object.keys(counts).map(async (owner) => [owner, await placesOf(owner)] as const)),
+    );
+    const from = worked.length;
+    const tally = await house.work(['tally']);
+    await until(() => worked.length >= from + ids.length);
+    const names = worked.slice(from).map(nameOf);
+    for (const [owner, places] of Object.entries(told)) {
+      const began = names.flatMap((name, i) => (name === owner ? [i + 1] : []));
+      expect(began).toHaveLength(places.length);
+      // Whose turn is first in a round is not told exactly.
+      const off = began.map((place, i) => Math.abs(place - places[i]!));
+      expect(Math.max(...off)).toBeLessThanOrEqual(2);
+    }
+    await ended(ids);
+    await light.stop();
+    await tally.stop();
+  }, 180_000);
+
   test("a job whose pages come back and back leaves another's their turns", async () => {
     const light = await house.work(['light']);
     // One text a page: the rest of each goes on next within the job.
