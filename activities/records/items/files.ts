@@ -28,13 +28,13 @@ export const listFiles = read(
     }: {
       readonly after?: FilePlace | undefined;
       readonly limit: number;
-      /** Key of an item whose files alone are meant. */
+      /** Key of an item whose files alone are meant; '' for the job's own. */
       readonly item?: string | undefined;
     },
   ): Promise<ListedFile[]> => {
     const listed: ListedFile[] =
-      after?.length === 1 ? [] : await itemFiles(db, jobId, after, { limit, item });
-    if (item !== undefined || listed.length >= limit) return listed.slice(0, limit);
+      item === '' || after?.length === 1 ? [] : await itemFiles(db, jobId, after, { limit, item });
+    if (item || listed.length >= limit) return listed.slice(0, limit);
     const own = await ownFiles(db, jobId, after?.length === 1 ? after[0] : 0, limit - listed.length);
     return [...listed, ...own];
   },

@@ -29,7 +29,7 @@ export function requireResults(job: JobRow): void {
 /** The files a job's results list, by pages: of a job that did not succeed, those that were finished. */
 export interface ResultFiles {
   total(): Promise<number>;
-  /** At most `limit` files after `after`, of `item` alone where that is given, and after which one the next page begins, if there is one. */
+  /** At most `limit` files after `after`, of `item` alone where that is given ('': of the job itself), and after which one the next page begins, if there is one. */
   page(
     after: FilePlace | undefined,
     limit: number,
@@ -81,7 +81,7 @@ function manifestFiles(storage: Pick<Storage, 'getBytes'>, uri: string): ResultF
         if (before <= from || begins >= to) continue;
         files.push(...(await filesOf(part)).slice(Math.max(0, from - begins), to - begins));
       }
-      const wanted = item === undefined ? files : files.filter((file) => file.item === item);
+      const wanted = item === undefined ? files : files.filter((file) => (file.item ?? '') === item);
       return { files: wanted, next: to < before ? [to] : undefined };
     },
   };

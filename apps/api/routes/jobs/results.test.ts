@@ -117,6 +117,7 @@ describe.each([
     };
     expect(await of('2')).toEqual(['2.json', '2.jpg']);
     expect(await of('3')).toEqual([]);
+    expect(await of('')).toEqual(['coco.json', 'results.csv']);
   });
 
   test('make one archive, whose length is known and of which any part may be asked for', async () => {

@@ -40,7 +40,8 @@ const resultsRoute = createRoute({
     params: jobIdParam,
     query: z.strictObject({
       item: plainText(200).optional().meta({
-        description: 'Key of an item, as `/v1/jobs/{id}/items` has it: its files alone.',
+        description:
+          'Key of an item, as `/v1/jobs/{id}/items` has it: its files alone. Empty: those of the job itself, such as its tables.',
         example: '17',
       }),
       ...pageQuery,
