@@ -1,13 +1,12 @@
 /** Requests for single cutouts by one client, alone and while a job is worked on. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from '../cutouts/platform.ts';
 import { type Place, placesOf } from '../cutouts/realtime.ts';
 import { randomOf } from '../cutouts/tiles.ts';
 import { type Figure, type Measured, say } from '../measure/report.ts';
 import { median, quantile } from '../measure/statistics.ts';
-import { ask, type Client } from '../photo/client.ts';
+import type { Client } from '../photo/client.ts';
 import type { House } from './house.ts';
-import { cutStage, documentOf, submit } from './jobs.ts';
+import { cancel, cutouts, submit, untilUnderWay } from './jobs.ts';
 import { rowsOf } from './rows.ts';
 import { cutoutsOf, type WholeSpec } from './whole.ts';
 
@@ -40,8 +39,7 @@ export async function measureBeside(
     const seconds = (performance.now() - began) / 1000;
     const after = await cutouts(other, job.id);
     if (after >= rows.length) throw new Error('The job was over before its turn was.');
-    await ask(other, `/v1/jobs/${job.id}/cancel`, { method: 'POST' });
-    while ((await documentOf(other, job.id)).finishedAt === null) await sleep(200);
+    await cancel(other, job.id);
     const rate = (after - before) / seconds;
     const [idle, busy] = [made(alone), made(beside)];
     say(
@@ -86,19 +84,3 @@ async function turnOf(
 
 const made = (answers: readonly Answer[]): number[] =>
   answers.flatMap(({ ms, refused }) => (refused === undefined ? [ms] : []));
-
-/** Cutouts of a job that are done. Throws where the job failed. */
-export async function cutouts(client: Client, id: string): Promise<number> {
-  const { progress, state, problem } = await documentOf(client, id);
-  if (state === 'failed') throw new Error(`The job failed: ${problem?.detail}`);
-  return progress.stages.find(({ name }) => name === cutStage)?.done ?? 0;
-}
-
-/** Waits until some cutouts are done; how many. */
-export async function untilUnderWay(client: Client, id: string): Promise<number> {
-  for (;;) {
-    const done = await cutouts(client, id);
-    if (done > 0) return done;
-    await sleep(200);
-  }
-}

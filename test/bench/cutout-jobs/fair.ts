@@ -3,10 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { removeJob } from '../items/removal.ts';
 import { type Measured, say } from '../measure/report.ts';
 import { median, quantile } from '../measure/statistics.ts';
-import { ask, type Client } from '../photo/client.ts';
-import { untilUnderWay } from './beside.ts';
+import type { Client } from '../photo/client.ts';
 import type { House } from './house.ts';
-import { documentOf, finish, pagesOf, submit } from './jobs.ts';
+import { cancel, documentOf, finish, pagesOf, submit, untilUnderWay } from './jobs.ts';
 import { rowsOf } from './rows.ts';
 import { cutoutsOf, type WholeSpec, warmUp } from './whole.ts';
 
@@ -29,8 +28,7 @@ export async function measureFairness(house: House, spec: WholeSpec): Promise<Me
   const pages = await pagesOf(house.records, job.id);
   if ((await documentOf(many, job.id)).finishedAt !== null)
     throw new Error('The job was over before the others were.');
-  await ask(many, `/v1/jobs/${job.id}/cancel`, { method: 'POST' });
-  while ((await documentOf(many, job.id)).finishedAt === null) await sleep(200);
+  await cancel(many, job.id);
   const page = median(pages) / 1000;
   const delays = beside.map((seconds) => seconds - median(alone));
   say(

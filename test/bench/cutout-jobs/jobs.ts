@@ -1,4 +1,5 @@
 /** Jobs as their user has them: submitted, followed to the end; and what the records say of them. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job, job as jobDocument } from '@darkroom/contract';
 import { type Records, workedSeconds } from '@darkroom/records';
 import { z } from 'zod';
@@ -8,7 +9,9 @@ import { csvOf, type Row } from './rows.ts';
 import { surveyName } from './sky.ts';
 
 /** The stage whose items are cutouts. */
-export const cutStage = 'cut';
+const cutStage = 'cut';
+
+const longestJobMs = 5_400_000;
 
 export type Parameters = Readonly<Record<string, string>>;
 
@@ -48,7 +51,12 @@ export interface Ended extends Submitted {
 
 /** Follows it to its end. Throws unless all of it succeeded. */
 export async function finish(client: Client, submitted: Submitted): Promise<Ended> {
-  const { silenceMs } = await followToEnd(client, submitted.job.id);
+  const { silenceMs } = await Promise.race([
+    followToEnd(client, submitted.job.id),
+    sleep(longestJobMs, undefined, { ref: false }).then(() => {
+      throw new Error(`Job ${submitted.job.id} did not end within ${longestJobMs / 60_000} minutes.`);
+    }),
+  ]);
   const seconds = (performance.now() - submitted.began) / 1000;
   const end = await documentOf(client, submitted.job.id);
   if (end.state !== 'succeeded')
@@ -58,18 +66,47 @@ export async function finish(client: Client, submitted: Submitted): Promise<Ende
   return { ...submitted, seconds, silenceMs, end };
 }
 
+/** Cancels it, and waits until it has ended. */
+export async function cancel(client: Client, id: string): Promise<void> {
+  await ask(client, `/v1/jobs/${id}/cancel`, { method: 'POST' });
+  for (let tries = 0; tries < 600; tries++) {
+    if ((await documentOf(client, id)).finishedAt !== null) return;
+    await sleep(200);
+  }
+  throw new Error(`Job ${id} did not end two minutes after its cancel.`);
+}
+
+/** Cutouts of a job that are done. Throws where the job failed. */
+export async function cutouts(client: Client, id: string): Promise<number> {
+  const { progress, state, problem } = await documentOf(client, id);
+  if (state === 'failed') throw new Error(`The job failed: ${problem?.detail}`);
+  return progress.stages.find(({ name }) => name === cutStage)?.done ?? 0;
+}
+
+/** Waits until some cutouts are done; how many. */
+export async function untilUnderWay(client: Client, id: string): Promise<number> {
+  for (let tries = 0; tries < 3000; tries++) {
+    const done = await cutouts(client, id);
+    if (done > 0) return done;
+    await sleep(200);
+  }
+  throw new Error(`Job ${id} had made nothing after ten minutes.`);
+}
+
 export async function documentOf(client: Client, id: string): Promise<Job> {
   return jobDocument.parse(await (await ask(client, `/v1/jobs/${id}`)).json());
 }
 
-/** Seconds from the first attempt at each stage to its end. */
-export function stageSeconds({ progress }: Job): Record<string, number> {
-  return Object.fromEntries(
-    progress.stages.map(({ name, startedAt, finishedAt }) => [
-      name,
-      (Date.parse(finishedAt ?? '') - Date.parse(startedAt ?? '')) / 1000,
-    ]),
-  );
+/** Seconds from the end of each stage's predecessor to its own, the first one's from the submit; those that had nothing to do are left out. */
+export function stageSeconds({ createdAt, progress }: Job): Record<string, number> {
+  const seconds: Record<string, number> = {};
+  let from = Date.parse(createdAt);
+  for (const { name, startedAt, finishedAt } of progress.stages) {
+    if (startedAt === null || finishedAt === null) continue;
+    seconds[name] = (Date.parse(finishedAt) - from) / 1000;
+    from = Date.parse(finishedAt);
+  }
+  return seconds;
 }
 
 /** Milliseconds that each page of cutouts was worked on, so far. */
