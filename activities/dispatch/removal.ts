@@ -72,9 +72,9 @@ async function removeOutputs(
 
 /** URIs of these items' objects under the prefixes; one that lies elsewhere is its user's. */
 function* objectsUnder(prefixes: readonly string[], items: readonly PublishedItem[]): Generator<string> {
-  for (const { needs, files } of items)
-    for (const uri of [...(needs ?? []), ...(files ?? []).map((file) => file.uri)])
-      if (prefixes.some((prefix) => uri.startsWith(prefix))) yield uri;
+  const all = items.flatMap(({ needs, files }) => [...(needs ?? []), ...(files ?? []).map(({ uri }) => uri)]);
+  // Neighbours may lie in one pack.
+  for (const uri of new Set(all)) if (prefixes.some((prefix) => uri.startsWith(prefix))) yield uri;
 }
 
 /** Removes the results of a job that is past its retention, unless it was resumed; its row tells so before the first object goes. */

@@ -5,6 +5,7 @@ export { isOutage, problemOfError } from './attempt/failure.ts';
 export { offerSlots } from './attempt/slots.ts';
 export { asUnitAttempt, unitAttempt } from './attempt/unit-attempt.ts';
 export { type Delivering, deliverResults } from './deliver/deliver.ts';
+export { removeUnnamedPacks } from './end/clean-up.ts';
 export { type FrameActivities, frameActivities } from './end/finish.ts';
 export { redoMissing } from './end/missing.ts';
 export { ObjectTable } from './end/object-table.ts';

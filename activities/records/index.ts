@@ -17,11 +17,13 @@ export * from './items/checkpoints.ts';
 export {
   countFiles,
   type FilePlace,
+  fileAt,
   filePlace,
   type ItemOutcome,
   type ListedFile,
   listFiles,
   outcomeOfItems,
+  packUris,
 } from './items/files.ts';
 export * from './items/items.ts';
 export * from './items/ledger.ts';

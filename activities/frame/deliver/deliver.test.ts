@@ -95,16 +95,29 @@ async function attemptOf(jobId: string, { attempt = 1, held, signal, config }: G
 const bodyOf = (n: number, text = 'item'): Buffer => Buffer.from(`${text} ${n}\n`.repeat(n));
 
 /** A job of items with a file each; the last one has failed. */
-async function jobOf(count: number, text = 'item'): Promise<{ jobId: string; files: ManifestFile[] }> {
+async function jobOf(
+  count: number,
+  text = 'item',
+  packed = false,
+): Promise<{ jobId: string; files: ManifestFile[] }> {
   const jobId = await submitted(deps.records, { items: count + 1 });
   const fence = await attemptAt(deps.records, jobId);
   const files: ManifestFile[] = [];
+  const bodies = Array.from({ length: count }, (_, i) => bodyOf(i + 1, text));
+  const contentType = 'text/x-item';
+  const put = (name: string, body: Buffer) => storage.putBytes(`out/${jobId}/${name}`, body, { contentType });
+  const pack = packed ? (await put('packs/a', Buffer.concat(bodies))).uri : undefined;
+  let start = 0;
   for (let n = 1; n <= count; n++) {
     await claimItem(deps.records.db, fence, 'work', n);
-    const { uri, size, sha256 } = await storage.putBytes(`out/${jobId}/${n}`, bodyOf(n, text), {
-      contentType: 'text/x-item',
-    });
-    const file = { path: `00000/ä ${n}.txt`, uri, bytes: size, sha256, contentType: 'text/x-item' };
+    const body = bodies[n - 1]!;
+    const lies =
+      pack === undefined
+        ? { uri: (await put(String(n), body)).uri }
+        : { uri: pack, range: { start, length: body.length } };
+    start += body.length;
+    const sha256 = createHash('sha256').update(body).digest('hex');
+    const file = { path: `00000/ä ${n}.txt`, ...lies, bytes: body.length, sha256, contentType };
     files.push({ ...file, item: `k${n}` });
     await publishItem(deps.records.db, fence, 'work', n, { ...published, files: [file] });
   }
@@ -195,6 +208,32 @@ describe.each(ways)('to $way', ({ to, there, read, write, remove, method }) => {
     await remove(names[0]!);
     expect(await deliver(jobId, to(), { attempt: 2 })).toEqual(delivery);
     expect(await there()).not.toContain(names[0]);
+  });
+
+  test('files that lie in a pack are files of their own there', async () => {
+    const { jobId, files } = await jobOf(20, 'packed', true);
+    await deliver(jobId, to());
+    for (const [i, { path }] of files.entries()) expect(await read(path)).toEqual(bodyOf(i + 1, 'packed'));
+    const told = manifest.parse(JSON.parse(String(await read('manifest.json'))));
+    expect(told.files.map(({ path, uri, range }) => [path, uri.startsWith(to()), range])).toEqual(
+      files.map(({ path }) => [path, true, undefined]),
+    );
+    // Another delivery finds them there.
+    const { writes } = watched();
+    try {
+      await deliver((await jobOf(20, 'packed', true)).jobId, to());
+      const delivered = writes.mock.calls.filter(([uri]) => uri.includes('packs/'));
+      expect(delivered).toEqual([]);
+    } finally {
+      writes.mockRestore();
+    }
+  });
+
+  test('a pack with other bytes than were told is delivered to nobody', async () => {
+    const { jobId } = await jobOf(1, 'packed', true);
+    await storage.putBytes(`out/${jobId}/packs/a`, Buffer.from('PACKED 1\n'), { contentType: 'a/b' });
+    await expect(deliver(jobId, to())).rejects.toThrow('SHA-256');
+    expect(await there()).toEqual([]);
   });
 
   test('of no file there is a manifest of none', async () => {

@@ -130,7 +130,9 @@ async function* manifestPieces({ deps, job, progress }: Attempt, place: Place): 
   let before = `{"job":${JSON.stringify(job.id)},"kind":${JSON.stringify(job.kind)},"files":[\n`;
   for await (const file of allFiles(deps.records.db, job.id)) {
     progress.moved();
-    yield `${before}${JSON.stringify({ ...file, uri: place.uriOf(file.path) })}`;
+    // There each is an object, or a file, of its own.
+    const { range: _, ...whole } = file;
+    yield `${before}${JSON.stringify({ ...whole, uri: place.uriOf(file.path) })}`;
     before = ',\n';
   }
   yield before === ',\n' ? '\n]}\n' : `${before}]}\n`;

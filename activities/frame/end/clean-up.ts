@@ -9,9 +9,10 @@ import {
   type FilePlace,
   hasResults,
   listFiles,
+  packUris,
   stageObjects,
 } from '@darkroom/records';
-import type { FrameDeps } from '../attempt/attempt.ts';
+import type { Attempt, FrameDeps } from '../attempt/attempt.ts';
 import { outputsOf, outputUrisOf } from '../kinds.ts';
 import { settleManifest } from './manifest.ts';
 import { ObjectTable } from './object-table.ts';
@@ -80,4 +81,16 @@ async function removeIntermediate(
   // Of a job that is being removed somebody else removes all.
   if (left.size === 0 || !(await hasResults(db, call))) return;
   await deps.storage.remove(left, { assertHeld: () => assertResults(db, call), signal });
+}
+
+/**
+ * Of a job whose items have all ended: removes the packs under the prefix that none of them names, of attempts that died before they could say
+ * what is in them. For the `tidy` of a job that is published; may be repeated.
+ */
+export async function removeUnnamedPacks(
+  { deps, call, assertHeld, signal }: Pick<Attempt, 'deps' | 'call' | 'assertHeld' | 'signal'>,
+  prefix: string,
+): Promise<void> {
+  const keep = new Set(await packUris(deps.records.db, call.jobId));
+  await deps.storage.removePrefix(prefix, { keep, assertHeld, signal });
 }

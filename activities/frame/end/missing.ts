@@ -50,8 +50,13 @@ export async function redoMissing(
   return missing;
 }
 
+interface Stored extends Pick<ManifestFile, 'uri' | 'range'> {
+  readonly bytes?: number;
+}
+
 /**
- * Tells of an object of the job's outputs whether the store lacks it, or has it in another size. A prefix is listed when the first object
+ * Tells of an object of the job's outputs whether the store lacks it, or has it in another size: of a pack, whether it
+ * ends before the file does. A prefix is listed when the first object
  * under it is asked for.
  */
 function comparison({ call, deps, job, progress, signal }: Attempt) {
@@ -59,7 +64,7 @@ function comparison({ call, deps, job, progress, signal }: Attempt) {
   const prefixes = outputUrisOf(deps, job.kind, call.jobId);
   const listed = new Set<string>();
   const stored = new ObjectTable();
-  return async ({ uri, bytes }: { readonly uri: string; readonly bytes?: number }): Promise<boolean> => {
+  return async ({ uri, bytes, range }: Stored): Promise<boolean> => {
     const prefix = prefixes.find((each) => uri.startsWith(each));
     if (prefix === undefined) return false;
     if (!listed.has(prefix)) {
@@ -70,7 +75,8 @@ function comparison({ call, deps, job, progress, signal }: Attempt) {
       listed.add(prefix);
     }
     const there = stored.bytesOf(uri);
-    return there === undefined || (bytes !== undefined && there !== bytes);
+    if (there === undefined) return true;
+    return range === undefined ? bytes !== undefined && there !== bytes : there < range.start + range.length;
   };
 }
 

@@ -71,12 +71,14 @@ export async function workPage<Row extends object = never>(
         });
       running.add(work);
     }
+    worker.last();
     await claims.settle();
     // Claimed, and left to the next page: before the rest of this one ends, since a process that dies meanwhile did not die of them.
     if (next !== null) await releaseItems(records.db, attempt.fence, kind.stage, { from: next, to: page.to });
     await Promise.all(running);
     if (failure !== undefined) throw failure.error;
   } catch (error) {
+    worker.last();
     await Promise.all(running);
     await claims.settle();
     await release(attempt, page, kind);

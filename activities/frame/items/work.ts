@@ -3,7 +3,7 @@
  * outages and from deaths of the process.
  */
 import { type Published, problemOf } from '@darkroom/contract';
-import { failpoint } from '@darkroom/platform';
+import { failpoint, releaseMemory } from '@darkroom/platform';
 import {
   claimItems,
   type Db,
@@ -22,6 +22,7 @@ import { type ItemObject, putObject } from '../objects.ts';
 import type { ReadyItem } from './claims.ts';
 import { Collector } from './collector.ts';
 import { Company } from './company.ts';
+import { isPackable, type Pack, Packs } from './packs.ts';
 import type { Places } from './places.ts';
 import { Solitude } from './solitude.ts';
 
@@ -46,8 +47,13 @@ export interface ItemWork<Row extends object = never> {
   readonly stage: string;
   /** Stage an item has reached when it is published. */
   readonly lastStage: string;
-  /** Items worked on at a time, until their objects are written. */
+  /** Items worked on at a time, until their objects are written, or wait to be written as a pack. */
   readonly concurrency: number;
+  /**
+   * Small files of items are stored as packs under this prefix, each named by what is in it: one object for dozens. Packs that no item names
+   * any more are removed by {@link removeUnnamedPacks}, before the job is published.
+   */
+  readonly packsUnder?: string | undefined;
   /**
    * No item is begun after this many milliseconds while others may wait; the rest of the page waits its turn behind them. As long as
    * the worker has a slot free nobody waits, and a page may take several times as long. Left out, what is set for the queue.
@@ -81,6 +87,13 @@ const company = new Company();
  */
 const moreInCompany = 3;
 
+interface Packing {
+  /** Its pack is written with what waits already. */
+  readonly atOnce: boolean;
+  /** Gives the item's place back. */
+  readonly leave: () => void;
+}
+
 interface End<Row> {
   readonly row: ItemEnd;
   readonly record?: ((tx: Db) => Promise<void>) | undefined;
@@ -94,6 +107,10 @@ export class ItemWorker<Row extends object> {
   readonly #hands: Places;
   readonly #ends: Collector<End<Row>, void>;
   readonly #checks: Collector<number, boolean>;
+  readonly #packs: Packs | undefined;
+  /** Items that have a place. */
+  #inPlace = 0;
+  #isLast = false;
 
   constructor(attempt: Attempt, kind: ItemWork<Row>, hands: Places) {
     this.#attempt = attempt;
@@ -120,6 +137,15 @@ export class ItemWorker<Row extends object> {
       const held = await heldItems(db, attempt.fence, kind.stage, ordinals);
       return ordinals.map((ordinal) => held.has(ordinal));
     }, how);
+    const { packsUnder } = kind;
+    this.#packs =
+      packsUnder === undefined ? undefined : new Packs((pack) => this.#writePack(packsUnder, pack));
+  }
+
+  /** No more items are begun: what waits for others does so for those that are in hand alone. */
+  last(): void {
+    this.#isLast = true;
+    if (this.#inPlace === 0) this.#packs?.flush();
   }
 
   /**
@@ -170,6 +196,15 @@ export class ItemWorker<Row extends object> {
           told = undefined;
           throw error;
         }));
+    let holding = true;
+    this.#inPlace++;
+    const leave = (): void => {
+      if (!holding) return;
+      holding = false;
+      this.#hands.leave();
+      this.#inPlace--;
+      if (this.#isLast) this.last();
+    };
     const work = async (beside: boolean): Promise<End<Row> | undefined> => {
       signal.throwIfAborted();
       let item: ItemRow | undefined = found;
@@ -188,15 +223,12 @@ export class ItemWorker<Row extends object> {
         const problem = problemOf('poisonous_item', detail);
         return { row: { ordinal: item.ordinal, state: 'failed', problem } };
       }
-      return await this.#publication(item, await this.#kind.work(item, this.#toolsFor(item)));
+      const outcome = await this.#kind.work(item, this.#toolsFor(item));
+      // What may have killed a process waits for nobody: the others that wait would be taken for suspects as well.
+      return await this.#publication(item, outcome, { atOnce: !claimed, leave });
     };
     const solitude = solitudes.get(circle) ?? new Solitude();
     solitudes.set(circle, solitude);
-    let holding = true;
-    const leave = (): void => {
-      if (holding) this.#hands.leave();
-      holding = false;
-    };
     try {
       await solitude.run(suspect, signal, async () => {
         const end = await company.run({ circle, hours, suspect, joined }, work);
@@ -251,13 +283,11 @@ export class ItemWorker<Row extends object> {
   async #publication(
     item: ItemRow,
     { objects, written = [], record, row: own }: ItemOutcome<Row>,
+    packing: Packing,
   ): Promise<End<Row>> {
     const { ordinal, key } = item;
     await failpoint('item.before-write', key);
-    if (objects.length > 0 && !(await this.#checks.add(ordinal))) {
-      throw new Fenced(`Another attempt has taken item ${key}.`);
-    }
-    const files = await Promise.all(objects.map((object) => putObject(this.#attempt, object)));
+    const files = await this.#write(item, objects, packing);
     await failpoint('item.before-publish', key);
     const [result] = files;
     const all = [...files, ...written];
@@ -272,6 +302,39 @@ export class ItemWorker<Row extends object> {
     return { row: { ordinal, state: 'succeeded', publication }, record, own };
   }
 
+  /** The files of these objects, in their order: written one by one, or within a pack. */
+  async #write(
+    { ordinal, key }: ItemRow,
+    objects: readonly ItemObject[],
+    { atOnce, leave }: Packing,
+  ): Promise<ItemFile[]> {
+    const packs = this.#packs;
+    const small = packs === undefined ? [] : objects.filter(isPackable);
+    const large = objects.filter((object) => !small.includes(object));
+    if (large.length > 0 && !(await this.#checks.add(ordinal))) throw takenBy(key);
+    const own = await Promise.all(large.map((object) => putObject(this.#attempt, object)));
+    if (packs === undefined || small.length === 0) return own;
+    await packs.room();
+    const packed = packs.add({ ordinal, objects: small }, { atOnce });
+    // Made, it takes nobody's place while it waits for others.
+    if (!atOnce) leave();
+    const files = await packed;
+    return objects.map((object) => (small.includes(object) ? files.shift() : own.shift())!);
+  }
+
+  async #writePack(prefix: string, { digest, body, ordinals }: Pack): Promise<string> {
+    const { deps, fence, signal } = this.#attempt;
+    signal.throwIfAborted();
+    const held = await heldItems(deps.records.db, fence, this.#kind.stage, ordinals);
+    const lost = ordinals.find((ordinal) => !held.has(ordinal));
+    if (lost !== undefined) throw takenBy(String(lost));
+    const contentType = 'application/octet-stream';
+    const { uri } = await deps.storage.putBytes(prefix + digest, body, { contentType, signal });
+    releaseMemory(body);
+    await failpoint('pack.written', String(ordinals[0]));
+    return uri;
+  }
+
   async #end(item: ItemRow, end: End<Row>): Promise<void> {
     const { log, progress } = this.#attempt;
     if (end.row.state === 'failed') {
@@ -283,3 +346,5 @@ export class ItemWorker<Row extends object> {
     if (end.row.state === 'succeeded') await failpoint('item.published', item.key);
   }
 }
+
+const takenBy = (item: string): Fenced => new Fenced(`Another attempt has taken item ${item}.`);

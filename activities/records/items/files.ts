@@ -100,6 +100,29 @@ async function ownFiles(db: Db, jobId: string, after: number, limit: number): Pr
   }));
 }
 
+/** The file of an item at its place; undefined where there is none, or the item has not succeeded. */
+export const fileAt = read(
+  async (
+    db: Db,
+    jobId: string,
+    [stage, ordinal, number]: Extract<FilePlace, readonly [string, number, number]>,
+  ): Promise<ManifestFile | undefined> => {
+    const [row] = await db
+      .select({ key: jobItems.key, files: jobItems.files })
+      .from(jobItems)
+      .where(
+        and(
+          eq(jobItems.jobId, jobId),
+          eq(jobItems.stage, stage),
+          eq(jobItems.ordinal, ordinal),
+          eq(jobItems.state, 'succeeded'),
+        ),
+      );
+    const file = row?.files?.[number - 1];
+    return file && { ...file, item: row!.key };
+  },
+);
+
 /** How many files {@link listFiles} lists of a job that has ended: noted at its end; counted, for jobs that ended before that was so. */
 export const countFiles = read(
   async (db: Db, { id, files }: Pick<JobRow, 'id' | 'files'>): Promise<number> =>
@@ -115,6 +138,15 @@ async function countItemFiles(db: Db, jobId: string): Promise<number> {
   const { rows } = await db.execute<{ files: number }>(itemFileCount(jobId));
   return rows[0]!.files;
 }
+
+/** URIs of the objects that files of the job's items lie in as ranges, each once; there are far fewer of them than files. */
+export const packUris = read(async (db: Db, jobId: string): Promise<string[]> => {
+  const { rows } = await db.execute<{ uri: string }>(sql`
+    select distinct file ->> 'uri' as uri
+    from ${jobItems} as item, jsonb_array_elements(item.files) as file
+    where item.job_id = ${jobId} and item.state = 'succeeded' and file ? 'range'`);
+  return rows.map(({ uri }) => uri);
+});
 
 export interface ItemOutcome {
   /** Of the items that have succeeded. */

@@ -20,6 +20,7 @@ import {
   publishJob,
   putFiles,
   putStream,
+  removeUnnamedPacks,
   workPage,
 } from '@darkroom/frame';
 import { failpoint } from '@darkroom/platform';
@@ -62,7 +63,7 @@ export function cutoutJobActivities(deps: FrameDeps, tiles: Pick<TileWalk, 'walk
 
     cutCutouts: jobActivity(deps, async (attempt, page: Page) => {
       const { jobId } = attempt.call;
-      const { sets, surveys } = await askedOf(attempt);
+      const { options, sets, surveys } = await askedOf(attempt);
       const definitionOf = (name: string) => surveyNamed(surveys, name).definition;
       const calls = new Calls(deps.records.db, { jobId, sets, definitionOf });
       const inputDigest = async (item: ItemRow): Promise<string> => digestOf(await calls.callOf(item));
@@ -71,6 +72,7 @@ export function cutoutJobActivities(deps: FrameDeps, tiles: Pick<TileWalk, 'walk
         stage: itemStage,
         lastStage: 'publish',
         concurrency,
+        packsUnder: options.pack ? packsOf(jobId) : undefined,
         inputDigest,
         work: async (item, { signal, reached }) => {
           const done = await cutItem(attempt, { calls, make: walk.make }, item, signal);
@@ -91,17 +93,21 @@ export function cutoutJobActivities(deps: FrameDeps, tiles: Pick<TileWalk, 'walk
 
     /** `delivery`: what was delivered, with the manifests; null where nothing was. */
     publishCutouts: jobActivity(deps, async (attempt, delivery: Finished | null = null) => {
-      const { sets } = await askedOf(attempt);
+      const { options, sets } = await askedOf(attempt);
       const summary = await summaryOf(deps.records.db, attempt.call.jobId);
       return publishJob(attempt, {
         stage: itemStage,
         objects: delivery === null ? manifestsOf(attempt, sets) : [],
         written: delivery?.written ?? [],
+        ...(options.pack && { tidy: () => removeUnnamedPacks(attempt, packsOf(attempt.call.jobId)) }),
         result: { summary, ...(delivery !== null && { delivered: delivery.delivered }) },
       });
     }),
   };
 }
+
+/** Where the packs of a job lie. */
+const packsOf = (jobId: string): string => `${cutoutsKind.outputs(jobId)[1]}packs/`;
 
 /** A delivery that has come to its end. */
 type Finished = Extract<Delivery, { readonly written: unknown }>;

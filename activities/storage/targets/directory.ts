@@ -83,11 +83,11 @@ export class DirectoryPlace implements Place {
   async #write(
     folder: Folder,
     name: string,
-    { uri, sha256 }: DeliveredFile,
+    { uri, range, sha256 }: DeliveredFile,
     signal: AbortSignal,
   ): Promise<void> {
     const part = folder.at(`${this.#parts}${this.#own}-${randomBytes(6).toString('hex')}.part`);
-    const { stream } = await this.#storage.get(uri, { signal });
+    const { stream } = await this.#storage.get(uri, { range, signal });
     try {
       await using file = await open(part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
       const hash = createHash('sha256');

@@ -10,6 +10,8 @@ export interface DeliveredFile {
   /** Within the target; plain names with slashes between them. */
   readonly path: string;
   readonly uri: string;
+  /** Bytes of the object that are the file; left out, all of them. */
+  readonly range?: { readonly start: number; readonly length: number } | undefined;
   readonly bytes: number;
   /** In hex. */
   readonly sha256: string;

@@ -1,10 +1,12 @@
-/** A prefix of another bucket as a target: the store copies by itself, and each object tells the SHA-256 it was delivered with. */
+/** A prefix of another bucket as a target: the store copies whole objects by itself, and each object tells the SHA-256 it was delivered with. */
+import { createHash } from 'node:crypto';
 import { ProblemError } from '@darkroom/contract';
 import { StorageError } from '../connection/errors.ts';
+import { requireDigest } from '../read/read.ts';
 import type { Storage } from '../storage.ts';
 import type { DeliveredFile, Place, PlaceOptions } from './place.ts';
 
-type Store = Pick<Storage, 'head' | 'copy' | 'list'>;
+type Store = Pick<Storage, 'head' | 'copy' | 'list' | 'get' | 'uploadStream'>;
 
 export class PrefixPlace implements Place {
   /** Copies that the store is asked for. */
@@ -39,13 +41,44 @@ export class PrefixPlace implements Place {
     }
   }
 
-  async put({ path, uri, sha256, contentType }: DeliveredFile, signal: AbortSignal): Promise<void> {
+  async put(file: DeliveredFile, signal: AbortSignal): Promise<void> {
+    const { path, uri, sha256, contentType } = file;
     const given = { contentType, metadata: { sha256 } };
     try {
       const { assertHeld: beforePublish, moved: onPart } = this.#options;
+      if (file.range !== undefined) return await this.#putRange(file, { ...given, signal });
       await this.#storage.copy(uri, this.uriOf(path), { ...given, beforePublish, onPart, signal });
     } catch (error) {
       throw ofPrefix(error);
+    }
+  }
+
+  /** What lies within another object passes through here: the store copies parts of objects by uploads in parts, which take more requests. */
+  async #putRange(
+    { path, uri, range, bytes, sha256 }: DeliveredFile,
+    given: Pick<Parameters<Store['uploadStream']>[2], 'contentType' | 'metadata' | 'signal'>,
+  ): Promise<void> {
+    const { assertHeld, moved } = this.#options;
+    const hash = createHash('sha256');
+    const { stream } = await this.#storage.get(uri, { range, signal: given.signal });
+    async function* hashed(): AsyncGenerator<Uint8Array> {
+      for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+        hash.update(chunk);
+        yield chunk;
+      }
+    }
+    try {
+      await this.#storage.uploadStream(this.uriOf(path), hashed(), {
+        ...given,
+        maxBytes: bytes,
+        onProgress: moved,
+        beforePublish: async () => {
+          requireDigest(uri, sha256, hash.digest('hex'));
+          await assertHeld();
+        },
+      });
+    } finally {
+      stream.destroy();
     }
   }
 

@@ -29,6 +29,7 @@ export interface Written {
 
 export interface UploadOptions {
   contentType: string;
+  metadata?: Readonly<Record<string, string>> | undefined;
   /** Bytes; default 8 MiB. */
   partSize?: number | undefined;
   /** Parts under way at a time; default 4. */
@@ -53,13 +54,19 @@ export async function put(
   s3: Connection,
   at: Target,
   bytes: Buffer,
-  options: { contentType: string; ifNoneMatch?: '*' | undefined; signal?: AbortSignal | undefined },
+  options: {
+    contentType: string;
+    metadata?: Readonly<Record<string, string>> | undefined;
+    ifNoneMatch?: '*' | undefined;
+    signal?: AbortSignal | undefined;
+  },
 ): Promise<string> {
   const command = new PutObjectCommand({
     Bucket: at.bucket,
     Key: at.key,
     Body: bytes,
     ContentType: options.contentType,
+    ...(options.metadata === undefined ? {} : { Metadata: { ...options.metadata } }),
     ...(options.ifNoneMatch ? { IfNoneMatch: options.ifNoneMatch } : {}),
   });
   try {
@@ -204,7 +211,7 @@ export async function uploadStream(
   options: UploadOptions & { maxBytes: number },
 ): Promise<Written> {
   const at = resolveTarget(s3.bucket, target);
-  const { contentType, signal } = options;
+  const { contentType, metadata, signal } = options;
   const hash = createHash('sha256');
   const seen = { size: 0 };
   const parts = cut(measure(source, seen, hash, options.maxBytes), options.partSize ?? DEFAULT_PART_BYTES);
@@ -215,11 +222,11 @@ export async function uploadStream(
     if (first.done === true) throw new Error('a cut stream has at least one part');
     if (first.value.last) {
       await options.beforePublish?.();
-      const etag = await put(s3, at, first.value.bytes, { contentType, signal });
+      const etag = await put(s3, at, first.value.bytes, { contentType, metadata, signal });
       options.onProgress?.(seen.size);
       return { uri: at.uri, size: seen.size, sha256: hash.digest('hex'), etag };
     }
-    uploadId = await beginUpload(s3, at, { contentType, announce: 'CRC32' }, signal);
+    uploadId = await beginUpload(s3, at, { contentType, metadata, announce: 'CRC32' }, signal);
     const stored = await sendParts(s3, at, uploadId, after(first.value, parts), options);
     await options.beforePublish?.();
     const etag = await completeUpload(s3, at, uploadId, stored, signal);

@@ -60,14 +60,27 @@ const sample: fc.Arbitrary<Sample> = fc.record({
   known: fc.boolean(),
 });
 
-function archive(samples: readonly Sample[]) {
+/** As objects of their own, or all that have a byte in one pack behind some other bytes, in their order or not. */
+function archive(samples: readonly Sample[], packed: 'in order' | 'backwards' | false = false) {
   const contents = new Map(samples.map(({ body }, i) => [`s3://b/${i}`, body]));
+  const ranges = new Map<number, { start: number; length: number }>();
+  if (packed !== false) {
+    const order = packed === 'in order' ? [...samples.keys()] : [...samples.keys()].reverse();
+    let start = 3;
+    for (const i of order) {
+      const { length } = samples[i]!.body;
+      if (length > 0) ranges.set(i, { start, length });
+      start += length;
+    }
+    contents.set('s3://b/pack', Buffer.concat([Buffer.from('...'), ...order.map((i) => samples[i]!.body)]));
+  }
   const files = pagesOf(samples.length, (i) => {
     const { path, body, known } = samples[i]!;
     const sha256 = createHash('sha256').update(body).digest('hex');
+    const range = ranges.get(i);
     return {
       path,
-      uri: `s3://b/${i}`,
+      ...(range === undefined ? { uri: `s3://b/${i}` } : { uri: 's3://b/pack', range }),
       bytes: body.length,
       sha256,
       ...(known && { crc32: crc32(body) }),
@@ -99,6 +112,48 @@ describe('the layout', () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  test('files that lie in a pack make the same archive, and any range of it', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(sample, { minLength: 1, maxLength: 12 }),
+        fc.constantFrom('in order' as const, 'backwards' as const),
+        fc.array(fc.tuple(fc.nat(), fc.nat()), { minLength: 5, maxLength: 20 }),
+        async (samples, packed, cuts) => {
+          const bytes = async ({ files, storage }: ReturnType<typeof archive>, start = 0, end?: number) => {
+            const layout = await layoutOf(files, at, 3);
+            return bytesOf(chunksOf(segmentsOf(layout, files, start, end ?? layout.size), storage, never));
+          };
+          const whole = await bytes(archive(samples));
+          const ofPack = archive(samples, packed);
+          expect(await bytes(ofPack)).toEqual(whole);
+          for (const [a, b] of cuts) {
+            const start = a % whole.length;
+            const end = start + 1 + (b % (whole.length - start));
+            expect(await bytes(ofPack, start, end)).toEqual(whole.subarray(start, end));
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('neighbours in a pack are read by one request', async () => {
+    const samples = Array.from({ length: 100 }, (_, i) => ({
+      path: String(i),
+      body: Buffer.from(`file ${i}`),
+      known: true,
+    }));
+    const { files, storage } = archive(samples, 'in order');
+    let asked = 0;
+    const get = ((...given: Parameters<Storage['get']>) => {
+      asked++;
+      return storage.get(...given);
+    }) as Storage['get'];
+    const layout = await layoutOf(files, at);
+    await bytesOf(chunksOf(segmentsOf(layout, files, 0, layout.size), { get }, never));
+    expect(asked).toBe(2);
   });
 
   test('the same files make the same digest, others another', async () => {

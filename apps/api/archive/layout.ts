@@ -16,6 +16,8 @@ import {
 export interface ArchivedFile {
   readonly path: string;
   readonly uri: string;
+  /** Bytes of the object that are the file; left out, all of them. */
+  readonly range?: { readonly start: number; readonly length: number } | undefined;
   readonly bytes: number;
   readonly sha256: string;
   readonly crc32?: number | undefined;
@@ -53,7 +55,7 @@ export interface Layout<Place> {
 /** A piece of an archive. */
 export type Segment =
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
-  /** `length` bytes of an object from `start`. */
+  /** `length` bytes of a file from `start`. */
   | {
       readonly kind: 'object';
       readonly file: ArchivedFile;

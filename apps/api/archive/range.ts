@@ -1,4 +1,4 @@
-/** Which bytes a request asks for, RFC 9110 section 14. */
+/** Which bytes a request asks for, RFC 9110 section 14, and whether it has them (13). */
 
 export interface ByteRange {
   readonly start: number;
@@ -27,3 +27,8 @@ export function rangeOf(
   if (last !== '' && Number(last) < start) return undefined;
   return start >= size ? 'unsatisfiable' : { start, end };
 }
+
+/** Whether `If-None-Match` names the file of this ETag, which the client then has: RFC 9110, 13.1.2, by weak comparison. */
+export const isKnown = (ifNoneMatch: string | undefined, etag: string): boolean =>
+  ifNoneMatch?.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag) ??
+  false;

@@ -1,11 +1,12 @@
 /**
  * The bytes of an archive's pieces, in their order. Small objects are fetched some dozens ahead, so that the reader does not wait for each;
- * large ones are opened a few ahead and read as fast as the reader takes them.
+ * large ones are opened a few ahead and read as fast as the reader takes them, and so are neighbours that lie beside each other in a pack.
  */
 import type { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import type { Storage } from '@darkroom/storage';
 import type { ArchivedFile, Segment } from './layout.ts';
+import { type ObjectSegment, objectRange, type Piece, type Run, runsOf } from './runs.ts';
 
 /** Large objects that are open before their turn; of each, less than a chunk is read. */
 const openAhead = 4;
@@ -40,7 +41,7 @@ export async function* chunksOf(
 }
 
 interface Waiting {
-  readonly segment: Segment;
+  readonly piece: Piece;
   readonly opened?: Promise<Readable>;
   readonly fetched?: Promise<Buffer>;
 }
@@ -53,7 +54,7 @@ async function* pieces(
   const left = new AbortController();
   const stop = AbortSignal.any([signal, left.signal]);
   const crcs = new Map<string, number>();
-  const coming = segments[Symbol.asyncIterator]();
+  const coming = runsOf(segments);
   const waiting: Waiting[] = [];
   const count = { opened: 0, fetched: 0 };
   let ended = false;
@@ -77,23 +78,23 @@ async function* pieces(
       await lookAhead();
       const next = waiting.shift();
       if (next === undefined) return;
-      const { segment } = next;
+      const { piece } = next;
       if (next.fetched !== undefined) {
         const bytes = await next.fetched;
         count.fetched--;
-        noteCrc(segment, crcs, () => crc32(bytes));
+        noteCrc(piece, crcs, () => crc32(bytes));
         yield bytes;
       } else if (next.opened !== undefined) {
         const opened = await next.opened;
         count.opened--;
         try {
           await lookAhead();
-          yield* content(opened, segment, crcs);
+          yield* piece.kind === 'run' ? among(opened, piece) : content(opened, piece, crcs);
         } finally {
           opened.destroy();
         }
-      } else if (segment.kind === 'bytes') yield segment.bytes;
-      else if (segment.kind === 'crc') yield segment.bytes(await crcOf(storage, segment.file, crcs, stop));
+      } else if (piece.kind === 'bytes') yield piece.bytes;
+      else if (piece.kind === 'crc') yield piece.bytes(await crcOf(storage, piece.file, crcs, stop));
     }
   } finally {
     left.abort();
@@ -102,17 +103,18 @@ async function* pieces(
         (stream) => stream.destroy(),
         () => {},
       );
-    await coming.return?.();
+    await coming.return();
   }
 }
 
-function ahead(storage: Pick<Storage, 'get'>, segment: Segment, signal: AbortSignal): Waiting {
-  if (segment.kind !== 'object') return { segment };
-  const opened = open(storage, segment, signal);
-  const coming = segment.length <= smallBytes ? { fetched: opened.then(wholeOf) } : { opened };
+function ahead(storage: Pick<Storage, 'get'>, piece: Piece, signal: AbortSignal): Waiting {
+  if (piece.kind !== 'object' && piece.kind !== 'run') return { piece };
+  const opened = open(storage, piece, signal);
+  const coming =
+    piece.kind === 'object' && piece.length <= smallBytes ? { fetched: opened.then(wholeOf) } : { opened };
   // Told when it is its turn.
   (coming.fetched ?? opened).catch(() => {});
-  return { segment, ...coming };
+  return { piece, ...coming };
 }
 
 async function wholeOf(stream: Readable): Promise<Buffer> {
@@ -123,21 +125,45 @@ async function wholeOf(stream: Readable): Promise<Buffer> {
 
 async function open(
   storage: Pick<Storage, 'get'>,
-  { file, start, length }: Segment & { kind: 'object' },
+  piece: ObjectSegment | Run,
   signal: AbortSignal,
 ): Promise<Readable> {
-  const whole = length === file.bytes;
-  const got = await storage.get(file.uri, { signal, ...(!whole && { range: { start, length } }) });
+  const { uri, range } = piece.kind === 'run' ? piece : objectRange(piece);
+  const got = await storage.get(uri, { signal, range });
+  const length = range?.length ?? (piece as ObjectSegment).length;
   // An abort destroys it with an error, also while nobody reads it yet.
   got.stream.on('error', () => {});
   if (got.length === length) return got.stream;
   got.stream.destroy();
-  throw new Error(`${file.uri} has ${got.length} bytes, not ${file.bytes}.`);
+  throw new Error(`${uri} gave ${got.length} bytes, not ${length}.`);
+}
+
+/** The bytes of a run's files, each behind what comes before it. */
+async function* among(stream: Readable, { segments }: Run): AsyncGenerator<Uint8Array, void, undefined> {
+  const chunks = (stream as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
+  let held: Uint8Array = new Uint8Array();
+  for (const segment of segments) {
+    if (segment.kind === 'bytes') {
+      yield segment.bytes;
+      continue;
+    }
+    for (let left = segment.length; left > 0; ) {
+      if (held.length === 0) held = (await chunks.next()).value ?? endedEarly();
+      const some = held.subarray(0, left);
+      held = held.subarray(some.length);
+      left -= some.length;
+      yield some;
+    }
+  }
+}
+
+function endedEarly(): never {
+  throw new Error('A pack ended before its files did.');
 }
 
 async function* content(
   stream: Readable,
-  segment: Segment,
+  segment: Piece,
   crcs: Map<string, number>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let crc = 0;
@@ -149,12 +175,14 @@ async function* content(
 }
 
 /** Whether the CRC-32 of a file is seen here first: its content passes whole. */
-const isAsked = (segment: Segment): segment is Segment & { kind: 'object' } =>
+const isAsked = (segment: Piece): segment is ObjectSegment =>
   segment.kind === 'object' && segment.file.crc32 === undefined && segment.length === segment.file.bytes;
 
-function noteCrc(segment: Segment, crcs: Map<string, number>, crc: () => number): void {
-  if (isAsked(segment)) crcs.set(segment.file.uri, crc());
+function noteCrc(segment: Piece, crcs: Map<string, number>, crc: () => number): void {
+  if (isAsked(segment)) crcs.set(nameOf(segment.file), crc());
 }
+
+const nameOf = ({ uri, range }: ArchivedFile): string => `${uri} ${range?.start ?? 0}`;
 
 /** As it was seen when the content passed; else the object is read for it. */
 async function crcOf(
@@ -163,11 +191,11 @@ async function crcOf(
   crcs: Map<string, number>,
   signal: AbortSignal,
 ): Promise<number> {
-  const seen = crcs.get(file.uri);
+  const seen = crcs.get(nameOf(file));
   if (seen !== undefined || file.bytes === 0) return seen ?? 0;
   const stream = await open(storage, { kind: 'object', file, start: 0, length: file.bytes }, signal);
   let crc = 0;
   for await (const chunk of stream as AsyncIterable<Uint8Array>) crc = crc32(chunk, crc);
-  crcs.set(file.uri, crc);
+  crcs.set(nameOf(file), crc);
   return crc;
 }

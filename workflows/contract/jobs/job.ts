@@ -260,7 +260,14 @@ export type JobItem = z.infer<typeof jobItem>;
 export const manifestFile = z
   .object({
     path: z.string().meta({ description: 'Path within the archive of the job.' }),
-    uri: z.string(),
+    uri: z.string().meta({ description: 'Object of the store that it is, or lies in.' }),
+    range: z
+      .object({ start: z.int().min(0), length: z.int().min(1) })
+      .optional()
+      .meta({
+        description:
+          'Bytes of the object that are the file, where many small files are stored as one; `bytes` and the digests are those of the file.',
+      }),
     bytes: z.int(),
     sha256: z.string(),
     crc32: z.int().min(0).optional().meta({

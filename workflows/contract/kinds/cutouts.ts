@@ -54,7 +54,7 @@ export const cutoutsOptions = parameters
     }),
     pack: z.boolean().default(false).meta({
       description:
-        'Many small files are stored as one object a page, and served singly all the same: less to write and to list in the store.',
+        'Small files, up to 256 KiB each, are stored some dozens in one object, and served singly all the same: less to write and to list in the store. Only where they lie in it differs, by `uri` and `range`.',
     }),
   })
   .meta({ id: 'CutoutsOptions' });

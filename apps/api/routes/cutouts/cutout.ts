@@ -7,6 +7,7 @@ import { asked, digestOf } from '@darkroom/sky/realtime/plan.ts';
 import { type CutoutFile, cutoutKey, loseFile } from '@darkroom/sky/realtime/records/files.ts';
 import { contentDisposition, type Storage, StorageError } from '@darkroom/storage';
 import { createRoute, z } from '@hono/zod-openapi';
+import { isKnown } from '../../archive/range.ts';
 import type { Api, ApiContext } from '../../context.ts';
 import { type PlannedCutout, planCutout, readRequest } from '../../cutting/plan.ts';
 import { queryOf, record, recordWait, type Told } from '../../cutting/record.ts';
@@ -144,7 +145,7 @@ async function answerTold(c: ApiContext, told: Told, began: number): Promise<Res
   const digest = digestOf(planned.call);
   told.digest = digest;
   const etag = `"${digest}"`;
-  if (matches(c.req.header('if-none-match'), etag)) {
+  if (isKnown(c.req.header('if-none-match'), etag)) {
     told.shared = true;
     const id = await record(c, told, began);
     return new Response(null, {
@@ -225,11 +226,6 @@ async function openInTime(
     clearTimeout(timer);
   }
 }
-
-/** RFC 9110, 13.1.2: weak comparison. */
-const matches = (ifNoneMatch: string | undefined, etag: string): boolean =>
-  ifNoneMatch?.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag) ??
-  false;
 
 const contentTypes: Readonly<Record<CutoutRequest['format'], string>> = {
   fits: 'application/fits',

@@ -29,12 +29,19 @@ export function requireResults(job: JobRow): void {
 /** The files a job's results list, by pages: of a job that did not succeed, those that were finished. */
 export interface ResultFiles {
   total(): Promise<number>;
-  /** At most `limit` files after `after`, of `item` alone where that is given ('': of the job itself), and after which one the next page begins, if there is one. */
+  /**
+   * At most `limit` files after `after`, of `item` alone where that is given ('': of the job itself), with their places in the ledger, and after
+   * which one the next page begins, if there is one.
+   */
   page(
     after: FilePlace | undefined,
     limit: number,
     item?: string,
-  ): Promise<{ readonly files: readonly ManifestFile[]; readonly next: FilePlace | undefined }>;
+  ): Promise<{
+    readonly files: readonly ManifestFile[];
+    readonly places?: readonly FilePlace[];
+    readonly next: FilePlace | undefined;
+  }>;
 }
 
 /** Of the ledger; of the manifest, in one piece or in parts, where a job succeeded before its own files were noted in the ledger. */
@@ -48,6 +55,7 @@ export function resultFiles({ storage, records: { db } }: ApiDeps, job: JobRow):
       const page = listed.slice(0, limit);
       return {
         files: page.map(({ file }) => file),
+        places: page.map(({ place }) => place),
         next: listed.length > limit ? page.at(-1)?.place : undefined,
       };
     },

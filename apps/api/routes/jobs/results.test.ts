@@ -1,9 +1,10 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { ManifestFile, ManifestIndex } from '@darkroom/contract';
 import { finishJob } from '@darkroom/records';
 import { attemptAt, claimItem, publishItem } from '@darkroom/records/testing.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { startTestApi, type TestApi } from '../../testing.ts';
 
 let api: TestApi;
@@ -159,4 +160,91 @@ test('a page token of the manifest opens no page of another job', async () => {
   const [one, two] = [await succeeded(), await succeeded()];
   const { nextPageToken } = await pageOf(one, 2);
   expect(await pageOf(two, 2, nextPageToken!)).toMatchObject({ code: 'invalid_page_token' });
+});
+
+describe('a file that lies in a pack', () => {
+  const [first, second] = [randomBytes(500), randomBytes(700)];
+  let id: string;
+  let url: string;
+  let sha256: string;
+  beforeAll(async () => {
+    const { db } = api.records;
+    id = await api.job('ann', 1);
+    const fence = await attemptAt(api.records, id, { stage: 'recognise' });
+    const { uri } = await api.storage.putBytes(
+      `recognition-results/${id}/packs/a`,
+      Buffer.concat([first, second]),
+      { contentType },
+    );
+    sha256 = createHash('sha256').update(second).digest('hex');
+    const file = (path: string, body: Buffer, start: number) => ({
+      path,
+      uri,
+      range: { start, length: body.length },
+      bytes: body.length,
+      sha256: createHash('sha256').update(body).digest('hex'),
+      crc32: crc32(body),
+      contentType: 'image/png',
+    });
+    const files = [file('a/1.png', first, 0), file('a/2.png', second, 500)];
+    await claimItem(db, fence, 'recognise', 1);
+    await publishItem(db, fence, 'recognise', 1, { inputDigest: 'd', files, reached: 4 });
+    await finishJob(db, { jobId: id, run: 1, state: 'succeeded', result: {}, ownFiles: [] });
+    const page = z
+      .object({ files: z.array(z.looseObject({ url: z.string(), range: z.unknown() })) })
+      .parse(await (await api.get(`/v1/jobs/${id}/results`, key)).json());
+    expect(page.files[1]!.range).toEqual({ start: 500, length: 700 });
+    ({ url } = page.files[1]!);
+  });
+  const ask = (headers: Record<string, string> = {}, method = 'GET') => {
+    const { pathname, search } = new URL(url);
+    return api.send(method, pathname + search, '', undefined, headers);
+  };
+
+  test('is had by a link that needs no key, under its own name', async () => {
+    const answer = await ask();
+    expect(answer.status).toBe(200);
+    expect(Buffer.from(await answer.arrayBuffer())).toEqual(second);
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      'content-length': '700',
+      'content-type': 'image/png',
+      'accept-ranges': 'bytes',
+      etag: `"${sha256}"`,
+      'content-disposition': expect.stringContaining('filename="2.png"'),
+    });
+    const head = await ask({}, 'HEAD');
+    expect([head.status, head.headers.get('content-length')]).toEqual([200, '700']);
+  });
+
+  test('is had in parts, none of which is a neighbour’s', async () => {
+    const part = async (range: string): Promise<[number, string | null, Buffer]> => {
+      const answer = await ask({ range });
+      const { status, headers } = answer;
+      return [status, headers.get('content-range'), Buffer.from(await answer.arrayBuffer())];
+    };
+    expect(await part('bytes=0-9')).toEqual([206, 'bytes 0-9/700', second.subarray(0, 10)]);
+    expect(await part('bytes=690-100000')).toEqual([206, 'bytes 690-699/700', second.subarray(690)]);
+    expect(await part('bytes=-5')).toEqual([206, 'bytes 695-699/700', second.subarray(695)]);
+    expect((await part('bytes=700-')).slice(0, 2)).toEqual([416, 'bytes */700']);
+  });
+
+  test('is not sent again to whoever has it', async () => {
+    expect((await ask({ 'if-none-match': `"other", "${sha256}"` })).status).toBe(304);
+    expect((await ask({ 'if-none-match': '"other"' })).status).toBe(200);
+  });
+
+  test('is nobody else’s, and there is none beside it', async () => {
+    const path = (number: number): string => `/v1/jobs/${id}/results/files/recognise/1/${number}`;
+    expect((await api.get(path(2), key)).status).toBe(200);
+    for (const number of [0, 3]) expect((await api.get(path(number), key)).status).toBe(404);
+    expect((await api.get(path(2), (await api.key({ owner: 'bo' })).key)).status).toBe(404);
+    // The signature is good for one of them alone.
+    const signature = new URL(url).searchParams.get('signature');
+    expect((await api.get(`${path(1)}?signature=${signature}`)).status).toBe(401);
+  });
+
+  test('goes into the archive as any other', async () => {
+    const bytes = Buffer.from(await (await api.get(`/v1/jobs/${id}/results/archive`, key)).arrayBuffer());
+    expect([bytes.includes(first), bytes.includes(second)]).toEqual([true, true]);
+  });
 });

@@ -1,6 +1,6 @@
 /** A job's results: a manifest with links. */
-import { manifest, manifestFile } from '@darkroom/contract';
-import { filePlace } from '@darkroom/records';
+import { type ManifestFile, manifest, manifestFile } from '@darkroom/contract';
+import { type FilePlace, filePlace } from '@darkroom/records';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Api } from '../../context.ts';
 import { jobIdParam, plainText, problems } from '../../openapi/describe.ts';
@@ -8,6 +8,7 @@ import { signLink } from '../../signed/links.ts';
 import { nextPageToken, openPage, pageLimit, pageQuery, sealPage } from '../../signed/pages.ts';
 import { createArchives } from './archive.ts';
 import { requireResults, resultFiles } from './files.ts';
+import { answerPacked, packedPath } from './packed.ts';
 import { loadJob } from './shared.ts';
 
 const resultFile = manifestFile
@@ -96,6 +97,49 @@ const archiveRoute = createRoute({
   },
 });
 
+const fileHeaders = archiveHeaders.extend({ 'content-disposition': z.string(), 'last-modified': z.string() });
+const anything = { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } };
+const counted = z
+  .string()
+  .regex(/^\d{1,9}$/)
+  .transform(Number);
+
+const fileRoute = createRoute({
+  ...shared,
+  path: '/v1/jobs/{id}/results/files/{stage}/{ordinal}/{number}',
+  operationId: 'getJobFile',
+  summary: 'A file that is stored as a range of a pack',
+  description:
+    'The `url` of the results leads here where many small files are stored as one object, else to the store. `ETag` is the SHA-256 of the file.',
+  security: [{ key: [] }, { link: [] }],
+  request: {
+    params: jobIdParam.extend({
+      stage: z.string().regex(/^[a-z-]{1,64}$/),
+      ordinal: counted,
+      number: counted,
+    }),
+    headers: z.object({
+      range: z.string().optional().meta({ description: 'One range of bytes.', example: 'bytes=0-2879' }),
+      'if-range': z.string().optional().meta({ description: 'The ETag of an earlier answer.' }),
+      'if-none-match': z.string().optional().meta({ description: 'The ETag of an earlier answer.' }),
+    }),
+  },
+  responses: {
+    200: {
+      description: 'The file, of the content type that the results tell.',
+      headers: fileHeaders,
+      content: anything,
+    },
+    206: {
+      description: 'The part of the file that `Range` asks for.',
+      headers: fileHeaders.extend({ 'content-range': z.string() }),
+      content: anything,
+    },
+    304: { description: 'The client has it.' },
+    ...problems(...refusals, 'range_not_satisfiable', 'validation_failed'),
+  },
+});
+
 /** Registers the routes. */
 export function registerJobResults(api: Api): void {
   const archive = createArchives();
@@ -111,13 +155,17 @@ export function registerJobResults(api: Api): void {
     const after = openPage(links.secret, scope, pageToken, filePlace);
     const files = resultFiles(deps, job);
     const page = await files.page(after, pageLimit(pageSize, limits.pageSize), item);
-    const linked = page.files.map(async (file) => ({
+    const urlOf = async ({ uri, path, range, contentType }: ManifestFile, placed?: FilePlace) =>
+      range !== undefined && placed !== undefined
+        ? place.publicUrl + signLink(links, packedPath(id, placed), caller)
+        : await deps.storage.linkTo(uri, {
+            expiresInSeconds: links.ttlSeconds,
+            filename: path.split('/').at(-1),
+            contentType,
+          });
+    const linked = page.files.map(async (file, i) => ({
       ...file,
-      url: await deps.storage.linkTo(file.uri, {
-        expiresInSeconds: links.ttlSeconds,
-        filename: file.path.split('/').at(-1),
-        contentType: file.contentType,
-      }),
+      url: await urlOf(file, page.places?.[i]),
     }));
     return c.json(
       {
@@ -136,5 +184,12 @@ export function registerJobResults(api: Api): void {
     const { job } = await loadJob(c, c.req.valid('param').id, 'read');
     requireResults(job);
     return archive(c, job);
+  });
+
+  api.openapi(fileRoute, async (c) => {
+    const { id, ...at } = c.req.valid('param');
+    const { job } = await loadJob(c, id, 'read');
+    requireResults(job);
+    return answerPacked(c, job, at);
   });
 }
