@@ -219,14 +219,11 @@ async function cutItem(
   const call = await calls.callOf(item);
   const { name: path } = input;
   if (input.repeats !== undefined) {
-    const before = await madeBefore(attempt.deps.records.db, jobId, input.repeats);
-    const [file] = before?.files ?? [];
-    if (before !== undefined && file !== undefined && before.inputDigest === digestOf(call))
-      return {
-        objects: [],
-        written: [{ ...file, path }],
-        row: { jobId, ordinal, facts: before.facts, seconds: 0 },
-      };
+    const before = await madeBefore(attempt.deps.records.db, attempt.fence, input.repeats, signal);
+    const { files, facts, inputDigest } = before ?? {};
+    const [file] = files ?? [];
+    if (file !== undefined && facts && inputDigest === digestOf(call))
+      return { objects: [], written: [{ ...file, path }], row: { jobId, ordinal, facts, seconds: 0 } };
   }
   // It stands for a cutout that takes long, or that its process dies of.
   await failpoint('cutouts.cut', item.key);

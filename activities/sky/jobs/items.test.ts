@@ -134,6 +134,10 @@ describe('the cutouts of a list', () => {
       ['b.fits', '1'],
     ];
     expect(await told(1)).toEqual(all);
+    // They come when those of the tile that they repeat have been made.
+    const heights = (await itemsFor().plan(list)).map(({ at }) => at!);
+    const [first, again, wide, wideAgain, b] = heights as [number, number, number, number, number];
+    expect(Math.min(again, wideAgain, b)).toBeGreaterThan(Math.max(first, wide));
     expect(await told(3)).toEqual(all.slice(2));
     // Sets that come to the same, too.
     const sets = await itemsFor({ sets: [{}, { size: '10px' }] }).plan([{ id: 'a', ra: 9.9, dec: 0 }]);

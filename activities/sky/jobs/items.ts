@@ -29,6 +29,9 @@ export interface ItemsDeps {
   readonly pin: (tiles: readonly PinnedTile[]) => Promise<void>;
 }
 
+/** More than heights differ by: what repeats another cutout comes when those of its tile have been made. */
+const behindAll = 3;
+
 export const keyOf = (row: number, set: number, sets: number): string =>
   sets === 1 ? String(row) : `${row}.${set + 1}`;
 
@@ -152,7 +155,7 @@ export class CutoutItems {
         input: { ...base.input, tiles, pixels, bytes } satisfies CutoutItem,
         // What stands before a colon tells groups of several tiles from others.
         group: `${isMosaic ? mosaicGroups : ''}${`${template.survey}/${lead.tile}`.replaceAll(':', '_')}`,
-        at: heightOn(lead, centres[i]!.centre),
+        at: heightOn(lead, centres[i]!.centre) + (base.input.repeats === undefined ? 0 : behindAll),
       };
     });
     await pin(fresh);
