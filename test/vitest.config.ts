@@ -7,6 +7,7 @@ import base from '../vitest.config.ts';
 const longest = [
   'faults/faults',
   'kinds/hours',
+  'faults/cutout-jobs',
   'faults/deletes',
   'faults/units',
   'faults/outages',
