@@ -61,7 +61,7 @@ const submitRoute = createRoute({
   description: [
     'A list of positions, by CSV (columns `ra` and `dec`, and if you like `id` and `size`, in any case; names that catalogues use are known, others are ignored) or JSON; it stands in the request, is sent along, is an upload, or lies in the store. Of each position a cutout is made with every parameter set.',
     'Rows that cannot be read are named by their numbers, from 1, before any work; with `onError=skip` the job goes on without them. Cutouts that fail are rows of the results, and the job goes on.',
-    'A job like every other: follow, cancel, resume, run again with other parameters and remove it under `/v1/jobs`. Its results are the files, and `cutouts.json` and `cutouts.csv` with a row for every row of the list and parameter set, in the list’s order. Requests for single cutouts go first.',
+    'A job like every other: follow, cancel, resume, run again with other parameters and remove it under `/v1/jobs`. Its results are the files, and `manifest.json` and `manifest.csv` with a row for every row of the list and parameter set, in the list’s order. Requests for single cutouts go first.',
   ].join('\n'),
   ...listRequest(intake),
   responses: {
