@@ -176,9 +176,11 @@ function listed({ deps, fence, signal }: Attempt, { options, sets, surveys }: As
     allRead: () => items.allRead(),
     revision: async () => {
       const now = await Promise.all([...surveys.keys()].map((name) => getSurvey(db, name)));
-      return JSON.stringify(
-        now.map((survey) => survey && [survey.name, survey.run, survey.state, survey.indexedAt]),
+      const indexed = now.map(
+        (survey) => survey && [survey.name, survey.run, survey.state, survey.indexedAt],
       );
+      // What is beyond the limits has no group: with others the same rows would lie elsewhere.
+      return JSON.stringify([config.cutouts.pixels, config.cutouts.memoryBytes, indexed]);
     },
   };
 }

@@ -15,7 +15,7 @@ describe('a row', () => {
       { objID: '7', RAJ2000: ' 150.1 ', DEJ2000: '2.2' },
       { COADD_OBJECT_ID: '7', ALPHA: '150.1', Delta: '+2.2' },
       { '# Name': '7', ra_deg: '150.1', de: '2.2' },
-      { source_id: '7', ra: '', ra_icrs: '150.1', dec: null, dec_icrs: '2.2' },
+      { source_id: 7, ra: '', ra_icrs: '150.1', dec: null, dec_icrs: '2.2' },
     ])
       expect(rowOf(row)).toEqual(expected);
     // The plainest name goes first.
@@ -42,6 +42,10 @@ describe('a row', () => {
     [{ ra: '1', dec: '1', size: '5' }, /^The size "5" is none/],
     [{ ra: '1', dec: '1', id: 'x'.repeat(201) }, /^id: is longer than 200 characters/],
     [{ ra: '1', dec: '1', id: 'a\0b' }, /^id: has NUL/],
+    [
+      JSON.parse('{"ra": 1, "dec": 1, "id": 3439139134137451521}'),
+      /^id: is a number above 2\^53, of which JSON loses/,
+    ],
     [{ ra: [1], dec: '1' }, /^ra: is missing/],
     [[1, 2], /^it is no object/],
     [null, /^it is no object/],
@@ -49,6 +53,12 @@ describe('a row', () => {
   ])('%j is refused in words', (row, words) => {
     expect(rowOf(row)).toMatch(words);
     expect(cutoutRow.safeParse(row).error?.issues[0]?.message).toMatch(words);
+  });
+
+  it('has an id of as many digits as it was written with', () => {
+    const id = '3439139134137451521';
+    expect(rowOf({ source_id: id, ra: '1', dec: '2' })).toMatchObject({ id });
+    expect(rowOf({ id: Number.MAX_SAFE_INTEGER, ra: 1, dec: 2 })).toMatchObject({ id: '9007199254740991' });
   });
 
   it('that cannot be read is told by what stands in it', () => {

@@ -1,5 +1,5 @@
 /** Rows of a job's list: where each cutout lies, read from the columns that catalogues have. */
-import { storable } from '@darkroom/contract';
+import { losesDigits, lostDigits, storable } from '@darkroom/contract';
 import { z } from 'zod';
 import { parseDec, parseRa, parseSize } from '../cut/request.ts';
 import { SkyError } from '../errors.ts';
@@ -43,6 +43,7 @@ export function rowFrom(value: unknown): { readonly row: CutoutRow } | { readonl
     if ((text?.length ?? 0) > longest[name])
       return { fault: `${name}: is longer than ${longest[name]} characters` };
   if (id !== null && storable(id) !== id) return { fault: 'id: has NUL or broken Unicode' };
+  if (id !== null && id.length > 15 && isRounded(value)) return { fault: `id: ${lostDigits}` };
   try {
     if (size !== null) parseSize(size);
     return { row: { id, ra: parseRa(ra ?? ''), dec: parseDec(dec ?? ''), size } };
@@ -51,6 +52,12 @@ export function rowFrom(value: unknown): { readonly row: CutoutRow } | { readonl
     throw error;
   }
 }
+
+/** Whether the id is a number of which reading JSON has kept the first digits alone: its cutout would be called what nobody asked for. */
+const isRounded = (row: object): boolean => {
+  const id = columns.id.map((name) => byLowerName(row).get(name)).find((one) => textOf(one) !== null);
+  return typeof id === 'number' && losesDigits(id);
+};
 
 /** As {@link rowFrom}, for what takes a schema. */
 export const cutoutRow: z.ZodType<CutoutRow> = z.unknown().transform((value, context) => {
@@ -74,12 +81,7 @@ export function writtenRow(value: unknown): WrittenRow {
 const none: WrittenRow = { id: null, ra: null, dec: null, size: null };
 
 function textsOf(row: object): WrittenRow {
-  const byName = new Map<string, unknown>();
-  for (const [name, value] of Object.entries(row)) {
-    // Some tables have their header behind a comment sign.
-    const lower = name.replace(/^#\s*/, '').trim().toLowerCase();
-    if (!byName.has(lower)) byName.set(lower, value);
-  }
+  const byName = byLowerName(row);
   const text = (field: keyof WrittenRow): string | null => {
     for (const name of columns[field]) {
       const found = textOf(byName.get(name));
@@ -88,6 +90,16 @@ function textsOf(row: object): WrittenRow {
     return null;
   };
   return { id: text('id'), ra: text('ra'), dec: text('dec'), size: text('size') };
+}
+
+function byLowerName(row: object): ReadonlyMap<string, unknown> {
+  const byName = new Map<string, unknown>();
+  for (const [name, value] of Object.entries(row)) {
+    // Some tables have their header behind a comment sign.
+    const lower = name.replace(/^#\s*/, '').trim().toLowerCase();
+    if (!byName.has(lower)) byName.set(lower, value);
+  }
+  return byName;
 }
 
 function textOf(value: unknown): string | null {

@@ -43,8 +43,8 @@ export interface ListRows {
 /** Bytes of a list in the store that are read: a hundred thousand rows. */
 const mostRead = 4 * 1024 * 1024;
 
-/** Rows, of which more are read with the event loop free for others in between. */
-const rowsAtOnce = 500;
+/** Milliseconds of looking at rows, after which others have the event loop: with many parameter sets a row may take long. */
+const turnMs = 10;
 
 /**
  * The parameter sets of a job, all of which its sender may have. Throws ProblemError `unknown_survey`, `survey_not_granted`, `unknown_band`,
@@ -107,10 +107,13 @@ export async function lookAt(
   const { limits } = deps.config;
   const outlook = new ListOutlook(await expectingOf(deps, sets));
   const reader = new RowReader(format, firstRow, limits.planRowBytes);
+  let begun = performance.now();
   const add = async (read: ReturnType<RowReader['push']>): Promise<void> => {
-    for (const [i, { number, value }] of read.entries()) {
-      if (i % rowsAtOnce === rowsAtOnce - 1) await new Promise((next) => setImmediate(next));
+    for (const { number, value } of read) {
       outlook.add(number, value);
+      if (performance.now() - begun < turnMs) continue;
+      await new Promise((next) => setImmediate(next));
+      begun = performance.now();
     }
   };
   try {

@@ -63,11 +63,20 @@ export type CutoutsOptions = z.infer<typeof cutoutsOptions>;
 /** Numbers as well as texts: what is in range is said of both. */
 const coordinate = z.union([storableText(40).min(1), z.number().transform(String)]);
 
+/** Whether reading JSON may have rounded a number, as it does with the ids of large catalogues. */
+export const losesDigits = (id: number): boolean => Number.isInteger(id) && !Number.isSafeInteger(id);
+export const lostDigits = 'is a number above 2^53, of which JSON loses digits: write it as text';
+
+const wholeId = z
+  .number()
+  .refine((id) => !losesDigits(id), lostDigits)
+  .transform(String);
+
 /** A position, as a row of a list or in JSON; CSV has them by its header, upper and lower case alike. What else stands in a row is its user's. */
 export const cutoutPosition = z
   .object({
     id: z
-      .union([storableText(200).min(1), z.number().transform(String)])
+      .union([storableText(200).min(1), wholeId])
       .optional()
       .meta({
         description: 'Names the file and the row of the manifest; without, its position does.',
@@ -161,7 +170,7 @@ export const brokenCutoutItem = cutoutItem
   .extend({ id: z.string().nullable(), ra: z.string().nullable(), dec: z.string().nullable() });
 export type BrokenCutoutItem = z.infer<typeof brokenCutoutItem>;
 
-/** A row of the job's `manifest.json` and `manifest.csv`: one for every row of the list and parameter set, in the list's order. */
+/** A row of the job's `manifest.json` and `manifest.csv`: one for every row of the list and parameter set, in the list's order; of a row that could not be read there is one alone. */
 export const cutoutResult = z
   .object({
     row: z.int().min(1).meta({ description: 'Of the list, from 1.' }),

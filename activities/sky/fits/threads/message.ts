@@ -3,13 +3,13 @@ import type { SkyErrorCode } from '../../errors.ts';
 import type { Stored } from '../compression/decode.ts';
 import type { Tile, TileWork } from '../compression/place.ts';
 
-/** Work with its tiles as numbers: hundreds of objects cost more to send. The targets' pixels are shared, the bytes handed over. */
 /** What a thread is begun with. */
 export interface ThreadData {
   /** See `DecodeThreadsOptions`. */
   readonly nice: number;
 }
 
+/** Work with its tiles as numbers: hundreds of objects cost more to send. The targets' pixels are shared, the bytes handed over. */
 export interface TileMessage extends Omit<TileWork, 'tiles'> {
   readonly tiles: Float64Array<ArrayBuffer>;
 }
