@@ -44,6 +44,14 @@ describe('what a cutout is expected to come to', () => {
     for (let side = 1; side <= 2000; side++) expect(expecting(`${side}px`).pixels).toBe(side * side);
     expect(expecting(null).pixels).toBe(100);
   });
+
+  it('asks what was learnt of a thousand sizes at most', () => {
+    let asked = 0;
+    const expecting = expectingBySize(setOf({ size: '10px', bands: 'r' }), { scale }, () => ++asked);
+    for (const _ of [1, 2])
+      for (let side = 1; side <= 2000; side++) expect(expecting(`${side}px`).bytes).toBeGreaterThan(0);
+    expect(asked).toBe(1000);
+  });
 });
 
 describe('the outlook of a list', () => {

@@ -30,10 +30,13 @@ export function expectedOf(
   return { pixels: about.features.pixels, bytes: Math.round(bytesOf(about)) };
 }
 
-/** Sizes of rows that are kept in mind: lists have few, or one of their own for each row. */
+/** Sizes of rows that are looked into, and kept in mind: lists have few, or one of their own for each row. */
 const mostKept = 1000;
 
-/** As {@link expectedOf}, for rows that have the size of the parameter set or, as written, their own. */
+/**
+ * As {@link expectedOf}, for rows that have the size of the parameter set or, as written, their own. Of more than a thousand sizes the others go by what is
+ * assumed: to ask what was learnt takes about as long as reading hundreds of rows.
+ */
 export function expectingBySize(
   request: PlacelessRequest,
   tile: Parameters<typeof expectedOf>[1],
@@ -44,8 +47,9 @@ export function expectingBySize(
     const before = known.get(size);
     if (before !== undefined) return before;
     const sized = size === null ? request : { ...request, size: parseSize(size) };
+    if (known.size >= mostKept) return expectedOf(sized, tile);
     const expected = expectedOf(sized, tile, bytesOf);
-    if (known.size < mostKept) known.set(size, expected);
+    known.set(size, expected);
     return expected;
   };
 }

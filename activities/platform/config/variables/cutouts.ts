@@ -35,7 +35,7 @@ export const cutouts = {
     .default(1024 * MiB)
     .meta({
       description:
-        'What all cutouts under way in one worker take together, beside its cache; some wait for others. Pictures that would take more than three quarters of it are refused.',
+        'What all cutouts under way in one worker take together, beside its cache; some wait for others. One that makes those of requests and those of jobs has as much for each, so that neither waits for the other. Pictures that would take more than three quarters of it are refused.',
       example: '1073741824',
     }),
   CUTOUT_AHEAD_BYTES: whole(MiB)
