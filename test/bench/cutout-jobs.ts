@@ -68,7 +68,16 @@ if (options.help) console.log(help);
 else await bench();
 
 async function bench(): Promise<void> {
-  const { wanted, add, report } = gather('cutout-jobs', options);
+  const gathered = gather('cutout-jobs', options);
+  // What was measured is told, also where a later part came to grief.
+  try {
+    await measure(gathered);
+  } finally {
+    await gathered.report();
+  }
+}
+
+async function measure({ wanted, add }: ReturnType<typeof gather>): Promise<void> {
   const spec = { rows, tiles, size, stamp };
   let whole: Whole | undefined;
   if (wanted('rows')) {
@@ -103,7 +112,6 @@ async function bench(): Promise<void> {
     const small = { ...spec, stamp: Number(options['pack-stamp']) };
     add('pack', await inHouse([theBand], tiles, (house) => measurePacks(house, small)));
   }
-  await report();
 }
 
 function made(path: string): void {
@@ -114,12 +122,12 @@ function made(path: string): void {
 async function inHouse<M extends Measured>(
   ofBands: readonly string[],
   tiles: number,
-  measure: (house: House) => Promise<M>,
+  work: (house: House) => Promise<M>,
 ): Promise<M> {
   say('starting Postgres, S3, Temporal, API and workers');
   const house = await openHouse({ tiles, bands: ofBands, size }, made);
   try {
-    return await measure(house);
+    return await work(house);
   } finally {
     await house.close();
   }

@@ -97,16 +97,14 @@ export async function documentOf(client: Client, id: string): Promise<Job> {
   return jobDocument.parse(await (await ask(client, `/v1/jobs/${id}`)).json());
 }
 
-/** Seconds from the end of each stage's predecessor to its own, the first one's from the submit; those that had nothing to do are left out. */
-export function stageSeconds({ createdAt, progress }: Job): Record<string, number> {
-  const seconds: Record<string, number> = {};
-  let from = Date.parse(createdAt);
-  for (const { name, startedAt, finishedAt } of progress.stages) {
-    if (startedAt === null || finishedAt === null) continue;
-    seconds[name] = (Date.parse(finishedAt) - from) / 1000;
-    from = Date.parse(finishedAt);
-  }
-  return seconds;
+/** Seconds from the beginning of the first attempt at each stage to the end of its last. */
+export async function stageSeconds({ sql }: Records, id: string): Promise<Record<string, number>> {
+  const stages = await sql<{ stage: string; seconds: number }>`
+    select stage, extract(epoch from
+      max(coalesce(attempt.finished_at, job.finished_at)) - min(attempt.started_at))::float as seconds
+    from job_attempts attempt join jobs job on job.id = attempt.job_id
+    where job.id = ${id} group by stage order by min(attempt.started_at)`;
+  return Object.fromEntries(stages.map(({ stage, seconds }) => [stage, seconds]));
 }
 
 /** Milliseconds that each page of cutouts was worked on, so far. */

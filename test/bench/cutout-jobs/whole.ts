@@ -87,7 +87,7 @@ export async function runWhole(
     seconds: ended.seconds,
     acceptedMs: ended.acceptedMs,
     silenceMs: ended.silenceMs,
-    stages: stageSeconds(ended.end),
+    stages: await stageSeconds(records, id),
     pages: await pagesOf(records, id),
     cpu: Object.fromEntries(names.map((name) => [name, after[name] - before[name]])),
     peaks: {
