@@ -327,6 +327,29 @@ test('what a request for one cutout is told that is too large is sent as it stan
   expect(result?.bytes).toBeGreaterThan(largest);
 });
 
+test.each([false, true])(
+  'a place that many rows have is cut once for all of them (pack: %s)',
+  async (pack) => {
+    const two = positions(2);
+    const rows = Array.from({ length: 40 }, (_, i): Position => ({ ...two[i % 2]!, id: `R${i + 1}` }));
+    const { id } = await sent({ survey: 'sample-coadd', bands: 'r', size: '10px', pack }, csvOf(rows));
+    expect(await ada.ended(id)).toMatchObject({
+      state: 'succeeded',
+      result: { summary: { succeeded: 40, repeated: 38 } },
+    });
+    expect(
+      await platform.records.sql`select ordinal from job_cutouts where job_id = ${id} and seconds > 0`,
+    ).toHaveLength(2);
+    const results = await resultsOf(id);
+    expect(new Set(results.map(({ sha256 }) => sha256)).size).toBe(2);
+    const { files } = await filesOf(id);
+    for (const { row, sha256 } of results) {
+      const file = files.get(`R${row}.fits`);
+      expect(shaOf(await bytesAt(file?.url ?? ''))).toBe(sha256);
+    }
+  },
+);
+
 test('columns that stand for each other are told as such, of a list in the store too', async () => {
   const uri = `s3://${sampleBucket}/cutouts/swapped.csv`;
   const list = Buffer.from(`ra,dec\n${'2.2,150.1\n'.repeat(30)}`);
