@@ -4,7 +4,7 @@ import { makeSky } from './sky.ts';
 import { skySide, usualSize } from './surveys.ts';
 
 /** Arcseconds to the border, which the stamps about them keep clear of, and between two of them. */
-const [toBorder, between] = [22, 5];
+const [toBorder, between] = [30, 5];
 
 /** CSV: `id`, `ra` and `dec` (degrees, ICRS), `mag_r`; the brightest first. */
 export function sampleTargets(count = 200): string {

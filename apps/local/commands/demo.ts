@@ -232,7 +232,7 @@ async function cutTargets(
   folder: string,
   signal: AbortSignal,
 ): Promise<Task | undefined> {
-  const [survey] = (await service.surveys(signal)).filter(({ bands }) => bands.length >= 3);
+  const survey = (await service.surveys(signal)).findLast(({ bands }) => bands.length >= 3);
   if (survey === undefined) return undefined;
   const list = await readFile(join(samplesFolder, 'targets.csv'));
   const query = `survey=${survey.name}&size=${sheet.cell}px&format=png`;
