@@ -1,4 +1,5 @@
 /** Where the items of each group lie, so that a group's follow one another whatever the order of the rows. */
+import { createHash } from 'node:crypto';
 import { ProblemError } from '@darkroom/contract';
 import type { PlannedItem } from './work.ts';
 
@@ -41,6 +42,14 @@ export class GroupedOrdinals {
   /** Whether the item that was noted as the `index`th, from 0, was of this group. */
   isOf(index: number, group: string | undefined): boolean {
     return index < this.#items && this.#numbers.get(group) === this.#groups[index];
+  }
+
+  /** Of all groups and places that were noted: equal ones give equal ordinals. */
+  digest(): string {
+    const hash = createHash('sha256').update(JSON.stringify([...this.#numbers.keys()]));
+    hash.update(this.#groups.subarray(0, this.#items));
+    if (this.#places !== undefined) hash.update(this.#places.subarray(0, this.#items));
+    return hash.digest('hex');
   }
 
   /** The ordinal of each item, in the order in which they were noted. */

@@ -449,7 +449,8 @@ describe('rows that come to several items', () => {
           deaths++;
         }
       }
-      expect(deaths).toBeGreaterThan(8);
+      // At the checkpoint, a save of some and the last one at least; how the store cuts what it gives tells how many more there are.
+      expect(deaths).toBeGreaterThanOrEqual(6);
     },
     180_000,
   );
@@ -524,6 +525,26 @@ describe('rows that come to several items', () => {
     await records.records.sql`update job_items set state = 'succeeded' where job_id = ${jobId}`;
     expect(await plan(jobId, surveyed(), { attempt: 3 })).toBe(9000);
     expect((await itemsOf(jobId)).every(({ state }) => state === 'succeeded')).toBe(true);
+  });
+
+  test('are planned anew where they come to lie elsewhere, whatever is told of what they are a function of', async () => {
+    const source = await listOf(numbered(9000));
+    let batches = 0;
+    /** Of more groups once a file was added; the attempt dies at a batch. */
+    const growing = (groups: number, diesAt = Number.POSITIVE_INFINITY): PlanWork<Row> => ({
+      ...several(1),
+      itemsOf: async (rows) => {
+        if (++batches === diesAt) throw new Error('died');
+        return rows.map(({ number }) => [{ key: String(number), input: {}, group: `g${number % groups}` }]);
+      },
+    });
+    const jobId = await jobOf(source);
+    await expect(plan(jobId, growing(2, 17))).rejects.toThrow('died');
+    expect((await itemsOf(jobId)).length).toBeGreaterThan(0);
+    expect(await plan(jobId, growing(3), { attempt: 2 })).toBe(9000);
+    const undisturbed = await jobOf(source);
+    expect(await plan(undisturbed, growing(3))).toBe(9000);
+    expect(await ledgerOf(jobId)).toEqual(await ledgerOf(undisturbed));
   });
 
   test('are never fewer, others or without a name of their own unnoticed', async () => {

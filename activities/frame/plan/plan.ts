@@ -34,6 +34,8 @@ const planCursor = listCursor.extend({
   items: z.int().min(0).optional(),
   /** What the items are a function of beside the list, where their kind says. */
   revision: z.string().optional(),
+  /** Of a list that is read twice, what all of it came to: by that its items have their ordinals. */
+  whole: z.string().optional(),
 });
 type PlanCursor = z.infer<typeof planCursor>;
 
@@ -66,7 +68,11 @@ export async function planItems<Row extends object>(attempt: Attempt, work: Plan
       const holds = ({ cursor, done }: CheckpointRow): boolean =>
         done || cursor === null || planCursor.parse(cursor).revision === revision;
       const checkpoint = await openCheckpoint(db, fence, made, kind, holds);
-      return new Planning(attempt, work, listSource.parse(input), revision).goOn(checkpoint);
+      const forget = async (): Promise<void> => {
+        await openCheckpoint(db, fence, made, kind, () => false);
+      };
+      const of = { source: listSource.parse(input), revision, forget };
+      return new Planning(attempt, work, of).goOn(checkpoint);
     },
   });
 }
@@ -77,23 +83,32 @@ interface Batch {
   readonly cursor: PlanCursor;
 }
 
+interface PlanningOf {
+  readonly source: ListSource;
+  readonly revision: string | undefined;
+  /** Takes what an earlier attempt has written out of the ledger. */
+  readonly forget: () => Promise<void>;
+}
+
 class Planning<Row extends object> {
   readonly #attempt: Attempt;
   readonly #work: PlanWork<Row>;
   readonly #source: ListSource;
   readonly #revision: string | undefined;
+  readonly #forget: () => Promise<void>;
 
-  constructor(attempt: Attempt, work: PlanWork<Row>, source: ListSource, revision: string | undefined) {
+  constructor(attempt: Attempt, work: PlanWork<Row>, { source, revision, forget }: PlanningOf) {
     this.#attempt = attempt;
     this.#work = work;
     this.#source = source;
     this.#revision = revision;
+    this.#forget = forget;
   }
 
   async goOn({ cursor: kept, found, done }: CheckpointRow): Promise<number> {
     const { progress, log, signal, call } = this.#attempt;
     const { stage } = call;
-    const from: PlanCursor = kept === null ? beginningOfList : planCursor.parse(kept);
+    let from: PlanCursor = kept === null ? beginningOfList : planCursor.parse(kept);
     if (done) {
       progress.counts(stage, from.rows, from.rows);
       return found;
@@ -101,6 +116,14 @@ class Planning<Row extends object> {
     const { groupOf, itemsOf } = this.#work;
     const isReadTwice = this.#source.format !== 'listing' && (groupOf ?? itemsOf) !== undefined;
     const all = isReadTwice ? await this.#readAll() : undefined;
+    if (all !== undefined && from.whole !== undefined && from.whole !== all.digest) {
+      // What is in the ledger has its ordinals by groups that are no more: others would be taken for items that are there.
+      log.line('warn', `${stage}: the rows come to other items than before; all are planned anew`);
+      await this.#forget();
+      from = beginningOfList;
+    }
+    const whole = all === undefined ? {} : { whole: all.digest };
+    from = { ...from, ...whole };
     if (from.rows > 0) log.line('info', `${stage}: on behind row ${from.rows}`);
     progress.counts(stage, from.rows, all?.rows ?? null);
 
@@ -131,7 +154,7 @@ class Planning<Row extends object> {
             ...(problem && { problem }),
           });
         });
-        cursor = batch.cursor;
+        cursor = { ...batch.cursor, ...whole };
         const bytes = (cursor.at ?? 0) - (saved.at ?? 0);
         if (items.length >= itemsAtOnce || bytes >= bytesAtOnce) await save(false);
       }
@@ -214,12 +237,15 @@ class Planning<Row extends object> {
 /** What is known of a list once all of it has been read. */
 class WholeList {
   readonly rows: number;
+  /** Another one where any item lies elsewhere. */
+  readonly digest: string;
   readonly #grouped: GroupedOrdinals;
   readonly #ordinals: Uint32Array;
 
   constructor(rows: number, grouped: GroupedOrdinals) {
     this.rows = rows;
     this.#grouped = grouped;
+    this.digest = grouped.digest();
     this.#ordinals = grouped.ordinals();
   }
 
