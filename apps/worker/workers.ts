@@ -1,5 +1,5 @@
 /** The workers of a process: one for each queue it serves, with that queue's activities only. */
-import { availableParallelism, setPriority } from 'node:os';
+import { availableParallelism } from 'node:os';
 import {
   type Call,
   notTaken,
@@ -44,8 +44,6 @@ export interface QueueDefinition<Activities extends object = object> {
   slots(config: Config): number;
   /** Its kinds have groups of items that are worth keeping open: each of its workers serves a queue of its own besides. */
   readonly keepsGroups?: boolean;
-  /** Nobody waits for its work with the connection open: a process that serves no other queue makes way for all others of its machine. */
-  readonly makesWay?: boolean;
   /** Its work is done in lanes, which are held so. */
   lanes?(config: Config): Promise<Holding>;
 }
@@ -156,7 +154,6 @@ export const queueDefinitions: {
     activities: cutoutsOfJobs,
     slots: pagesAtOnce,
     keepsGroups: true,
-    makesWay: true,
   },
   [queues.skyMosaic]: {
     activities: async (deps) => {
@@ -165,7 +162,6 @@ export const queueDefinitions: {
     },
     // What a page has in memory is bounded for all together.
     slots: () => 2,
-    makesWay: true,
   },
 };
 
@@ -177,6 +173,7 @@ async function walkOf(deps: WorkerDeps): Promise<TileWalk> {
     import('@darkroom/sky/walk/walk.ts'),
     import('@darkroom/sky/fits/threads/threads.ts'),
   ]);
+  // The threads alone: a process that others are preferred to beats too late, and counts as dead.
   const threads = new DecodeThreads({ nice: deps.config.cutouts.batchNice });
   deps.atEnd?.(() => threads.close());
   return new TileWalk({ ...deps, threads, pages: pagesAtOnce(deps.config) });
@@ -348,8 +345,6 @@ export async function createWorkers(
     const own = definition.keepsGroups === true ? workersOwnQueue(name, deps.worker) : undefined;
     return { name, slots, own, definition };
   });
-  if (queuesServed.every(({ definition }) => definition.makesWay === true))
-    setPriority(deps.config.cutouts.batchNice);
   // Beside each other: those with a model take as long as it takes to open and try it.
   const opened = await Promise.all(
     queuesServed.map(async ({ definition, own, ...queue }) => ({

@@ -264,7 +264,7 @@ function configOf(env: Environment) {
       memoryBytes: env.CUTOUT_MEMORY_BYTES,
       /** Of pixels read ahead in one worker of jobs. */
       aheadBytes: env.CUTOUT_AHEAD_BYTES,
-      /** Of what works on jobs of cutouts, and on nothing else. */
+      /** Of threads that decode tiles for jobs. */
       batchNice: env.BATCH_NICE,
       requestDays: env.RETENTION_CUTOUT_REQUEST_DAYS,
     },

@@ -41,7 +41,7 @@ export const predictions = {
   }),
   BATCH_NICE: whole(0, 19).default(10).meta({
     description:
-      'How much the system prefers others to what works on batch predictions (beyond LANE_NICE) and on jobs of cutouts, as `nice` has it: real-time goes first. 0: a batch has its share.',
+      'How much the system prefers others to the processes that batch predictions are worked on in (beyond LANE_NICE), and to the threads that decode tiles for jobs of cutouts, as `nice` has it: real-time goes first. 0: a batch has its share.',
     example: '5',
   }),
   PREDICTION_KEY_HOURS: amount(0.01, 8760).default(168).meta({
