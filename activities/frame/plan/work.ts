@@ -56,7 +56,10 @@ export interface PlanWork<Row extends object> {
     rows: readonly PlannedRow<Row>[],
     signal: AbortSignal,
   ) => Promise<readonly (readonly PlannedItem[])[]>;
-  /** With `itemsOf`: all rows of a file have been read once, by each attempt, and nothing is written yet. What it throws fails the attempt. */
+  /**
+   * With `itemsOf`: all rows of a file have been read once, by each attempt, and nothing is written yet. What it throws fails the attempt. What the kind keeps of
+   * items beside the ledger is written behind it: before, it goes where the plan shows to begin anew.
+   */
   readonly allRead?: () => void;
   /**
    * What the items are a function of beside the list. It is asked at the beginning and behind each batch of rows: once it is another, the

@@ -61,7 +61,9 @@ function itemsFor(changes: Partial<CutoutsOptions> = {}) {
       });
       return (await items.itemsOf(rows, signal)).flat();
     };
+    const before = pinned.length;
     const first = await pass(1);
+    expect(pinned).toHaveLength(before);
     items.allRead();
     const second = await pass(from);
     expect(second.map(({ key, group, at }) => ({ key, group, at }))).toEqual(

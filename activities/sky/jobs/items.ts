@@ -25,7 +25,7 @@ export interface ItemsDeps {
   /** Of each survey that the sets are of. */
   readonly finderOf: (survey: string) => Pick<TileFinder, 'find'>;
   readonly limitsOf: (survey: string) => Omit<Limits, 'seconds' | 'bytes'>;
-  /** Is told of the tiles that cutouts are made of, each at least once, before they are items. */
+  /** Is told of the tiles that cutouts are made of, each at least once, before they are items: when the list is gone through for good. */
   readonly pin: (tiles: readonly PinnedTile[]) => Promise<void>;
 }
 
@@ -132,6 +132,8 @@ export class CutoutItems {
     );
     const found = new Map(around.map(({ i }, n) => [i, neighbours[n]!]));
     const fresh: PinnedTile[] = [];
+    // What the first pass wrote would go where it shows that the plan begins anew.
+    const pins = this.#isRead;
     const items = rows.map((row, i): PlannedItem => {
       const one = placed[i]!;
       const base = this.#base(row, set, template);
@@ -139,8 +141,8 @@ export class CutoutItems {
       const chosen = chosenTiles(one.request, one, found.get(i) ?? at[i]!);
       for (const { tile, band, planes } of chosen.flat()) {
         const name = JSON.stringify([template.survey, tile, band]);
-        if (!this.#pinned.has(name))
-          fresh.push({ survey: template.survey, tile, band, planes: pinnedFiles(planes) });
+        if (!pins || this.#pinned.has(name)) continue;
+        fresh.push({ survey: template.survey, tile, band, planes: pinnedFiles(planes) });
         this.#pinned.add(name);
       }
       const lead = chosen[0]![0]!;
@@ -158,7 +160,7 @@ export class CutoutItems {
         at: heightOn(lead, centres[i]!.centre) + (base.input.repeats === undefined ? 0 : behindAll),
       };
     });
-    await pin(fresh);
+    if (fresh.length > 0) await pin(fresh);
     return items;
   }
 
