@@ -70,7 +70,19 @@ function referring(schema: JsonSchema, suffix: string): JsonSchema {
     /"#\/\$defs\/([^"]+)"/g,
     (_, name) => `"${place}${name}${suffix}"`,
   );
-  return JSON.parse(text) as JsonSchema;
+  return JSON.parse(text, (_, value) => withTypes(value)) as JsonSchema;
+}
+
+const scalars = ['string', 'number', 'integer', 'boolean'];
+
+/** A text or a number is one schema of two types, whose other words each say something of one of them: nothing tells members of a union apart there. */
+function withTypes(value: unknown): unknown {
+  const { anyOf, ...rest } = (value ?? {}) as { anyOf?: readonly JsonSchema[] };
+  if (!Array.isArray(anyOf)) return value;
+  const types = anyOf.map(({ type }) => type);
+  const areScalars = types.every((type) => typeof type === 'string' && scalars.includes(type));
+  if (!areScalars || new Set(types).size < types.length) return value;
+  return { ...Object.assign({}, ...anyOf), ...rest, type: types };
 }
 
 /** What zod writes, without what says nothing to a reader, and with what tells the members of a union apart. */
