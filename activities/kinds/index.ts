@@ -3,7 +3,7 @@ import { analysisRecords } from '@darkroom/analysis';
 import { cutoutsKind, photoKind, predictionBatchKind, videoKind } from '@darkroom/contract';
 import { jobPredictionRecords } from '@darkroom/prediction';
 import type { Kinds } from '@darkroom/records';
-import { cutoutRecords } from '@darkroom/sky/jobs/made.ts';
+import { cutoutRecords } from '@darkroom/sky/jobs/results/made.ts';
 
 export const kinds: Kinds = {
   [cutoutsKind.kind]: { ...cutoutsKind, records: cutoutRecords },

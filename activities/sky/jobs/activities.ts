@@ -35,14 +35,14 @@ import { degreesOf } from '../survey/definition/definition.ts';
 import { TileFinder } from '../survey/records/finder.ts';
 import { getSurvey, type Survey } from '../survey/records/surveys.ts';
 import type { TileWalk } from '../walk/walk.ts';
-import { Calls, itemOf } from './calls.ts';
-import { CutoutItems } from './items.ts';
-import { itemStage, type MadeCutout, madeBefore, recordMade } from './made.ts';
-import { pinTiles } from './pins.ts';
-import { publishedManifests } from './results.ts';
-import { type CutoutRow, cutoutRow } from './rows.ts';
-import { type CutoutTemplate, resolveSets, surveysOf } from './sets.ts';
-import { summaryOf } from './summary.ts';
+import { type CutoutRow, cutoutRow } from './list/rows.ts';
+import { type CutoutTemplate, resolveSets, surveysOf } from './list/sets.ts';
+import { Calls, itemOf } from './plan/calls.ts';
+import { CutoutItems } from './plan/items.ts';
+import { pinTiles } from './plan/pins.ts';
+import { itemStage, type MadeCutout, madeBefore, recordMade } from './results/made.ts';
+import { publishedManifests } from './results/manifests.ts';
+import { summaryOf } from './results/summary.ts';
 
 export type CutoutJobActivities = ReturnType<typeof cutoutJobActivities>;
 

@@ -2,8 +2,8 @@ import { type CutoutQuery, cutoutQuery, cutoutsRequest, ProblemError } from '@da
 import type { Estimate } from '@darkroom/estimates';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { rowFrom } from '../jobs/rows.ts';
-import { requestAt, resolveSets } from '../jobs/sets.ts';
+import { rowFrom } from '../jobs/list/rows.ts';
+import { requestAt, resolveSets } from '../jobs/list/sets.ts';
 import { smallSurvey } from '../survey/testing.ts';
 import { type Limits, requireWithinLimits } from './plan.ts';
 import { resolveRequest } from './request.ts';

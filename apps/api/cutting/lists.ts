@@ -8,9 +8,9 @@ import {
 } from '@darkroom/contract';
 import { firstRow, RowReader, UnreadableRows } from '@darkroom/frame/plan/rows.ts';
 import { overLimit } from '@darkroom/records';
-import { expectingBySize } from '@darkroom/sky/jobs/expected.ts';
-import { ListOutlook } from '@darkroom/sky/jobs/outlook.ts';
-import { resolveSets, surveysOf } from '@darkroom/sky/jobs/sets.ts';
+import { expectingBySize } from '@darkroom/sky/jobs/list/expected.ts';
+import { ListOutlook } from '@darkroom/sky/jobs/list/outlook.ts';
+import { resolveSets, surveysOf } from '@darkroom/sky/jobs/list/sets.ts';
 import type { PlacelessRequest } from '@darkroom/sky/survey/choose.ts';
 import { mayRead } from '@darkroom/sky/survey/definition/access.ts';
 import { getSurvey, pixelScaleOf, type Survey } from '@darkroom/sky/survey/records/surveys.ts';

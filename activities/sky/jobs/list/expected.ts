@@ -1,8 +1,8 @@
 /** What cutouts are expected to come to before their tiles are looked for: pixels, and bytes of their files. */
 import type { Asked } from '@darkroom/estimates';
-import { parseSize } from '../cut/request.ts';
-import { asked, assumedOfCutouts, extentOf } from '../realtime/plan.ts';
-import type { PlacelessRequest } from '../survey/choose.ts';
+import { parseSize } from '../../cut/request.ts';
+import { asked, assumedOfCutouts, extentOf } from '../../realtime/plan.ts';
+import type { PlacelessRequest } from '../../survey/choose.ts';
 
 /** Of one cutout, or of several together. */
 export interface Expected {

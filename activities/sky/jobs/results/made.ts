@@ -4,7 +4,7 @@ import { cutoutsKind } from '@darkroom/contract';
 import { type Db, type Fence, type KindRecords, read, write } from '@darkroom/records';
 import { jobItems } from '@darkroom/records/schema.ts';
 import { and, eq, sql } from 'drizzle-orm';
-import { cutoutTiles, jobCutouts } from '../schema.ts';
+import { cutoutTiles, jobCutouts } from '../../schema.ts';
 
 /** The stage whose items are cutouts. */
 export const [, { name: itemStage }] = cutoutsKind.stages;

@@ -1,13 +1,13 @@
 import { type CutoutItem, type CutoutsOptions, cutoutsOptions, mosaicGroups } from '@darkroom/contract';
 import { describe, expect, it } from 'vitest';
-import { circleAround } from '../sphere/circle.ts';
-import { depthOf, overlaps, polygonOfSky } from '../sphere/polygon.ts';
-import type { FoundTile, Place } from '../survey/records/finder.ts';
-import { smallSurvey } from '../survey/testing.ts';
+import { circleAround } from '../../sphere/circle.ts';
+import { depthOf, overlaps, polygonOfSky } from '../../sphere/polygon.ts';
+import type { FoundTile, Place } from '../../survey/records/finder.ts';
+import { smallSurvey } from '../../survey/testing.ts';
+import { rowFrom } from '../list/rows.ts';
+import { resolveSets } from '../list/sets.ts';
 import { CutoutItems } from './items.ts';
 import type { PinnedTile } from './pins.ts';
-import { rowFrom } from './rows.ts';
-import { resolveSets } from './sets.ts';
 
 /** Two tiles of 0.2°, side by side on the equator: their border is at right ascension 10. */
 const tiles = [9.9, 10.1].map((ra, i): Omit<FoundTile, 'depth'> => {

@@ -1,9 +1,9 @@
 /** The parameter sets of a job of cutouts, each with all that it leaves open filled in; with a row it is a request like any other. */
 import { type CutoutRequest, type CutoutSet, type CutoutsOptions, ProblemError } from '@darkroom/contract';
-import { parseSize } from '../cut/request.ts';
-import { resolveRequest } from '../realtime/request.ts';
-import type { PlacelessRequest } from '../survey/choose.ts';
-import type { SurveyDefinition } from '../survey/definition/definition.ts';
+import { parseSize } from '../../cut/request.ts';
+import { resolveRequest } from '../../realtime/request.ts';
+import type { PlacelessRequest } from '../../survey/choose.ts';
+import type { SurveyDefinition } from '../../survey/definition/definition.ts';
 import type { CutoutRow } from './rows.ts';
 
 /** What is wanted of every position. */

@@ -1,8 +1,8 @@
 /** Rows of a job's list: where each cutout lies, read from the columns that catalogues have. */
 import { losesDigits, lostDigits, storable } from '@darkroom/contract';
 import { z } from 'zod';
-import { parseDec, parseRa, parseSize } from '../cut/request.ts';
-import { SkyError } from '../errors.ts';
+import { parseDec, parseRa, parseSize } from '../../cut/request.ts';
+import { SkyError } from '../../errors.ts';
 
 /** A place of which a cutout is wanted. */
 export interface CutoutRow {

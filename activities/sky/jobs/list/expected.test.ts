@@ -1,7 +1,7 @@
 import { type CutoutsOptions, cutoutsOptions, ProblemError } from '@darkroom/contract';
 import { RowFault } from '@darkroom/frame/plan/rows.ts';
 import { describe, expect, it } from 'vitest';
-import { smallSurvey } from '../survey/testing.ts';
+import { smallSurvey } from '../../survey/testing.ts';
 import { expectedOf, expectingBySize } from './expected.ts';
 import { ListOutlook } from './outlook.ts';
 import { resolveSets } from './sets.ts';

@@ -1,7 +1,7 @@
 /** The files of surveys that a job reads, as they were when it was planned. */
 import { type Db, type Fence, fencedOff, fenceOf, read, write } from '@darkroom/records';
 import { and, eq, inArray, sql } from 'drizzle-orm';
-import { cutoutTiles } from '../schema.ts';
+import { cutoutTiles } from '../../schema.ts';
 
 export type PinnedTile = Omit<typeof cutoutTiles.$inferSelect, 'jobId'>;
 

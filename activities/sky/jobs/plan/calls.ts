@@ -1,11 +1,11 @@
 /** From the items of a job to what is made: with the files that were pinned when it was planned. */
 import { type CutoutItem, cutoutItem } from '@darkroom/contract';
 import type { Db, ItemRow } from '@darkroom/records';
-import type { CutoutCall } from '../make/call.ts';
-import { sourcesOf, surveyOfCall } from '../survey/choose.ts';
-import type { SurveyDefinition } from '../survey/definition/definition.ts';
+import type { CutoutCall } from '../../make/call.ts';
+import { sourcesOf, surveyOfCall } from '../../survey/choose.ts';
+import type { SurveyDefinition } from '../../survey/definition/definition.ts';
+import { type CutoutTemplate, requestAt } from '../list/sets.ts';
 import { type PinnedTile, pinnedTiles } from './pins.ts';
-import { type CutoutTemplate, requestAt } from './sets.ts';
 
 export interface CallsOf {
   readonly jobId: string;

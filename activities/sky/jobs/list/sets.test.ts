@@ -1,8 +1,8 @@
 import { type CutoutsOptions, cutoutQuery, cutoutsOptions, ProblemError } from '@darkroom/contract';
 import { describe, expect, it } from 'vitest';
-import { digestOf } from '../realtime/plan.ts';
-import { resolveRequest } from '../realtime/request.ts';
-import { smallSurvey } from '../survey/testing.ts';
+import { digestOf } from '../../realtime/plan.ts';
+import { resolveRequest } from '../../realtime/request.ts';
+import { smallSurvey } from '../../survey/testing.ts';
 import { requestAt, resolveSets, surveysOf } from './sets.ts';
 
 const other = { ...smallSurvey, name: 'other' };

@@ -8,16 +8,16 @@ import {
   problemOf,
 } from '@darkroom/contract';
 import type { PlannedItem, PlannedRow } from '@darkroom/frame';
-import { writeSize } from '../realtime/fitting.ts';
-import { beyondLimits, type Limits, requireScale } from '../realtime/plan.ts';
-import { toVector } from '../sphere/vector.ts';
-import { centredOn, chosenTiles, missingBands, wantsNeighbours } from '../survey/choose.ts';
-import { type FoundTile, heightOn, type TileFinder } from '../survey/records/finder.ts';
-import { expectedOf } from './expected.ts';
+import { writeSize } from '../../realtime/fitting.ts';
+import { beyondLimits, type Limits, requireScale } from '../../realtime/plan.ts';
+import { toVector } from '../../sphere/vector.ts';
+import { centredOn, chosenTiles, missingBands, wantsNeighbours } from '../../survey/choose.ts';
+import { type FoundTile, heightOn, type TileFinder } from '../../survey/records/finder.ts';
+import { expectedOf } from '../list/expected.ts';
+import { type CutoutRow, rowFrom, SwappedColumns, writtenRow } from '../list/rows.ts';
+import { type CutoutTemplate, requestAt } from '../list/sets.ts';
 import { positionName, RowNames, safeName } from './names.ts';
 import type { PinnedTile } from './pins.ts';
-import { type CutoutRow, rowFrom, SwappedColumns, writtenRow } from './rows.ts';
-import { type CutoutTemplate, requestAt } from './sets.ts';
 
 export interface ItemsDeps {
   readonly options: Pick<CutoutsOptions, 'onError'>;

@@ -6,10 +6,10 @@ import { type Db, read } from '@darkroom/records';
 import { jobItems } from '@darkroom/records/schema.ts';
 import { inChunks } from '@darkroom/storage';
 import { and, asc, eq, gt, inArray, sql } from 'drizzle-orm';
-import { writeSize } from '../realtime/fitting.ts';
-import { jobCutouts } from '../schema.ts';
+import { writeSize } from '../../realtime/fitting.ts';
+import { jobCutouts } from '../../schema.ts';
+import { type CutoutTemplate, requestAt } from '../list/sets.ts';
 import { itemStage } from './made.ts';
-import { type CutoutTemplate, requestAt } from './sets.ts';
 
 /** Rows of the ledger that are read together. */
 const rowsAtOnce = 1000;

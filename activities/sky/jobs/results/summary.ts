@@ -3,7 +3,7 @@ import { type CutoutsSummary, cutoutsSummary } from '@darkroom/contract';
 import { type Db, read } from '@darkroom/records';
 import { jobItems, jobStages } from '@darkroom/records/schema.ts';
 import { eq, sql } from 'drizzle-orm';
-import { cutoutTiles, jobCutouts } from '../schema.ts';
+import { cutoutTiles, jobCutouts } from '../../schema.ts';
 import { itemStage } from './made.ts';
 
 /** Of the cutouts that took longest, and of each reason's first failure: the words. */
