@@ -51,9 +51,12 @@ export interface QueueDefinition<Activities extends object = object> {
 /** When a worker has its threads compile what decodes tiles; one that is asked for a cutout sooner has them then. */
 const warmAfterMs = 5000;
 
-/** Pages of cutouts of one worker that are worked on side by side. */
+/**
+ * Pages of cutouts of one worker at once: one more than a job takes, so that another's begins beside them, and that while none does a page goes on to the
+ * end of its tile. What was read ahead of it is read again by the next.
+ */
 const pagesAtOnce = ({ worker }: Config): number =>
-  worker.slots[queues.sky] ?? Math.max(2, availableParallelism());
+  worker.slots[queues.sky] ?? Math.max(3, availableParallelism() + 1);
 
 /** The activities of each queue, as stories ask for them; a new capability is one entry. */
 export const queueDefinitions: {

@@ -12,7 +12,7 @@ export const jobs = {
     description: 'Activities of one worker at once, by queue.',
     example: 'light=40,recognition=8',
     absent:
-      'light 20, recognition WORKER_MAX_ACTIVITIES, media DECODER_PROCESSES, interactive 2 × RECOGNITION_LANES, sky-realtime and sky the cores, at least 2, sky-mosaic 2',
+      'light 20, recognition WORKER_MAX_ACTIVITIES, media DECODER_PROCESSES, interactive 2 × RECOGNITION_LANES, sky-realtime the cores, at least 2, sky one more, sky-mosaic 2',
   }),
   PAGE_SECONDS: byName(amount(0.05, 600)).optional().meta({
     description:
