@@ -4,7 +4,7 @@ import { sql } from 'drizzle-orm';
 import { circleAround } from '../../sphere/circle.ts';
 import { cellOf, cellsOfPolygon } from '../../sphere/healpix.ts';
 import { depthOf, overlaps } from '../../sphere/polygon.ts';
-import { cross, dot, toVector, unit, type Vector } from '../../sphere/vector.ts';
+import { cross, degree, dot, toVector, unit, type Vector } from '../../sphere/vector.ts';
 import { cellOrder, type FoundFile, fileOf, polygonFrom, type SurveyTile } from './tiles.ts';
 
 /** One band of a tile, wherever it is looked from. */
@@ -22,6 +22,9 @@ export interface Place {
   readonly centre: Vector;
   readonly reach?: number | undefined;
 }
+
+/** Degrees, 0.4″: what is on a border is not lost by rounding. */
+const hair = 1e-4;
 
 /** Cells that are kept, and cells of one statement. */
 const keptCells = 20_000;
@@ -56,6 +59,9 @@ export class TileFinder {
     const near = new Set(cells.flatMap((cell) => this.#byCell.get(cell) ?? []));
     const found: FoundTile[] = [];
     for (const tile of near) {
+      // Most tiles of a cell are nowhere near.
+      const { centre: middle, radius } = tile.footprint;
+      if (dot(middle, centre) < Math.cos(Math.min(180, radius + (reach ?? 0) + hair) * degree)) continue;
       const depth = depthOf(tile.footprint, centre);
       if (depth >= 0 || (area !== undefined && overlaps(tile.footprint, area)))
         found.push({ ...tile, depth });
