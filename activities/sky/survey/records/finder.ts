@@ -5,7 +5,7 @@ import { circleAround } from '../../sphere/circle.ts';
 import { cellOf, cellsOfPolygon } from '../../sphere/healpix.ts';
 import { depthOf, overlaps } from '../../sphere/polygon.ts';
 import { cross, degree, dot, toVector, unit, type Vector } from '../../sphere/vector.ts';
-import { cellOrder, type FoundFile, fileOf, polygonFrom, type SurveyTile } from './tiles.ts';
+import { cellOrder, type FoundFile, fileOf, filesNear, polygonFrom, type SurveyTile } from './tiles.ts';
 
 /** One band of a tile, wherever it is looked from. */
 export interface KnownTile extends Omit<SurveyTile, 'depth'> {
@@ -85,7 +85,7 @@ export class TileFinder {
     const survey = this.#survey;
     const filed = await filesOfCells(this.#db, survey, cells);
     const fresh = [...new Set(filed.map(({ file }) => file))].filter((file) => !this.#tiles.has(file));
-    for (const files of Map.groupBy(await tilesOf(this.#db, survey, fresh), ({ id }) => id).values()) {
+    for (const files of Map.groupBy(await tilesOf(this.#db, fresh), ({ id }) => id).values()) {
       const { id, tile, band, footprint } = files[0]!;
       this.#tiles.set(id, {
         tile,
@@ -117,10 +117,6 @@ function upOf(footprint: readonly number[]): Vector {
   return dot(up, third) < 0 ? [-up[0], -up[1], -up[2]] : up;
 }
 
-interface FiledTile extends FoundFile {
-  id: string;
-}
-
 const filesOfCells = read(
   async (db: Db, survey: string, cells: readonly number[]): Promise<{ cell: number; file: string }[]> => {
     const { rows } = await db.execute<{ cell: number; file: string }>(sql`
@@ -129,13 +125,8 @@ const filesOfCells = read(
   },
 );
 
-const tilesOf = read(async (db: Db, survey: string, ids: readonly string[]): Promise<FiledTile[]> => {
+const tilesOf = read(async (db: Db, ids: readonly string[]): Promise<FoundFile[]> => {
   if (ids.length === 0) return [];
-  const { rows } = await db.execute<FiledTile>(sql`
-    select i.id, i.tile, i.band, i.footprint, p.plane, p.uri, p.etag, p.bytes, p.hdu, p.width, p.height, p.pixel_scale,
-      exists (select 1 from survey_checksums s where s.survey = p.survey and s.uri = p.uri and s.etag = p.etag) as verified
-    from survey_files i
-    join survey_files p on p.survey = i.survey and p.tile = i.tile and p.band in (i.band, '')
-    where i.survey = ${survey} and i.id = any(${sql.param(ids)}::bigint[])`);
-  return rows;
+  const near = sql`select unnest(${sql.param(ids)}::bigint[]) as file`;
+  return (await db.execute<FoundFile>(filesNear(near))).rows;
 });

@@ -1,6 +1,6 @@
 /** Which tiles hold a place, or reach into an area: HEALPix cells find the few that may, their exact footprints decide. */
 import { type Db, read } from '@darkroom/records';
-import { sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import { cellCentre, cellOf, cellRadius, cellsOfPolygon } from '../../sphere/healpix.ts';
 import {
   areaOf,
@@ -54,6 +54,8 @@ export interface TileQuery {
 
 /** As rows have it. */
 export interface FoundFile extends Record<string, unknown> {
+  /** Of the image. */
+  id: string;
   tile: string;
   band: string;
   footprint: number[];
@@ -68,18 +70,25 @@ export interface FoundFile extends Record<string, unknown> {
   verified: boolean;
 }
 
+/** All files of tiles by the images that are `near`, a query of their ids as `file`; of some bands, or of all. */
+export const filesNear = (near: SQL, bands?: TileQuery['bands']) => sql`
+  select i.id, i.tile, i.band, i.footprint, p.plane, p.uri, p.etag, p.bytes, p.hdu, p.width, p.height, p.pixel_scale,
+    exists (select 1 from survey_checksums s where s.survey = p.survey and s.uri = p.uri and s.etag = p.etag) as verified
+  from (${near}) near
+  join survey_files i on i.id = near.file
+  join survey_files p on p.survey = i.survey and p.tile = i.tile and p.band in (i.band, '')
+  ${bands === undefined ? sql`` : sql`where i.band = any(${sql.param(bands)}::text[])`}`;
+
 /** The files of all bands whose image touches one of the cells. */
 export const tilesIn = ({
   survey,
   bands,
   cells,
-}: Pick<TileQuery, 'survey' | 'bands'> & { readonly cells: readonly number[] }) => sql`
-  select i.tile, i.band, i.footprint, p.plane, p.uri, p.etag, p.bytes, p.hdu, p.width, p.height, p.pixel_scale,
-    exists (select 1 from survey_checksums s where s.survey = p.survey and s.uri = p.uri and s.etag = p.etag) as verified
-  from (select distinct file from survey_cells where survey = ${survey} and cell = any(${sql.param(cells)}::int[])) near
-  join survey_files i on i.id = near.file
-  join survey_files p on p.survey = i.survey and p.tile = i.tile and p.band in (i.band, '')
-  ${bands === undefined ? sql`` : sql`where i.band = any(${sql.param(bands)}::text[])`}`;
+}: Pick<TileQuery, 'survey' | 'bands'> & { readonly cells: readonly number[] }) =>
+  filesNear(
+    sql`select distinct file from survey_cells where survey = ${survey} and cell = any(${sql.param(cells)}::int[])`,
+    bands,
+  );
 
 /** Tiles that hold the centre or reach into the area, those first that the centre lies deepest within; empty where nothing is covered. */
 export const findTiles = read(async (db: Db, query: TileQuery): Promise<SurveyTile[]> => {
