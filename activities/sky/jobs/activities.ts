@@ -30,13 +30,13 @@ import type { MadeFile, MakeFile } from '../make/made.ts';
 import { precedence } from '../make/precedence.ts';
 import { digestOf } from '../realtime/plan.ts';
 import { lastingProblem } from '../realtime/problems.ts';
-import { mayRead } from '../survey/definition/access.ts';
 import { degreesOf } from '../survey/definition/definition.ts';
 import { TileFinder } from '../survey/records/finder.ts';
 import { getSurvey, type Survey } from '../survey/records/surveys.ts';
 import type { TileWalk } from '../walk/walk.ts';
+import { type Asked, askedOf } from './list/asked.ts';
 import { type CutoutRow, cutoutRow } from './list/rows.ts';
-import { type CutoutTemplate, resolveSets, surveysOf } from './list/sets.ts';
+import type { CutoutTemplate } from './list/sets.ts';
 import { Calls, itemOf } from './plan/calls.ts';
 import { CutoutItems } from './plan/items.ts';
 import { pinTiles } from './plan/pins.ts';
@@ -56,14 +56,14 @@ export function cutoutJobActivities(deps: FrameDeps, tiles: Pick<TileWalk, 'walk
   return {
     /** How many cutouts there are, and whether they are to be delivered. */
     planCutouts: jobActivity(deps, async (attempt): Promise<PlannedCutouts> => {
-      const asked = await askedOf(attempt);
+      const asked = await ofJob(attempt);
       const found = await planItems(attempt, listed(attempt, asked));
       return { found, delivers: asked.options.deliverTo !== undefined };
     }),
 
     cutCutouts: jobActivity(deps, async (attempt, page: Page) => {
       const { jobId } = attempt.call;
-      const { options, sets, surveys } = await askedOf(attempt);
+      const { options, sets, surveys } = await ofJob(attempt);
       const definitionOf = (name: string) => surveyNamed(surveys, name).definition;
       const calls = new Calls(deps.records.db, { jobId, sets, definitionOf });
       const inputDigest = async (item: ItemRow): Promise<string> => digestOf(await calls.callOf(item));
@@ -84,7 +84,7 @@ export function cutoutJobActivities(deps: FrameDeps, tiles: Pick<TileWalk, 'walk
     }),
 
     deliverCutouts: jobActivity(deps, async (attempt): Promise<Delivery> => {
-      const { options, sets } = await askedOf(attempt);
+      const { options, sets } = await ofJob(attempt);
       const { deliverTo: to } = options;
       if (to === undefined) throw new TypeError('The job says nothing of where its files are to be.');
       const files = () => putFiles(attempt, manifestsOf(attempt, sets));
@@ -93,7 +93,7 @@ export function cutoutJobActivities(deps: FrameDeps, tiles: Pick<TileWalk, 'walk
 
     /** `delivery`: what was delivered, with the manifests; null where nothing was. */
     publishCutouts: jobActivity(deps, async (attempt, delivery: Finished | null = null) => {
-      const { options, sets } = await askedOf(attempt);
+      const { options, sets } = await ofJob(attempt);
       const summary = await summaryOf(deps.records.db, attempt.call.jobId);
       return publishJob(attempt, {
         stage: itemStage,
@@ -116,24 +116,14 @@ type Finished = Extract<Delivery, { readonly written: unknown }>;
 const manifestsOf = ({ deps, call: { jobId } }: Attempt, sets: readonly CutoutTemplate[]) =>
   publishedManifests(deps.records.db, { jobId, sets }).toReversed();
 
-interface Asked {
+interface OfJob extends Asked {
   readonly options: CutoutsOptions;
-  readonly sets: readonly CutoutTemplate[];
-  readonly surveys: ReadonlyMap<string, Survey>;
 }
 
-/** What a job asks for. Throws ProblemError as `resolveSets`, and `survey_not_granted`: its owner may have lost it since. */
-async function askedOf({ deps, job }: Attempt): Promise<Asked> {
+/** What a job asks for. Throws as `askedOf`: its owner may have lost a survey since. */
+async function ofJob({ deps, job }: Attempt): Promise<OfJob> {
   const options = cutoutsOptions.parse(job.input);
-  const surveys = new Map<string, Survey>();
-  for (const name of surveysOf(options)) {
-    const survey = await getSurvey(deps.records.db, name);
-    if (survey !== undefined && !mayRead(survey.definition, job))
-      throw new ProblemError('survey_not_granted', `${name} is for its groups alone.`);
-    if (survey !== undefined) surveys.set(name, survey);
-  }
-  const sets = resolveSets(options, (name) => surveys.get(name)?.definition);
-  return { options, sets, surveys };
+  return { options, ...(await askedOf(deps.records.db, job, options)) };
 }
 
 function surveyNamed(surveys: Asked['surveys'], name: string): Survey {
@@ -143,7 +133,7 @@ function surveyNamed(surveys: Asked['surveys'], name: string): Survey {
 }
 
 /** How the job's list is planned. */
-function listed({ deps, fence, signal }: Attempt, { options, sets, surveys }: Asked): PlanWork<CutoutRow> {
+function listed({ deps, fence, signal }: Attempt, { options, sets, surveys }: OfJob): PlanWork<CutoutRow> {
   const { records, config } = deps;
   const { db } = records;
   const finders = new Map([...surveys.keys()].map((name) => [name, new TileFinder(db, name)]));

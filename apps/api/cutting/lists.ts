@@ -8,12 +8,11 @@ import {
 } from '@darkroom/contract';
 import { firstRow, RowReader, UnreadableRows } from '@darkroom/frame/plan/rows.ts';
 import { overLimit } from '@darkroom/records';
+import { askedOf } from '@darkroom/sky/jobs/list/asked.ts';
 import { expectingBySize } from '@darkroom/sky/jobs/list/expected.ts';
 import { ListOutlook } from '@darkroom/sky/jobs/list/outlook.ts';
-import { resolveSets, surveysOf } from '@darkroom/sky/jobs/list/sets.ts';
 import type { PlacelessRequest } from '@darkroom/sky/survey/choose.ts';
-import { mayRead } from '@darkroom/sky/survey/definition/access.ts';
-import { getSurvey, pixelScaleOf, type Survey } from '@darkroom/sky/survey/records/surveys.ts';
+import { pixelScaleOf } from '@darkroom/sky/survey/records/surveys.ts';
 import type { Actor, ApiDeps } from '../context.ts';
 
 type LookDeps = Pick<ApiDeps, 'config' | 'records' | 'storage' | 'cutting'>;
@@ -55,15 +54,7 @@ export async function readSets(
   caller: Actor,
   input: Record<string, unknown>,
 ): Promise<readonly PlacelessRequest[]> {
-  const options = cutoutsOptions.parse(input);
-  const found = new Map<string, Survey | undefined>();
-  for (const name of surveysOf(options)) found.set(name, await getSurvey(db, name));
-  const closed = [...found.values()].filter((survey) => survey && !mayRead(survey.definition, caller));
-  if (closed.length > 0) {
-    const names = closed.map((survey) => survey?.name).join(', ');
-    throw new ProblemError('survey_not_granted', `${names}: for members of its groups alone.`);
-  }
-  return resolveSets(options, (name) => found.get(name)?.definition);
+  return (await askedOf(db, caller, cutoutsOptions.parse(input))).sets;
 }
 
 /**
